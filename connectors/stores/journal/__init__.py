@@ -1,0 +1,1 @@
+"""Journal: what an intake process has acknowledged, in order. Port in `port.py`, adapters `sqlite.py` and `memory.py`."""

@@ -1,0 +1,65 @@
+"""A journal that forgets when the process ends: for tests of what stands on a journal."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from connectors.events import Event
+from connectors.stores.journal.port import JournalError, Outcome, Receipt, Then
+
+__all__ = ["MemoryJournal"]
+
+
+class MemoryJournal:
+    """The port's rules on a list; `fail_with` makes the next appends fail as a broken disk would."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.fail_with: str | None = None
+        self._by_name: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+
+    def append(self, events: Sequence[Event], then: Then | None = None) -> list[Receipt]:
+        """Return one receipt an event; see the port."""
+        with self._lock:
+            if self.fail_with is not None:
+                raise JournalError(self.fail_with)
+            mark = len(self.events)
+            try:
+                receipts = [self._insert(e) for e in events]
+                receipts += [self._insert(e) for e in (then(tuple(receipts)) if then else ())]
+            except Exception:
+                for event in self.events[mark:]:
+                    del self._by_name[event.source, event.id]
+                del self.events[mark:]
+                raise
+            return receipts
+
+    def read(self, after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Return at most `limit` events behind offset `after`."""
+        return list(enumerate(self.events, 1))[after : after + limit]
+
+    def head(self) -> int:
+        """Return the last offset."""
+        return len(self.events)
+
+    def of(self, type_: str, subject: str) -> Iterator[tuple[int, Event]]:
+        """Return the events of one type and subject."""
+        return ((n, e) for n, e in enumerate(tuple(self.events), 1) if (e.type, e.subject) == (type_, subject))
+
+    def latest(self, type_: str) -> dict[str, int]:
+        """Return the last offset of each subject of this type."""
+        return {e.subject: n for n, e in enumerate(self.events, 1) if e.type == type_}
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _insert(self, event: Event) -> Receipt:
+        name = (event.source, event.id)
+        if name in self._by_name:
+            offset = self._by_name[name]
+            outcome: Outcome = "duplicate" if self.events[offset - 1].sha256() == event.sha256() else "conflict"
+            return Receipt(offset, outcome)
+        event.sha256()  # data that is no JSON fails here, before anything is kept
+        self.events.append(event)
+        self._by_name[name] = len(self.events)
+        return Receipt(len(self.events), "stored")

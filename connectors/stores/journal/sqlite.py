@@ -1,0 +1,177 @@
+"""The embedded journal: one SQLite file, one commit for all threads that wait (group commit), each commit synced to disk."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from connectors.events import Event, canonical, utc_text
+from connectors.stores.journal.port import JournalError, Outcome, Receipt, Then
+
+__all__ = ["SqliteJournal", "head_of"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+  offset INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, sha256 TEXT NOT NULL, type TEXT NOT NULL,
+  site TEXT NOT NULL, subject TEXT NOT NULL, occurred_at TEXT NOT NULL, recorded_at TEXT NOT NULL, data TEXT NOT NULL,
+  UNIQUE (source, id)
+);
+CREATE INDEX IF NOT EXISTS event_by_subject ON event (type, subject);
+"""
+COLUMNS = "offset, source, id, sha256, type, site, subject, occurred_at, recorded_at, data"
+INSERT = f"INSERT INTO event ({COLUMNS}) VALUES ({', '.join('?' * 10)})"
+Row = tuple[str, str, str, str, str, str, str, str, str]
+
+
+@dataclass(slots=True)
+class _Append:
+    rows: list[Row]
+    then: Then | None
+    receipts: list[Receipt] = field(default_factory=list)
+    done: bool = False
+    error: Exception | None = None
+
+
+class SqliteJournal:
+    """Journal in the file `path`; the process that owns it opens it for writing, any other with `read_only`."""
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self._path = path
+        self._queue: list[_Append] = []
+        self._queued, self._committing = threading.Lock(), threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._head = 0
+        if read_only:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        # FULL: a commit returns after the sync of the log; the size limit gives space back after a burst
+        self._writer.executescript(
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864; {SCHEMA}"
+        )
+        self._head = self.head()
+
+    def append(self, events: Sequence[Event], then: Then | None = None) -> list[Receipt]:
+        """Return when all events are durable; see the port."""
+        own = _Append([_row(e) for e in events], then)
+        with self._queued:
+            self._queue.append(own)
+        with self._committing:  # whoever comes first commits for all who queue by then; the others find their work done
+            if not own.done:
+                with self._queued:
+                    batch, self._queue = self._queue, []
+                self._commit(batch)
+        if own.error is not None:
+            raise own.error
+        return own.receipts
+
+    def read(self, after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Return at most `limit` events behind offset `after`, in order."""
+        return self._select("WHERE offset > ? ORDER BY offset LIMIT ?", after, limit)
+
+    def head(self) -> int:
+        """Return the last offset, 0 of an empty journal."""
+        return head_of(self._path)
+
+    def of(self, type_: str, subject: str) -> Iterator[tuple[int, Event]]:
+        """Return the events of one type and subject, in order."""
+        return iter(self._select("WHERE type = ? AND subject = ? ORDER BY offset", type_, subject))
+
+    def latest(self, type_: str) -> dict[str, int]:
+        """Return the last offset of each subject of this type."""
+        with closing(_reader(self._path)) as db:
+            return dict(db.execute("SELECT subject, max(offset) FROM event WHERE type = ? GROUP BY subject", (type_,)))
+
+    def close(self) -> None:
+        """Close the file; a running commit is waited for."""
+        with self._committing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def _select(self, clause: str, *values: object) -> list[tuple[int, Event]]:
+        if not self._path.exists():
+            return []
+        with closing(_reader(self._path)) as db:
+            return [_event(row) for row in db.execute(f"SELECT {COLUMNS} FROM event {clause}", values)]
+
+    def _commit(self, batch: list[_Append]) -> None:
+        db, head = self._writer, self._head
+        try:
+            if db is None:
+                raise JournalError("the journal is closed or open for reading only")
+            db.execute("BEGIN IMMEDIATE")
+            for one in batch:
+                head = self._write(db, one, head)
+            db.execute("COMMIT")
+            self._head = head
+        except (sqlite3.Error, OSError) as exc:
+            if db is not None and db.in_transaction:
+                db.execute("ROLLBACK")
+            for one in batch:  # each caller gets an error of its own: one exception raised in several threads garbles its trace
+                one.error = JournalError(f"journal {self._path.name}: {exc}")
+        for one in batch:
+            one.done = True
+
+    def _write(self, db: sqlite3.Connection, one: _Append, head: int) -> int:
+        """Return the new head; an error of `then` undoes this append alone."""
+        before = head
+        db.execute("SAVEPOINT one")
+        for row in one.rows:
+            head = self._insert(db, row, head, one.receipts)
+        if one.then is not None:
+            try:
+                more = [_row(e) for e in one.then(tuple(one.receipts))]
+            except Exception as exc:
+                db.execute("ROLLBACK TO one")
+                db.execute("RELEASE one")
+                one.error = exc
+                return before
+            for row in more:
+                head = self._insert(db, row, head, one.receipts)
+        db.execute("RELEASE one")
+        return head
+
+    def _insert(self, db: sqlite3.Connection, row: Row, head: int, receipts: list[Receipt]) -> int:
+        there = db.execute("SELECT offset, sha256 FROM event WHERE source = ? AND id = ?", row[:2]).fetchone()
+        if there is not None:
+            outcome: Outcome = "duplicate" if there[1] == row[2] else "conflict"
+            receipts.append(Receipt(there[0], outcome))
+            return head
+        db.execute(INSERT, (head + 1, *row))
+        receipts.append(Receipt(head + 1, "stored"))
+        return head + 1
+
+
+def head_of(path: Path) -> int:
+    """Return the last offset of a journal file, 0 when it is empty or not there yet; safe from any process."""
+    if not path.exists():
+        return 0
+    with closing(_reader(path)) as db:
+        try:
+            return int(db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0])
+        except sqlite3.OperationalError as exc:
+            if "no such table" in str(exc):  # its owner is just making it
+                return 0
+            raise
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+
+
+def _row(event: Event) -> Row:
+    return (
+        event.source, event.id, event.sha256(), event.type, event.site, event.subject,
+        utc_text(event.occurred_at), utc_text(event.recorded_at), canonical(event.data).decode(),
+    )  # fmt: skip
+
+
+def _event(row: tuple) -> tuple[int, Event]:
+    offset, source, id_, _, type_, site, subject, occurred, recorded, data = row
+    times = datetime.fromisoformat(occurred), datetime.fromisoformat(recorded)
+    return offset, Event(type_, source, id_, site, subject, *times, json.loads(data))

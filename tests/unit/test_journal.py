@@ -1,0 +1,140 @@
+"""The journal's rules, held by the embedded adapter and by the in-memory one alike."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from connectors.events import Event
+from connectors.stores.journal.memory import MemoryJournal
+from connectors.stores.journal.port import JournalError, Receipt
+from connectors.stores.journal.sqlite import SqliteJournal, head_of
+
+NOON = datetime(2026, 3, 1, 4, tzinfo=UTC)
+
+
+def event(id_: str, value: int = 1, type_: str = "device.check", subject: str = "GC1") -> Event:
+    return Event(type_, "urn:test", id_, "MAIN", subject, NOON, NOON, {"value": value})
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def journal(request, tmp_path):
+    made = SqliteJournal(tmp_path / "j.db") if request.param == "sqlite" else MemoryJournal()
+    yield made
+    made.close()
+
+
+def test_offsets_start_at_one_and_have_no_gaps(journal):
+    assert journal.head() == 0
+    assert journal.append([event("a"), event("b")]) == [Receipt(1, "stored"), Receipt(2, "stored")]
+    assert journal.append([event("a"), event("c")]) == [Receipt(1, "duplicate"), Receipt(3, "stored")]
+    assert [(n, e.id) for n, e in journal.read()] == [(1, "a"), (2, "b"), (3, "c")]
+    assert [n for n, _ in journal.read(after=1, limit=1)] == [2]
+    assert journal.read(after=3) == []
+    assert journal.head() == 3
+
+
+def test_what_was_written_is_read_back_equal(journal):
+    journal.append([event("a")])
+    assert journal.read()[0][1] == event("a")
+
+
+def test_other_data_under_the_same_name_is_a_conflict_and_leaves_the_first(journal):
+    journal.append([event("a", 1)])
+    assert journal.append([event("a", 2)]) == [Receipt(1, "conflict")]
+    assert [e.data["value"] for _, e in journal.read()] == [1]
+
+
+def test_the_outcome_that_follows_sees_what_happened(journal):
+    def told(receipts):
+        return [event(f"outcome-{journal_ids.pop()}-{receipts[0].outcome}")]
+
+    journal_ids = [2, 1]
+    journal.append([event("a")], told)
+    journal.append([event("a")], told)
+    assert [e.id for _, e in journal.read()] == ["a", "outcome-1-stored", "outcome-2-duplicate"]
+
+
+def test_an_error_of_what_follows_undoes_the_append(journal):
+    with pytest.raises(ZeroDivisionError):
+        journal.append([event("a")], lambda receipts: [event(str(1 // 0))])
+    assert journal.append([event("b")]) == [Receipt(1, "stored")]
+    assert [e.id for _, e in journal.read()] == ["b"]
+
+
+def test_events_of_a_subject_and_the_latest_of_each(journal):
+    journal.append(
+        [event("a", subject="s1"), event("b", subject="s2"), event("c", subject="s1"), event("d", type_="x", subject="s1")]
+    )
+    assert [n for n, _ in journal.of("device.check", "s1")] == [1, 3]
+    assert journal.latest("device.check") == {"s1": 3, "s2": 2}
+
+
+def test_many_threads_share_commits_and_lose_nothing(tmp_path):
+    journal = SqliteJournal(tmp_path / "j.db")
+    commits = []
+    journal._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    receipts = []
+
+    def work(n):
+        for i in range(25):
+            receipts.extend(journal.append([event(f"{n}-{i}"), event("shared")]))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    stored = [r.offset for r in receipts if r.outcome == "stored"]
+    assert sorted(stored) == list(range(1, 16 * 25 + 2))
+    assert [n for n, _ in journal.read(limit=9999)] == list(range(1, 16 * 25 + 2))
+    assert len(commits) < 16 * 25
+    journal.close()
+
+
+def test_each_commit_is_synced_and_a_reopened_journal_goes_on(tmp_path):
+    journal = SqliteJournal(tmp_path / "j.db")
+    assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.append([event("a")])
+    journal.close()
+    again = SqliteJournal(tmp_path / "j.db")
+    assert again.append([event("a"), event("b")]) == [Receipt(1, "duplicate"), Receipt(2, "stored")]
+    again.close()
+
+
+def test_another_process_reads_while_it_is_written(tmp_path):
+    path = tmp_path / "j.db"
+    assert head_of(path) == 0
+    journal = SqliteJournal(path)
+    journal.append([event("a")])
+    code = (
+        "import sys; from pathlib import Path; from connectors.stores.journal.sqlite import SqliteJournal; "
+        "j = SqliteJournal(Path(sys.argv[1]), read_only=True); print(j.head(), j.read()[0][1].id)"
+    )
+    out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["1", "a"]
+    journal.close()
+
+
+def test_a_full_disk_is_an_error_for_everybody_and_the_journal_goes_on_afterwards(tmp_path):
+    journal = SqliteJournal(tmp_path / "j.db")
+    journal.append([event("a")])
+    pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer.execute(f"PRAGMA max_page_count={pages}")  # SQLite's own way to meet SQLITE_FULL
+    big = Event("device.check", "urn:test", "big", "MAIN", "GC1", NOON, NOON, {"text": "x" * 200_000})
+    with pytest.raises(JournalError, match="full"):
+        journal.append([event("b"), big])
+    assert journal.head() == 1
+    journal._writer.execute("PRAGMA max_page_count=1000000")
+    assert journal.append([event("b")]) == [Receipt(2, "stored")]
+    journal.close()
+
+
+def test_a_reader_may_not_write(tmp_path):
+    SqliteJournal(tmp_path / "j.db").close()
+    with pytest.raises(JournalError):
+        SqliteJournal(tmp_path / "j.db", read_only=True).append([event("a")])
+    with pytest.raises(sqlite3.OperationalError), sqlite3.connect(f"file:{tmp_path}/j.db?mode=ro", uri=True) as db:
+        db.execute("DELETE FROM event")
