@@ -1,0 +1,1 @@
+"""Object store: bytes under their SHA-256. Port in `port.py`, adapters `files.py` and `memory.py`."""

@@ -1,0 +1,116 @@
+"""Who somebody is, kept apart: keyed pseudonyms for everyone, sealed bytes and a vault that only intake opens."""
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from connectors.events import canonical
+from connectors.settings import Settings
+
+__all__ = ["Keys", "Unsealable", "Vault", "is_phantom"]
+
+MAGIC = b"PPS1"  # format of sealed bytes: magic, nonce of 12 bytes, ciphertext with its tag
+NONCE = 12
+
+
+class Unsealable(ValueError):
+    """Bytes that this installation's key did not seal, or that were changed since."""
+
+
+def is_phantom(patient_id: str) -> bool:
+    """Return whether an identity is a phantom's (`QC^<serial>`): nobody's privacy, and it must stay recognisable."""
+    return patient_id.startswith(("QC^", "QC-"))
+
+
+class Keys:
+    """The installation's two keys: one makes pseudonyms, one seals."""
+
+    def __init__(self, site_id: str, pseudonym_key: bytes, seal_key: bytes) -> None:
+        self._site, self._pseudonym, self._seal = site_id, pseudonym_key, AESGCM(seal_key)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keys":
+        """Return the keys of this installation, made at the first call."""
+        return cls(settings.site_id, bytes.fromhex(settings.secret("pseudonym")), bytes.fromhex(settings.secret("seal")))
+
+    def pseudonym(self, patient_id: str) -> str:
+        """Return `PT-` and 32 hex digits of HMAC-SHA256 over site and patient id; a phantom keeps its id, no id gives no pseudonym."""
+        patient_id = patient_id.strip(" \0")
+        if not patient_id or is_phantom(patient_id):
+            return patient_id
+        said = canonical([self._site, patient_id])
+        return f"PT-{hmac.new(self._pseudonym, said, hashlib.sha256).hexdigest()[:32]}"
+
+    def seal(self, plain: bytes) -> bytes:
+        """Return the bytes encrypted and authenticated by AES-256-GCM."""
+        nonce = os.urandom(NONCE)
+        return MAGIC + nonce + self._seal.encrypt(nonce, plain, MAGIC)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Return the plain bytes of what `seal` made; raise Unsealable for anything else."""
+        head = len(MAGIC) + NONCE
+        if sealed[: len(MAGIC)] != MAGIC:
+            raise Unsealable("these are no sealed bytes")
+        try:
+            return self._seal.decrypt(sealed[len(MAGIC) : head], sealed[head:], MAGIC)
+        except InvalidTag:
+            raise Unsealable("sealed by another key, or changed since") from None
+
+
+class Vault:
+    """Pseudonym → identity, each entry sealed; the file is for intake processes alone (mode 0600)."""
+
+    def __init__(self, path: Path, keys: Keys) -> None:
+        self._keys, self._lock = keys, threading.Lock()
+        self._known: dict[tuple[str, str], bytes] = {}  # what this process wrote already; an identity comes with each image
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        self._db.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS identity "
+            "(pseudonym TEXT, channel TEXT, sealed BLOB NOT NULL, PRIMARY KEY (pseudonym, channel));"
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, keys: Keys) -> "Vault":
+        """Return the vault of this installation."""
+        return cls(settings.home / "vault" / "identities.db", keys)
+
+    def remember(self, pseudonym: str, channel: str, identity: Mapping[str, str | None]) -> None:
+        """Keep what one channel (dicom, hl7) said last about somebody, durably; a phantom or nobody is not kept. Raise OSError."""
+        if not pseudonym or is_phantom(pseudonym):
+            return
+        said = canonical(dict(identity))
+        digest = hashlib.sha256(said).digest()
+        with self._lock:
+            if self._known.get((pseudonym, channel)) == digest:
+                return
+            try:
+                self._db.execute("INSERT OR REPLACE INTO identity VALUES (?, ?, ?)", (pseudonym, channel, self._keys.seal(said)))
+            except sqlite3.Error as exc:
+                raise OSError(f"identity vault: {exc}") from exc
+            if len(self._known) > 50_000:
+                self._known.clear()
+            self._known[pseudonym, channel] = digest
+
+    def recall(self, pseudonym: str) -> dict[str, dict[str, str | None]]:
+        """Return what each channel said about somebody: {channel: identity}, empty for a stranger."""
+        with (
+            self._lock,
+            closing(self._db.execute("SELECT channel, sealed FROM identity WHERE pseudonym = ?", (pseudonym,))) as rows,
+        ):
+            return {channel: json.loads(self._keys.unseal(sealed)) for channel, sealed in rows}
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()

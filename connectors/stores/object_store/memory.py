@@ -1,0 +1,33 @@
+"""An object store that forgets when the process ends: for tests of what stands on one."""
+
+from connectors.stores.object_store.port import DamagedObject, key_of
+
+__all__ = ["MemoryObjectStore"]
+
+
+class MemoryObjectStore:
+    """The port's rules on a dictionary; `fail_with` makes the next puts fail as a broken disk would."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.fail_with: OSError | None = None
+
+    def put(self, data: bytes) -> str:
+        """Return the key of the bytes."""
+        if self.fail_with is not None:
+            raise self.fail_with
+        key = key_of(data)
+        self.objects.setdefault(key, bytes(data))
+        return key
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes under a key, checked."""
+        if key not in self.objects:
+            raise FileNotFoundError(f"no object {key}")
+        if key_of(self.objects[key]) != key:
+            raise DamagedObject(f"the bytes of object {key} are not those that were stored")
+        return self.objects[key]
+
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object under this key."""
+        return key in self.objects
