@@ -43,7 +43,7 @@ class Keys:
         return cls(settings.site_id, bytes.fromhex(settings.secret("pseudonym")), bytes.fromhex(settings.secret("seal")))
 
     def pseudonym(self, patient_id: str) -> str:
-        """Return `PT-` and 32 hex digits of HMAC-SHA256 over site and patient id; a phantom keeps its id, no id gives no pseudonym."""
+        """Return `PT-` and 32 hex digits of HMAC-SHA256 over site and patient id; phantoms and empty ids stay as they are."""
         patient_id = patient_id.strip(" \0")
         if not patient_id or is_phantom(patient_id):
             return patient_id
@@ -86,7 +86,7 @@ class Vault:
         return cls(settings.home / "vault" / "identities.db", keys)
 
     def remember(self, pseudonym: str, channel: str, identity: Mapping[str, str | None]) -> None:
-        """Keep what one channel (dicom, hl7) said last about somebody, durably; a phantom or nobody is not kept. Raise OSError."""
+        """Keep durably what one channel (dicom, hl7) said last about somebody; phantoms are not kept. Raise OSError."""
         if not pseudonym or is_phantom(pseudonym):
             return
         said = canonical(dict(identity))

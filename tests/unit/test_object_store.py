@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 
 import pytest
 
@@ -13,6 +14,10 @@ from connectors.stores.object_store.port import DamagedObject
 from connectors.stores.space import require_space
 
 KEYS = Keys("MAIN", b"a" * 32, b"b" * 32)
+
+
+def is_folder(fd):
+    return stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
 @pytest.fixture(params=["files", "sealed", "memory"])
@@ -54,9 +59,7 @@ def test_changed_bytes_are_noticed(tmp_path):
 def test_an_object_is_synced_before_its_name_appears_and_its_folder_after(tmp_path, monkeypatch):
     done = []
     fsync, rename = os.fsync, type(tmp_path).rename
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: (done.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file"), fsync(fd))
-    )
+    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("folder" if is_folder(fd) else "file"), fsync(fd)))
     monkeypatch.setattr(type(tmp_path), "rename", lambda self, to: (done.append("rename"), rename(self, to)))
     FileObjectStore(tmp_path).open().put(b"counts")
     assert done[-3:] == ["file", "rename", "folder"]
@@ -67,7 +70,7 @@ def test_a_failed_sync_is_an_error_and_leaves_nothing(tmp_path, monkeypatch, cod
     store = FileObjectStore(tmp_path).open()
 
     def broken(fd):
-        if not os.path.isdir(f"/proc/self/fd/{fd}"):
+        if not is_folder(fd):
             raise OSError(code, "injected")
         return None
 

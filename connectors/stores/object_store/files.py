@@ -14,7 +14,7 @@ KEY = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}")
 
 
 class FileObjectStore:
-    """Objects in the folder `root`; with `seal` and `unseal` the files are encrypted, their keys still those of the plain bytes."""
+    """Objects in the folder `root`; with `seal` and `unseal` the files are encrypted and keep the keys of their plain bytes."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class FileObjectStore:
                 _sync(self._root)
             draft = self._drafts / f"{os.getpid()}-{secrets.token_hex(8)}.part"
             try:
-                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440), "wb", buffering=0) as f:
+                with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440), "wb", buffering=0) as f:
                     _write_all(f.fileno(), self._seal(data) if self._seal else data)
                     os.fsync(f.fileno())
                 draft.rename(target)

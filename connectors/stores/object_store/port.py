@@ -20,7 +20,7 @@ class ObjectStore(Protocol):
     """Bytes that never change once they are there."""
 
     def put(self, data: bytes) -> str:
-        """Return the key when the bytes are durable; putting the same bytes again changes nothing. Raise OSError when they are not."""
+        """Return the key when the bytes are durable, else raise OSError; the same bytes again change nothing."""
         ...
 
     def get(self, key: str) -> bytes:
