@@ -1,0 +1,27 @@
+with messages as (
+    select site_id, event_id, occurred_at_utc, recorded_at_utc, journal_offset, data
+    from {{ ref('stg_lake__event') }}
+    where type = 'his.observation'
+),
+
+each_one as (
+    select *, {{ json_each('data', '$.observations') }} as observation
+    from messages
+)
+
+select
+    site_id,
+    event_id,
+    occurred_at_utc,
+    recorded_at_utc,
+    journal_offset,
+    {{ json_text('data', '$.accession_number') }} as accession_number,
+    {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
+    {{ json_utc('data', '$.observed_at_utc') }} as observed_at_utc,
+    {{ json_text('observation', '$.code') }} as code,
+    {{ json_text('observation', '$.name') }} as name,
+    {{ json_text('observation', '$.value') }} as value,
+    {{ json_text('observation', '$.unit') }} as unit,
+    {{ json_text('observation', '$.reference_range') }} as reference_range,
+    {{ json_text('observation', '$.status') }} as status
+from each_one

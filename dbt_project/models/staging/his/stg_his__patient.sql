@@ -1,0 +1,14 @@
+select
+    site_id,
+    event_id,
+    occurred_at_utc,
+    recorded_at_utc,
+    journal_offset,
+    {{ json_text('data', '$.trigger') }} as trigger,
+    {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
+    {{ json_text('data', '$.sex') }} as sex,
+    try_cast({{ json_text('data', '$.birth_year') }} as integer) as birth_year,
+    {{ json_text('data', '$.visit_number') }} as visit_number,
+    {{ json_text('data', '$.location') }} as location
+from {{ ref('stg_lake__event') }}
+where type = 'his.patient'
