@@ -1,0 +1,168 @@
+"""Bring journals into the lake: every event once, whatever is killed when.
+
+The protocol: lock the consumer, record the range before writing it, write files whose names say the range, commit the offset.
+A run that finds a pending range writes that same range again, so that a file is replaced by an equal one and never doubled.
+"""
+
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.events import Event, canonical
+from connectors.settings import Settings
+from connectors.stores.journal.port import Journal
+from connectors.stores.journal.sqlite import SqliteJournal
+from connectors.stores.lake.consumers import Consumer, Position, Range, load, save
+from connectors.stores.lake.files import FileLake
+from connectors.stores.lake.lock import locked
+from connectors.stores.lake.port import Lake
+from connectors.stores.lake.tables import EVENTS, READINGS, ensure_tables
+
+__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors"]
+
+BATCHES = "sensor.readings"
+CONSUMERS = {
+    c.name: c
+    for c in (
+        Consumer("ingest_pacs", ("dicom",), 5000),
+        Consumer("ingest_his", ("hl7", "events"), 5000, but={"events": BATCHES}),
+        Consumer("ingest_sensors", ("modbus", "events"), 1000, only={"events": BATCHES}),  # an event holds up to 10,000 readings
+    )
+}
+Files = dict[tuple[str, tuple[tuple[str, str], ...]], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """The account of one run; `read` 0 means that nothing new was there (exit 99)."""
+
+    job: str
+    run_key: str
+    start: dict[str, int]
+    end: dict[str, int]
+    read: int
+    written: int
+    quarantined: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `photopeak job --json` prints; `from` and `to` are offsets by journal."""
+        names = ("job", "run_key", "read", "written", "quarantined", "seconds")
+        return {**{n: getattr(self, n) for n in names}, "from": self.start, "to": self.end}
+
+
+def ingest_pacs(settings: Settings) -> JobOutcome:
+    """Bring the DICOM journal into the lake."""
+    return ingest(settings, CONSUMERS["ingest_pacs"])
+
+
+def ingest_his(settings: Settings) -> JobOutcome:
+    """Bring the HL7 journal and the HTTP door's events, readings excepted, into the lake."""
+    return ingest(settings, CONSUMERS["ingest_his"])
+
+
+def ingest_sensors(settings: Settings) -> JobOutcome:
+    """Bring the Modbus journal and the HTTP door's readings into the lake, each reading a row."""
+    return ingest(settings, CONSUMERS["ingest_sensors"])
+
+
+def ingest(
+    settings: Settings, consumer: Consumer, journals: Mapping[str, Journal] | None = None, lake: Lake | None = None
+) -> JobOutcome:
+    """Bring what is new into the lake and return the account; raise Locked while another run of this consumer is at work.
+
+    Parameters
+    ----------
+    journals, lake
+        Default: the installation's own, opened for reading.
+    """
+    began = time.monotonic()
+    lake = lake or FileLake(settings.lake)
+    journals = journals or {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
+    counts = {"read": 0, "written": 0, "quarantined": 0}
+    with locked(settings.consumers, consumer.name):
+        ensure_tables(lake)
+        heads = {name: journals[name].head() for name in consumer.journals}
+        position = load(settings.consumers, consumer.name)
+        start = {name: position.committed.get(name, 0) for name in consumer.journals}
+        _refuse_lost_journals(consumer, position, heads)
+        while True:
+            ranges = position.pending or _next(consumer, position.committed, heads)
+            if not ranges:
+                break
+            save(settings.consumers, consumer.name, Position(position.committed, ranges))
+            _write(lake, consumer, journals, ranges, counts)
+            position = Position(position.committed | {name: last for name, (_, last) in ranges.items()})
+            save(settings.consumers, consumer.name, position)
+    end = {name: position.committed.get(name, 0) for name in consumer.journals}
+    run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
+    return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
+
+
+def _refuse_lost_journals(consumer: Consumer, position: Position, heads: Mapping[str, int]) -> None:
+    for name, last in {**position.committed, **{n: b for n, (_, b) in (position.pending or {}).items()}}.items():
+        if heads.get(name, 0) < last:
+            raise OSError(
+                f"journal {name} ends at {heads.get(name, 0)}, but {consumer.name} has read up to {last}: "
+                "the journal was removed or replaced; restore it, or run `photopeak rebuild`"
+            )
+
+
+def _next(consumer: Consumer, committed: Mapping[str, int], heads: Mapping[str, int]) -> dict[str, Range]:
+    """Return the next range of each journal that has something new."""
+    after = {name: committed.get(name, 0) for name in consumer.journals}
+    return {n: (after[n] + 1, min(heads[n], after[n] + consumer.batch)) for n in consumer.journals if heads[n] > after[n]}
+
+
+def _write(
+    lake: Lake, consumer: Consumer, journals: Mapping[str, Journal], ranges: Mapping[str, Range], counts: dict[str, int]
+) -> None:
+    for journal, (first, last) in ranges.items():
+        taken = [(n, e) for n, e in journals[journal].read(first - 1, last - first + 1) if consumer.takes(journal, e.type)]
+        files: Files = defaultdict(list)
+        for offset, event in taken:
+            _event_row(files, journal, offset, event)
+            counts["quarantined"] += event.type == "intake.outcome" and event.data["outcome"] == "quarantined"
+        for (table, partition), rows in sorted(files.items()):
+            schema = READINGS if table == "readings" else EVENTS
+            lake.put(table, dict(partition), f"{journal}-{first}-{last}", pa.Table.from_pylist(rows, schema=schema))
+            counts["written"] += len(rows)
+        counts["read"] += len(taken)
+
+
+def _event_row(files: Files, journal: str, offset: int, event: Event) -> None:
+    """Add the rows of one event to the files that they belong to."""
+    common = {"event_id": event.id, "site_id": event.site, "recorded_at_utc": event.recorded_at, "journal_offset": offset}
+    place = (("site_id", event.site), ("day", f"{event.occurred_at.astimezone(UTC):%Y-%m-%d}"))
+    files["events", (("type", event.type), *place)].append(
+        {
+            **common,
+            "source": event.source,
+            "type": event.type,
+            "subject": event.subject,
+            "occurred_at_utc": event.occurred_at,
+            "sha256": event.sha256(),
+            "journal": journal,
+            "data": json.dumps(event.data, ensure_ascii=False, sort_keys=True),
+        }
+    )
+    for row in _readings(event):
+        day = f"{row['read_at_utc']:%Y-%m-%d}"
+        files["readings", (("site_id", event.site), ("day", day))].append({**common, **row})
+
+
+def _readings(event: Event) -> Iterable[dict[str, Any]]:
+    """Return the rows of a batch of readings, nothing for any other event."""
+    if event.type != BATCHES:
+        return
+    for reading in event.data["readings"]:
+        about = {k: reading[k] for k in ("sensor_id", "quantity", "value", "unit", "quality")}
+        read_at = datetime.fromisoformat(reading["time"]).astimezone(UTC)
+        yield {**about, "room_id": event.data["room_id"], "read_at_utc": read_at}
