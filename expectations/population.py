@@ -1,0 +1,80 @@
+"""Rows that are attested: one release of the warehouse and the lake beside it, read through one read-only connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+__all__ = ["Release", "find_release", "open_release", "release_of", "rows", "rules_in_force"]
+
+LAKE = ("events", "readings", "measures")
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release: its file, and what it says of itself."""
+
+    path: Path
+    release_id: str
+    as_of_utc: str
+
+
+def find_release(warehouse: Path) -> Path | None:
+    """Return the candidate's file, or the published one's; None before the first build. Links are resolved: they may move on."""
+    for name in ("candidate", "current"):
+        path = warehouse / name / "qc.duckdb"
+        if path.exists():
+            return path.resolve()
+    return None
+
+
+@contextmanager
+def open_release(path: Path, lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a read-only connection with the lake's tables as views `lake_events`, `lake_readings`, `lake_measures`."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'; set threads = 2")
+        for table in LAKE:
+            if any((lake / table).rglob("*.parquet")):
+                glob = f"{lake}/{table}/**/*.parquet".replace("'", "''")
+                connection.execute(
+                    f"create temp view lake_{table} as "
+                    f"select * from read_parquet('{glob}', union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
+                )
+        yield connection
+
+
+def release_of(connection: duckdb.DuckDBPyConnection, path: Path) -> Release:
+    """Return what the release says of itself."""
+    row = connection.execute("select release_id, as_of_utc from marts.mart_release").fetchone()
+    if row is None:
+        raise ValueError(f"{path}: mart_release is empty; run `photopeak job build_marts` again")
+    moment = row[1].replace(tzinfo=UTC) if row[1].tzinfo is None else row[1].astimezone(UTC)
+    return Release(path, str(row[0]), moment.isoformat(timespec="seconds").replace("+00:00", "Z"))
+
+
+def rules_in_force(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """Return {rule_id: its newest row of dim_rule that is valid at the release's moment}: reference data go before a suite's meta."""
+    frame = connection.execute(
+        """
+        select r.* from marts.dim_rule r, marts.mart_release m
+        where (r.valid_from is null or r.valid_from::timestamp <= m.as_of_utc::timestamp)
+          and (r.valid_until is null or r.valid_until::timestamp > m.as_of_utc::timestamp)
+        qualify row_number() over (partition by rule_id order by try_cast(version as integer) desc nulls last, version desc) = 1
+        """
+    ).df()
+    return {str(r["rule_id"]): r for r in frame.to_dict("records")}
+
+
+def rows(connection: duckdb.DuckDBPyConnection, sql: str, utc_offset_minutes: int) -> pd.DataFrame:
+    """Return the query's rows with `row` in front, a number that names each; times are naive UTC."""
+    frame = connection.execute(sql.replace("{utc_offset_minutes}", str(int(utc_offset_minutes)))).df()
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.DatetimeTZDtype):
+            frame[column] = frame[column].dt.tz_convert("UTC").dt.tz_localize(None)
+    frame.insert(0, "row", range(len(frame)))
+    return frame

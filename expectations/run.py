@@ -1,0 +1,143 @@
+"""Attest one release of the warehouse: the job `attest_quality`.
+
+Integrity rules are about our own tables and decide whether the release is published; findings are about the hospital and never do.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+
+from connectors.settings import Settings
+from expectations import data_docs, history, pages, population
+from expectations.suites import Checkpoint, Suite, read_checkpoint, read_suites
+
+__all__ = ["attest"]
+
+
+def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], None]) -> dict[str, Any]:
+    """Attest the candidate (or, without one, the published release), write its reports, call `publish` unless integrity is broken.
+
+    Returns the job's JSON: the run key, `read` populations' rows, `written` rules, and beside the contract `integrity` (whether it
+    holds), `published`, `broken` (integrity rules that fail or could not be tried) and `failing` (rules about the hospital that fail).
+    `read` = `written` = 0 when this release was attested by these suites before and is published.
+    `as_of_utc` counts only where there is no release yet; a release carries its own moment.
+    """
+    began = time.perf_counter()
+    path = population.find_release(settings.warehouse)
+    if path is None:
+        return _job("", began)
+    checkpoint = read_checkpoint()
+    suites, digest = read_suites(checkpoint.layers)
+    with population.open_release(path, settings.lake) as connection:
+        release = population.release_of(connection, path)
+        run_id = _run_id(release, digest)
+        current = settings.warehouse / "current" / "qc.duckdb"
+        if current.exists() and current.resolve() == path and history.has(settings.reports, run_id):
+            return _job(run_id, began)
+        rules = population.rules_in_force(connection)
+        frames = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
+    moment = datetime.fromisoformat(release.as_of_utc)
+    draft = settings.reports / f".docs-{run_id}"
+    shutil.rmtree(draft, ignore_errors=True)
+    from expectations.engine import Engine  # takes seconds to import, so only here
+
+    engine = Engine(run_id, moment, draft)
+    run: dict[str, Any] = {
+        "run_id": run_id, "as_of_utc": release.as_of_utc, "release_id": release.release_id, "suites_digest": digest,
+        "suites": [], "rules": [],
+    }  # fmt: skip
+    for suite in suites:
+        frame = frames[suite.name]
+        results = engine.validate(suite, frame) if isinstance(frame, pd.DataFrame) else _unread(suite, frame)
+        size = len(frame) if isinstance(frame, pd.DataFrame) else 0
+        run["suites"].append(
+            {"name": suite.name, "layer": suite.layer, "title_en": suite.title_en, "title_zh": suite.title_zh, "population": size}
+        )
+        run["rules"] += [_rule(suite, frame, r, rules, checkpoint) for r in results]
+    engine.build_docs()
+    data_docs.install(draft, settings.reports, run)
+    broken = [r["rule"] for r in run["rules"] if r["severity"] == "integrity" and not r["success"]]
+    run["integrity"] = not broken
+    history.store(settings.reports, run, checkpoint.runs_kept)
+    pages.write(settings.reports, run)
+    if not broken:
+        publish()
+    failing = [r["rule"] for r in run["rules"] if r["severity"] == "finding" and not r["success"]]
+    read = sum(s["population"] for s in run["suites"])
+    return _job(
+        run_id, began, read, len(run["rules"]), integrity=not broken, published=not broken, broken=broken, failing=failing
+    )
+
+
+def _job(run_id: str, began: float, read: int = 0, written: int = 0, **more: Any) -> dict[str, Any]:
+    seconds = round(time.perf_counter() - began, 3)
+    answer = {
+        "job": "attest_quality",
+        "run_key": run_id,
+        "from": None,
+        "to": None,
+        "read": read,
+        "written": written,
+        "quarantined": 0,
+        "seconds": seconds,
+    }
+    return {**answer, "integrity": True, "published": False, "broken": [], "failing": [], **more}
+
+
+def _run_id(release: population.Release, digest: str) -> str:
+    """Return the run's name: moment of the release, then a digest of release and suites; it is a folder's name too."""
+    moment = datetime.fromisoformat(release.as_of_utc).astimezone(UTC)
+    return f"{moment:%Y%m%dT%H%M%SZ}-{sha256(f'{release.release_id}/{digest}'.encode()).hexdigest()[:12]}"
+
+
+def _read(connection: Any, suite: Suite, utc_offset_minutes: int) -> pd.DataFrame | str:
+    """Return the suite's rows, or why they cannot be read: that is a failure of every rule in it, never a pass."""
+    try:
+        return population.rows(connection, suite.sql, utc_offset_minutes)
+    except Exception as failed:
+        return f"the population could not be read: {str(failed).splitlines()[0]}"
+
+
+def _unread(suite: Suite, error: str) -> list[dict[str, Any]]:
+    return [
+        {"meta": e["meta"], "type": e["type"], "kwargs": e.get("kwargs", {}), "success": False, "error": error, "population": 0, "failing": 0, "observed": None, "rows": []}
+        for e in suite.expectations
+    ]  # fmt: skip
+
+
+def _rule(
+    suite: Suite, frame: pd.DataFrame | str, result: dict[str, Any], rules: dict[str, dict[str, Any]], checkpoint: Checkpoint
+) -> dict[str, Any]:
+    """Return what the reports say of one rule: its reference data in force, population, failing rows and their share by group."""
+    meta = {**result["meta"]}
+    if meta["severity"] == "finding" and (row := rules.get(meta["rule"])):  # rules.csv is where the hospital changes a rule
+        meta |= {"rule_version": str(row["version"]), **{k: str(row[k]) for k in ("clause", "requirement") if pd.notna(row[k])}}
+    elif meta["severity"] == "finding" and result["error"] is None and rules:
+        result = {
+            **result,
+            "success": False,
+            "error": f"rule {meta['rule']} is not in force in dim_rule; add its row to rules.csv or end its expectation",
+        }
+    shown, columns, groups = [], [], []
+    if isinstance(frame, pd.DataFrame):
+        columns = [c for c in frame.columns if c != "row"]
+        failed = frame.iloc[result["rows"]]
+        shown = json.loads(failed.head(checkpoint.rows_kept)[columns].to_json(orient="records", date_format="iso", date_unit="s"))
+        if suite.group:
+            all_, bad = frame[suite.group].value_counts(dropna=False), failed[suite.group].value_counts(dropna=False)
+            groups = [
+                {"group": "" if pd.isna(g) else str(g), "population": int(n), "failing": int(bad.get(g, 0))}
+                for g, n in all_.items()
+            ]
+            groups.sort(key=lambda g: (-g["failing"], g["group"]))
+    return {
+        "suite": suite.name, **{k: meta[k] for k in ("rule", "rule_version", "severity", "clause", "requirement", "title_en", "title_zh")},
+        **{k: result[k] for k in ("type", "kwargs", "success", "error", "population", "failing", "observed")},
+        "key": list(suite.key), "group": suite.group, "groups": groups[:50], "columns": columns, "rows": shown,
+    }  # fmt: skip
