@@ -1,0 +1,55 @@
+"""The acknowledgement of one message (chapter 2.9.2, original mode)."""
+
+import re
+import secrets
+from datetime import datetime
+
+from connectors.his.message import Message
+
+__all__ = ["acknowledgement"]
+
+
+def acknowledgement(
+    message: Message | None, code: str, now: datetime, site_id: str, reason: str | None = None, error: str | None = None
+) -> bytes:
+    """Return an ACK: `code` AA, AE or AR; `message` null when the sender's bytes could not be read as one.
+
+    The reason stands in MSA-3, where senders of every version look, and from version 2.5 on in ERR with the code of table 0357.
+    """
+    application = facility = control_id = trigger = character_set = ""
+    version, processing = "2.5.1", "P"
+    if message is not None:
+        header = message.header
+        application, facility, control_id = header.get(3), header.get(4), header.get(10)
+        trigger, version = header.get(9, 2), header.get(12) or version
+        processing, character_set = header.get(11) or processing, header.raw(18)
+    kind = f"ACK^{_escape(trigger)}^ACK" if trigger else "ACK"
+    fields = [
+        "MSH", "^~\\&", "PHOTOPEAK", _escape(site_id), _escape(application), _escape(facility), now.strftime("%Y%m%d%H%M%S%z"),
+        "", kind, secrets.token_hex(10), _escape(processing), _escape(version), "", "", "", "", "", _printable(character_set),
+    ]  # fmt: skip
+    lines = ["|".join(fields).rstrip("|"), f"MSA|{code}|{_escape(control_id)}" + (f"|{_escape(reason[:80])}" if reason else "")]
+    if error and reason and _number(version) >= (2, 5):
+        lines.append(f"ERR|||{error}^{_escape(ERRORS.get(error, 'Application internal error'))}^HL70357|E||||{_escape(reason)}")
+    return "".join(line + "\r" for line in lines).encode(message.codec if message else "utf-8", "replace")
+
+
+ERRORS = {
+    "100": "Segment sequence error", "101": "Required field missing", "102": "Data type error", "200": "Unsupported message type",
+    "205": "Duplicate key identifier", "207": "Application internal error",
+}  # fmt: skip
+
+
+def _escape(text: str) -> str:
+    text = _printable(text).replace("\\", "\\E\\")
+    for mark, code in (("|", "F"), ("^", "S"), ("~", "R"), ("&", "T")):
+        text = text.replace(mark, f"\\{code}\\")
+    return text
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]", " ", text)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(p) for p in version.split(".") if p.isdigit())

@@ -1,0 +1,158 @@
+"""One message from the wire to its acknowledgement: sealed, in the vault, in the journal, then answered."""
+
+import errno
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Literal
+
+from connectors.events import Event, InvalidEvent, intake_outcome, validate
+from connectors.his.acknowledge import acknowledgement
+from connectors.his.facts import facts, patient, said_at
+from connectors.his.framing import Frame
+from connectors.his.message import InvalidMessage, Message, parse
+from connectors.identity import Keys, Vault
+from connectors.settings import Settings
+from connectors.stores.journal.port import Journal, Receipt
+from connectors.stores.object_store.port import ObjectStore
+
+__all__ = ["Intake"]
+
+DISK_FULL = "the disk is full; nothing was kept, send this message again later"
+
+
+Outcome = Literal["stored", "duplicate", "quarantined"]
+
+
+class _Taken(Exception):
+    """The identity of a message is taken by a stored one, the first of whose events is at `offset`."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: str
+    code: str
+    reason: str | None = None
+    error: str | None = None
+
+
+class Intake:
+    """Takes frames; safe to call from many threads, whose commits the journal groups."""
+
+    def __init__(
+        self, settings: Settings, keys: Keys, vault: Vault, sealed: ObjectStore, journal: Journal,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:  # fmt: skip
+        self._settings, self._keys, self._vault, self._sealed, self._journal = settings, keys, vault, sealed, journal
+        self._clock, self._zone = clock, timezone(timedelta(minutes=settings.utc_offset_minutes))
+
+    def receive(self, frame: Frame, peer: str) -> tuple[bytes, str]:
+        """Return the acknowledgement of a frame and a word on what became of it, when that is durable.
+
+        An answer of AE or AR whose message could not even be kept (disk full, I/O error) is the word `refused`.
+        """
+        now = self._clock()
+        message: Message | None = None
+        try:
+            if frame.fault is not None:
+                raise InvalidMessage(frame.fault, "AR", "207")
+            message = parse(frame.content)
+            answer = self._store(frame.content, message, now)
+        except (InvalidMessage, InvalidEvent) as exc:
+            answer = self._quarantine(frame.content, message, now, peer, exc)
+        except OSError as exc:
+            answer = _refusal(exc)
+        except Exception as exc:  # a fault of ours must neither end the service nor lose the bytes
+            fault = InvalidMessage(f"this reader failed on the message ({type(exc).__name__})")
+            answer = self._quarantine(frame.content, message, now, peer, fault)
+        local = now.astimezone(self._zone)
+        return acknowledgement(message, answer.code, local, self._settings.site_id, answer.reason, answer.error), answer.outcome
+
+    def _store(self, content: bytes, message: Message, now: datetime) -> _Answer:
+        digest = hashlib.sha256(content).hexdigest()
+        events, who = self._read(message, digest, now)
+        self._need_space()
+        self._sealed.put(content)
+
+        def outcome_of(receipts: Sequence[Receipt]) -> list[Event]:
+            taken = [r for r in receipts if r.outcome == "conflict"]
+            if taken:
+                raise _Taken(taken[0].offset)
+            outcome: Outcome = "stored" if receipts[0].outcome == "stored" else "duplicate"
+            return [self._outcome(message, content, now, outcome, _sender(message))]
+
+        answer = _Answer("duplicate", "AA", "duplicate")
+        try:
+            if self._journal.append(events, outcome_of)[0].outcome == "stored":
+                answer = _Answer("stored", "AA")
+        except _Taken as exc:
+            stored = self._journal.read(exc.offset - 1, 1)
+            if not stored or stored[0][1].data.get("message_sha256") != digest:
+                raise InvalidMessage("another message with this MSH-10 was stored before", error="205") from None
+            # the same bytes, read by an older version of this code or under another clock setting
+            self._journal.append([self._outcome(message, content, now, "duplicate", _sender(message))])
+        # behind the journal, so that a refused message changes no identity; a duplicate comes here too, after a kill in between
+        self._vault.remember(events[0].data["patient_pseudonym"], "hl7", who)
+        return answer
+
+    def _read(self, message: Message, digest: str, now: datetime) -> tuple[list[Event], dict[str, str | None]]:
+        control_id = message.header.get(10)
+        if not control_id or len(control_id) > 200:
+            raise InvalidMessage("MSH-10 (message control id) is missing or longer than 200 characters", error="101")
+        said_at(message, self._settings.utc_offset_minutes)
+        who = patient(message)
+        pseudonym = self._keys.pseudonym(who.patient_id)
+        found = facts(message, pseudonym, who, self._settings.utc_offset_minutes)
+        source = f"urn:photopeak:hl7:{message.header.get(3)}/{message.header.get(4)}"
+        events = [
+            Event(
+                f.type, source, control_id if n == 1 else f"{control_id}#{n}", self._settings.site_id, f.subject,
+                f.occurred_at, now, {**f.data, "message_sha256": digest},
+            )
+            for n, f in enumerate(found, 1)
+        ]  # fmt: skip
+        for event in events:
+            validate(event)
+        return events, who.identity
+
+    def _quarantine(self, content: bytes, message: Message | None, now: datetime, peer: str, why: ValueError) -> _Answer:
+        code, error = (why.code, why.error) if isinstance(why, InvalidMessage) else ("AE", "102")
+        sender = _sender(message) if message else peer
+        try:
+            self._need_space()
+            self._sealed.put(content)
+            self._journal.append([self._outcome(message, content, now, "quarantined", sender, str(why))])
+        except OSError as exc:
+            return _refusal(exc)
+        return _Answer("quarantined", code, str(why), error)
+
+    def _outcome(
+        self, message: Message | None, content: bytes, now: datetime, outcome: Outcome, sender: str, reason: str | None = None
+    ) -> Event:
+        digest = hashlib.sha256(content).hexdigest()
+        message_id = (message.header.get(10) if message else "") or f"sha256:{digest[:16]}"
+        return intake_outcome(self._settings.site_id, "hl7", message_id, outcome, digest, len(content), now, reason, sender)
+
+    def _need_space(self) -> None:
+        if shutil.disk_usage(_existing(self._settings.home)).free < self._settings.min_free_mib * 1024 * 1024:
+            raise OSError(errno.ENOSPC, DISK_FULL)
+
+
+def _refusal(exc: OSError) -> _Answer:
+    full = exc.errno == errno.ENOSPC or "full" in str(exc)
+    return _Answer("refused", "AE", DISK_FULL if full else f"nothing was kept, send this message again later: {exc}", "207")
+
+
+def _sender(message: Message) -> str:
+    return f"{message.header.get(3)}/{message.header.get(4)}"
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

@@ -1,0 +1,179 @@
+"""HL7 v2 message: bytes to segments and fields (encoding rules of chapter 2), whatever the character set says."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+__all__ = ["InvalidMessage", "Message", "Segment", "moment", "parse"]
+
+# MSH-18 (HL7 table 0211, and what senders write instead) -> Python codec
+CHARACTER_SETS = {
+    "UNICODE UTF-8": "utf-8", "UTF-8": "utf-8", "UTF8": "utf-8", "UNICODE": "utf-8", "ASCII": "ascii",
+    "GB 18030-2000": "gb18030", "GB 18030": "gb18030", "GB18030": "gb18030", "GBK": "gb18030", "GB2312": "gb18030",
+    "8859/1": "iso-8859-1", "8859/2": "iso-8859-2", "8859/5": "iso-8859-5", "8859/7": "iso-8859-7", "8859/9": "iso-8859-9",
+    "8859/15": "iso-8859-15", "ISO IR87": "iso2022_jp", "BIG-5": "big5", "KS X 1001": "euc_kr",
+}  # fmt: skip
+SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,6})?\d*([+-]\d{4})?")
+
+
+class InvalidMessage(ValueError):
+    """A message that may not enter; `code` is the acknowledgement (AE content, AR not ours at all), `error` HL7 table 0357."""
+
+    def __init__(self, reason: str, code: str = "AE", error: str = "207") -> None:
+        super().__init__(reason)
+        self.code, self.error = code, error
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment; fields count from 1 as in the standard (MSH-1 is the field separator itself)."""
+
+    name: str
+    fields: tuple[str, ...]
+    marks: str  # separators of field, component, repetition; escape; separator of sub-component
+    codec: str
+
+    def raw(self, field: int) -> str:
+        """Return a field as sent, empty when it is not there; the HL7 null `""` is empty too."""
+        text = self.fields[field] if field < len(self.fields) else ""
+        return "" if text == '""' else text
+
+    def get(self, field: int, component: int = 1) -> str:
+        """Return one component of the first repetition, unescaped and stripped."""
+        return self.repetitions(field, component)[0]
+
+    def repetitions(self, field: int, component: int = 1) -> list[str]:
+        """Return one component of every repetition; at least one, which may be empty."""
+        return [self._component(r, component) for r in self.raw(field).split(self.marks[2])]
+
+    def text(self, field: int) -> str:
+        """Return a whole field for reading: components joined by spaces, repetitions by line ends."""
+        lines = (
+            " ".join(filter(None, (self._plain(c) for c in r.split(self.marks[1])))) for r in self.raw(field).split(self.marks[2])
+        )
+        return "\n".join(lines).strip()
+
+    def _component(self, repetition: str, component: int) -> str:
+        parts = repetition.split(self.marks[1])
+        part = parts[component - 1] if component <= len(parts) else ""
+        return self._plain("" if part == '""' else part.split(self.marks[4])[0])
+
+    def _plain(self, text: str) -> str:
+        return _unescape(text, self.marks, self.codec).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message in segments; `codec` is the character set that really fits its bytes."""
+
+    segments: tuple[Segment, ...]
+    codec: str
+
+    @property
+    def header(self) -> Segment:
+        """Return MSH."""
+        return self.segments[0]
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Return message code and trigger event (MSH-9), such as ("ADT", "A04")."""
+        return self.header.get(9, 1), self.header.get(9, 2)
+
+    def first(self, name: str) -> Segment | None:
+        """Return the first segment of this name, null when there is none."""
+        return next((s for s in self.segments if s.name == name), None)
+
+
+def parse(content: bytes) -> Message:
+    """Return the message; raise InvalidMessage with the first thing that is wrong with its structure."""
+    content = content.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n \t")
+    if not content.startswith(b"MSH") or len(content) < 8:
+        raise InvalidMessage("does not begin with an MSH segment", "AR", "100")
+    text, codec = _decode(content)
+    lines = text.replace("\r\n", "\r").split("\r") if "\r" in text else text.split("\n")
+    separator, marks = text[3], _marks(text)
+    segments = []
+    for number, line in enumerate(lines, 1):
+        line = line.strip("\n")
+        if not line.strip():
+            continue
+        name, *fields = line.split(separator)
+        if not SEGMENT.fullmatch(name):
+            raise InvalidMessage(f"segment {number} does not begin with a segment name", error="100")
+        segments.append(Segment(name, (name, *((separator, *fields) if name == "MSH" else fields)), marks, codec))
+    return Message(tuple(segments), codec)
+
+
+def moment(text: str, utc_offset_minutes: int) -> datetime | None:
+    """Return a time stamp (TS, DTM) in UTC, null when it is empty or none; without an offset it is the site's wall clock."""
+    match = TIME.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    zone = timedelta(minutes=utc_offset_minutes)
+    if offset:
+        zone = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:])) * (-1 if offset[0] == "-" else 1)
+    try:
+        micro = round(float(fraction or 0) * 1e6) % 1_000_000
+        wall = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), micro)
+        return wall.replace(tzinfo=timezone(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _marks(text: str) -> str:
+    separator = text[3]
+    if separator.isalnum() or separator.isspace():
+        raise InvalidMessage("MSH-1 is no field separator", "AR", "100")
+    marks = text[4:].split(separator, 1)[0]
+    if not 2 <= len(marks) <= 5 or len(set(marks)) != len(marks):
+        raise InvalidMessage("MSH-2 holds no encoding characters", "AR", "100")
+    return separator + (marks + r"^~\&"[len(marks) :])[:4]
+
+
+def _decode(content: bytes) -> tuple[str, str]:
+    """Return the text and the codec that fits: the declared one, else UTF-8, else GB18030, else Latin-1 (fits everything)."""
+    declared = CHARACTER_SETS.get(_declared(content), "ascii")
+    for codec in (declared, "utf-8", "iso-8859-1" if _lonely(content) else "gb18030"):
+        try:
+            return content.decode(codec), codec
+        except UnicodeDecodeError:
+            continue
+    return content.decode("iso-8859-1"), "iso-8859-1"
+
+
+def _declared(content: bytes) -> str:
+    head = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode("latin-1").split(chr(content[3]))
+    return re.split(r"[~\\^]", head[17])[0].strip().upper() if len(head) > 17 else ""
+
+
+def _lonely(content: bytes) -> bool:
+    """Return whether no byte above ASCII has a neighbour above ASCII: so are accents in Latin-1, never a text in GB18030."""
+    return re.search(rb"[\x80-\xff]{2}", content) is None
+
+
+def _unescape(text: str, marks: str, codec: str) -> str:
+    separator, component, repetition, escape, sub = tuple(marks)
+    if escape not in text:
+        return text
+    plain = {"F": separator, "S": component, "R": repetition, "E": escape, "T": sub, "H": "", "N": "", ".br": "\n", ".sp": "\n"}
+
+    def replace(match: re.Match[str]) -> str:
+        code = match[1]
+        if code[0] == "X" and len(code) > 1 and len(code) % 2 == 1 and re.fullmatch(r"[0-9A-Fa-f]+", code[1:]):
+            return _hexadecimal(bytes.fromhex(code[1:]), codec)
+        return plain.get(code, match[0])
+
+    e = re.escape(escape)
+    return re.sub(f"{e}([^{e}]{{1,80}}){e}", replace, text)
+
+
+def _hexadecimal(content: bytes, codec: str) -> str:
+    r"""Return the characters of `\X…\`: in the message's character set, or UTF-16 as some senders write it (`\X00E0\`)."""
+    if len(content) % 2 == 0 and 0 in content:
+        codec = "utf-16-be"
+    try:
+        return content.decode(codec)
+    except UnicodeDecodeError:
+        return content.decode("iso-8859-1")
