@@ -28,12 +28,11 @@ class Engine:
         self._run = gx.RunIdentifier(run_name=run_name, run_time=as_of_utc)
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
-        for site in list(self._context.get_site_names()):
-            self._context.delete_data_docs_site(site)
-        self._context.add_data_docs_site(
-            "auditors", {"class_name": "SiteBuilder", "show_how_to_buttons": False, "store_backend": store}
-        )
+        site: Any = {"class_name": "SiteBuilder", "show_how_to_buttons": False}
+        site["store_backend"] = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
+        for preset in list(self._context.get_site_names()):
+            self._context.delete_data_docs_site(preset)
+        self._context.add_data_docs_site("auditors", site)
         self._source = self._context.data_sources.add_pandas("warehouse")
 
     def validate(self, suite: Suite, frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -65,10 +64,16 @@ def _plain(result: Mapping[str, Any], population: int) -> dict[str, Any]:
     if not result["success"] and not failing and error is None:
         failing = 1  # an expectation about the table as a whole has no rows to show
     return {
-        "meta": config["meta"], "type": config["type"], "kwargs": {k: v for k, v in config["kwargs"].items() if k != "batch_id"},
-        "success": bool(result["success"]) and error is None, "error": error, "population": population, "failing": failing,
-        "observed": found.get("observed_value"), "rows": positions,
-    }  # fmt: skip
+        "meta": config["meta"],
+        "type": config["type"],
+        "kwargs": {k: v for k, v in config["kwargs"].items() if k != "batch_id"},
+        "success": bool(result["success"]) and error is None,
+        "error": error,
+        "population": population,
+        "failing": failing,
+        "observed": found.get("observed_value"),
+        "rows": positions,
+    }
 
 
 def _error(info: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""What earlier runs found: `index.json` is the history, one row a run and rule, oldest run first; a re-run replaces its rows in place."""
+"""What earlier runs found: `index.json` is the history, one row a run and rule, oldest run first. A re-run replaces."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def store(reports: Path, run: dict[str, Any], keep: int) -> None:
     by_run[run["run_id"]] = [_row(run, rule) for rule in run["rules"]]
     kept = list(by_run)[-keep:]
     write_text(reports / "index.json", json.dumps([r for name in kept for r in by_run[name]], ensure_ascii=False, indent=1))
-    for old in set(p.name for p in (reports / "runs").iterdir()) - set(kept):
+    for old in {p.name for p in (reports / "runs").iterdir()} - set(kept):
         shutil.rmtree(reports / "runs" / old)
         for pages in (reports / "data_docs" / "validations").glob(f"*/{old}"):
             shutil.rmtree(pages)
@@ -78,10 +78,18 @@ def _since(
 
 def _row(run: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
     return {
-        "run_id": run["run_id"], "suite": rule["suite"], "as_of_utc": run["as_of_utc"], "severity": rule["severity"], "success": rule["success"],
-        "population": rule["population"], "failing": rule["failing"], "rule": rule["rule"], "rule_version": rule["rule_version"], "clause": rule["clause"],
+        "run_id": run["run_id"],
+        "suite": rule["suite"],
+        "as_of_utc": run["as_of_utc"],
+        "severity": rule["severity"],
+        "success": rule["success"],
+        "population": rule["population"],
+        "failing": rule["failing"],
+        "rule": rule["rule"],
+        "rule_version": rule["rule_version"],
+        "clause": rule["clause"],
         "href": f"runs/{run['run_id']}/index.html#{rule['rule']}",
-    }  # fmt: skip
+    }
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The auditors' pages, in English and Chinese at once: they open from a disk or a web server, with no network and without scripts."""
+"""The auditors' pages, in English and Chinese at once: they need a disk or a web server, no network, no scripts."""
 
 import json
 from pathlib import Path

@@ -43,7 +43,8 @@ def open_release(path: Path, lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 glob = f"{lake}/{table}/**/*.parquet".replace("'", "''")
                 connection.execute(
                     f"create temp view lake_{table} as "
-                    f"select * from read_parquet('{glob}', union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
+                    f"select * from read_parquet('{glob}', union_by_name = true, hive_partitioning = true, "
+                    "hive_types_autocast = false)"
                 )
         yield connection
 
@@ -58,7 +59,7 @@ def release_of(connection: duckdb.DuckDBPyConnection, path: Path) -> Release:
 
 
 def rules_in_force(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Return {rule_id: its newest row of dim_rule that is valid at the release's moment}: reference data go before a suite's meta."""
+    """Return {rule_id: its newest row of dim_rule that is valid at the release's moment}: it goes before a suite's meta."""
     frame = connection.execute(
         """
         select r.* from marts.dim_rule r, marts.mart_release m
@@ -67,7 +68,7 @@ def rules_in_force(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str,
         qualify row_number() over (partition by rule_id order by try_cast(version as integer) desc nulls last, version desc) = 1
         """
     ).df()
-    return {str(r["rule_id"]): r for r in frame.to_dict("records")}
+    return {str(r["rule_id"]): {str(k): v for k, v in r.items()} for r in frame.to_dict("records")}
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, utc_offset_minutes: int) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """Attest one release of the warehouse: the job `attest_quality`.
 
-Integrity rules are about our own tables and decide whether the release is published; findings are about the hospital and never do.
+Integrity rules are about our own tables and decide about publishing; findings are about the hospital and never do.
 """
 
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,10 +22,11 @@ __all__ = ["attest"]
 
 
 def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], None]) -> dict[str, Any]:
-    """Attest the candidate (or, without one, the published release), write its reports, call `publish` unless integrity is broken.
+    """Attest the candidate or else the published release, write its reports, call `publish` unless integrity is broken.
 
-    Returns the job's JSON: the run key, `read` populations' rows, `written` rules, and beside the contract `integrity` (whether it
-    holds), `published`, `broken` (integrity rules that fail or could not be tried) and `failing` (rules about the hospital that fail).
+    Returns the job's JSON: the run key, `read` rows of populations, `written` rules; beside the contract
+    `integrity` (whether it holds), `published`, `broken` (integrity rules that fail or could not be tried) and
+    `failing` (rules about the hospital that fail).
     `read` = `written` = 0 when this release was attested by these suites before and is published.
     `as_of_utc` counts only where there is no release yet; a release carries its own moment.
     """
@@ -49,9 +51,13 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], None])
 
     engine = Engine(run_id, moment, draft)
     run: dict[str, Any] = {
-        "run_id": run_id, "as_of_utc": release.as_of_utc, "release_id": release.release_id, "suites_digest": digest,
-        "suites": [], "rules": [],
-    }  # fmt: skip
+        "run_id": run_id,
+        "as_of_utc": release.as_of_utc,
+        "release_id": release.release_id,
+        "suites_digest": digest,
+        "suites": [],
+        "rules": [],
+    }
     for suite in suites:
         frame = frames[suite.name]
         results = engine.validate(suite, frame) if isinstance(frame, pd.DataFrame) else _unread(suite, frame)
@@ -106,9 +112,19 @@ def _read(connection: Any, suite: Suite, utc_offset_minutes: int) -> pd.DataFram
 
 def _unread(suite: Suite, error: str) -> list[dict[str, Any]]:
     return [
-        {"meta": e["meta"], "type": e["type"], "kwargs": e.get("kwargs", {}), "success": False, "error": error, "population": 0, "failing": 0, "observed": None, "rows": []}
+        {
+            "meta": e["meta"],
+            "type": e["type"],
+            "kwargs": e.get("kwargs", {}),
+            "success": False,
+            "error": error,
+            "population": 0,
+            "failing": 0,
+            "observed": None,
+            "rows": [],
+        }
         for e in suite.expectations
-    ]  # fmt: skip
+    ]
 
 
 def _rule(
@@ -117,27 +133,38 @@ def _rule(
     """Return what the reports say of one rule: its reference data in force, population, failing rows and their share by group."""
     meta = {**result["meta"]}
     if meta["severity"] == "finding" and (row := rules.get(meta["rule"])):  # rules.csv is where the hospital changes a rule
-        meta |= {"rule_version": str(row["version"]), **{k: str(row[k]) for k in ("clause", "requirement") if pd.notna(row[k])}}
+        meta |= {
+            "rule_version": str(row["version"]),
+            **{k: str(row[k]) for k in ("clause", "requirement") if isinstance(row[k], str)},
+        }
     elif meta["severity"] == "finding" and result["error"] is None and rules:
         result = {
             **result,
             "success": False,
             "error": f"rule {meta['rule']} is not in force in dim_rule; add its row to rules.csv or end its expectation",
         }
-    shown, columns, groups = [], [], []
+    shown: list[dict[str, Any]] = []
+    columns: list[str] = []
+    groups: list[dict[str, Any]] = []
     if isinstance(frame, pd.DataFrame):
-        columns = [c for c in frame.columns if c != "row"]
+        columns = [str(c) for c in frame.columns if c != "row"]
         failed = frame.iloc[result["rows"]]
         shown = json.loads(failed.head(checkpoint.rows_kept)[columns].to_json(orient="records", date_format="iso", date_unit="s"))
         if suite.group:
-            all_, bad = frame[suite.group].value_counts(dropna=False), failed[suite.group].value_counts(dropna=False)
+            total, bad = (
+                Counter(f[suite.group].astype(object).where(f[suite.group].notna(), "").map(str)) for f in (frame, failed)
+            )
             groups = [
-                {"group": "" if pd.isna(g) else str(g), "population": int(n), "failing": int(bad.get(g, 0))}
-                for g, n in all_.items()
+                {"group": g, "population": n, "failing": bad[g]}
+                for g, n in sorted(total.items(), key=lambda i: (-bad[i[0]], i[0]))
             ]
-            groups.sort(key=lambda g: (-g["failing"], g["group"]))
     return {
-        "suite": suite.name, **{k: meta[k] for k in ("rule", "rule_version", "severity", "clause", "requirement", "title_en", "title_zh")},
+        "suite": suite.name,
+        **{k: meta[k] for k in ("rule", "rule_version", "severity", "clause", "requirement", "title_en", "title_zh")},
         **{k: result[k] for k in ("type", "kwargs", "success", "error", "population", "failing", "observed")},
-        "key": list(suite.key), "group": suite.group, "groups": groups[:50], "columns": columns, "rows": shown,
-    }  # fmt: skip
+        "key": list(suite.key),
+        "group": suite.group,
+        "groups": groups[:50],
+        "columns": columns,
+        "rows": shown,
+    }

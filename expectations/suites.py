@@ -52,7 +52,9 @@ def read_checkpoint(name: str = "attest_quality", folder: Path = HERE / "checkpo
 
 def read_suites(layers: tuple[str, ...] = ("raw", "staging", "marts"), folder: Path = HERE / "suites") -> tuple[list[Suite], str]:
     """Return the suites of the layers and the digest of their files; a rule that stands twice or lacks its meta is an error."""
-    suites, digest, seen = [], sha256(), {}
+    suites: list[Suite] = []
+    seen: dict[str, Path] = {}
+    digest = sha256()
     for layer in layers:
         for path in sorted((folder / layer).glob("*.json")):
             raw = path.read_bytes()
@@ -75,9 +77,15 @@ def _suite(layer: str, path: Path, raw: bytes) -> Suite:
         population = text["meta"]["population"]
         sql = population["sql"]
         suite = Suite(
-            text["name"], layer, population["title_en"], population["title_zh"], sql if isinstance(sql, str) else "\n".join(sql),
-            tuple(population["key"]), population.get("group", ""), tuple(text["expectations"]),
-        )  # fmt: skip
+            text["name"],
+            layer,
+            population["title_en"],
+            population["title_zh"],
+            sql if isinstance(sql, str) else "\n".join(sql),
+            tuple(population["key"]),
+            population.get("group", ""),
+            tuple(text["expectations"]),
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as wrong:
         raise SuiteError(f"{path}: not a suite ({wrong!r}); copy the shape of a neighbour") from wrong
     if suite.name != f"{layer}_{path.stem}":

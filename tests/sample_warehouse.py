@@ -1,4 +1,4 @@
-"""A small warehouse with the mart columns of docs/architecture.md and faults whose counts are known, for tests of reports and pages."""
+"""A small warehouse with the columns of the architecture and faults whose counts are known, for tests of reports and pages."""
 
 import base64
 import json
@@ -10,42 +10,20 @@ import duckdb
 __all__ = ["AS_OF", "FAULTS", "make_lake", "make_release", "publish", "write_picture"]
 
 AS_OF = datetime(2026, 3, 10, 16, 0)  # naive UTC: end of the local day 2026-03-10
-DDL = {
-    "dim_device": "device_id, site_id, name_en, name_zh, kind, modality, room_id",
-    "dim_room": "room_id, site_id, name_en, name_zh, kind",
-    "dim_staff": "staff_id, site_id, role, name_en, name_zh",
-    "dim_rule": "rule_id, version, severity, title_en, title_zh, clause, requirement, valid_from, valid_until",
-    "fct_examination": "accession_number, site_id, patient_pseudonym, exam_code, exam_name, indication, status, ordered_at_utc timestamp, scheduled_at_utc timestamp, "
-    "arrived_at_utc timestamp, started_at_utc timestamp, ended_at_utc timestamp, reported_at_utc timestamp, device_id, room_id, agent, administered_mbq double, "
-    "series_count bigint, steps_expected bigint, steps_done bigint, steps_missing bigint, findings bigint, verdict",
-    "fct_examination_step": "accession_number, step, occurrence bigint, site_id, exam_code, sequence bigint, mandatory boolean, state, started_at_utc timestamp, "
-    "ended_at_utc timestamp, staff_id, staff_role, credential_valid boolean, device_id, room_id, minutes_after_injection double, timing_ok boolean, reason",
-    "fct_phantom_test": "run_key, procedure, detector, measure, site_id, device_id, series_uid, value double, unit, uncertainty double, status, method, method_version, "
-    "measured_at_utc timestamp, recorded_at_utc timestamp, limit_low double, limit_high double, warn_low double, warn_high double, limit_id, limit_version, standard, "
-    "clause, verdict, reason, is_current boolean, picture_href",
-    "fct_image_quality": "run_key, series_uid, aspect, region, measure, site_id, device_id, accession_number, value double, unit, status, method, method_version, "
-    "measured_at_utc timestamp, limit_low double, limit_high double, limit_version, verdict, reason, is_current boolean, picture_href",
-    "fct_adverse_event": "event_number, site_id, accession_number, device_id, room_id, category, severity, occurred_at_utc timestamp, reported_at_utc timestamp, reported_by, description",
-    "fct_intake_outcome": "event_id, site_id, channel, message_id, outcome, reason, sha256, size_bytes bigint, sender, received_at_utc timestamp",
-    "fct_finding": "finding_id, site_id, rule_id, rule_version, severity, clause, requirement, subject_kind, subject_id, device_id, room_id, accession_number, staff_id, "
-    "occurred_at_utc timestamp, value double, unit, limit_text, title_en, title_zh, reason, picture_href, source_mart, rank bigint",
-    "mart_staff_month": "site_id, staff_id, month date, staff_role, steps_total bigint, steps_compliant bigint, steps_credential_invalid bigint, "
-    "steps_credential_unknown bigint, compliance_percent double",
-    "mart_device_month": "site_id, device_id, month date, examinations bigint, series bigint, phantom_tests bigint, phantom_fails bigint, image_quality_mean double, "
-    "image_quality_n bigint, days_fit bigint, days_not_fit bigint, days_not_confirmed bigint",
-    "mart_administered_activity": "accession_number, site_id, agent, nuclide, prescribed_mbq double, administered_mbq double, deviation_percent double, "
-    "tolerance_percent double, drl_mbq double, drl_ratio double, administered_at_utc timestamp, staff_id, verdict, reason",
-    "mart_device_day": "site_id, device_id, day date, state, reason, tests_due bigint, tests_done bigint, tests_failed bigint, first_patient_at_utc timestamp, "
-    "last_test_at_utc timestamp, examinations bigint",
-    "mart_environment_hour": "site_id, room_id, quantity, hour_utc timestamp, sensor_id, unit, value_min double, value_mean double, value_max double, slots_expected bigint, "
-    "slots_received bigint, completeness_percent double, limit_low double, limit_high double, limit_version, verdict, reason",
-    "mart_credential_validity": "site_id, staff_id, credential, role, issuer, valid_from_utc timestamp, valid_until_utc timestamp, state, days_left bigint, steps_while_invalid bigint",
-    "mart_release": "release_id, site_id, as_of_utc timestamp, built_at_utc timestamp, lake_head, examinations bigint, series bigint, findings bigint",
-}  # fmt: skip
 DEVICES = ["GC1", "SPCT1", "PETCT1"]
 KEY = {d: f"{i + 1:064x}" for i, d in enumerate(DEVICES)}
-FAULTS = {"PHANTOM_LIMIT": 1, "PHANTOM_MISSING": 1, "DOSE_RANGE": 1, "CREDENTIAL_INVALID": 1, "STEP_MISSING": 1, "ENVIRONMENT_LIMIT": 2, "ENVIRONMENT_GAP": 1,
-          "INTAKE_QUARANTINED": 1, "INTAKE_DUPLICATE": 1, "ADVERSE_EVENT": 1}  # fmt: skip
+FAULTS = {
+    "PHANTOM_LIMIT": 1,
+    "PHANTOM_MISSING": 1,
+    "DOSE_RANGE": 1,
+    "CREDENTIAL_INVALID": 1,
+    "STEP_MISSING": 1,
+    "ENVIRONMENT_LIMIT": 2,
+    "ENVIRONMENT_GAP": 1,
+    "INTAKE_QUARANTINED": 1,
+    "INTAKE_DUPLICATE": 1,
+    "ADVERSE_EVENT": 1,
+}
 RULES = {
     "PHANTOM_LIMIT": ("fail", "Phantom measure outside its limit", "模体测量值超出限值"),
     "PHANTOM_NOT_MEASURED": ("warn", "Phantom test could not be measured", "模体检测无法测量"),
@@ -64,13 +42,7 @@ RULES = {
 }
 
 
-def _columns(text: str) -> list[str]:
-    return [c.strip() for c in text.split(",")]
-
-
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, **values: object) -> None:
-    names = {c.split()[0] for c in _columns(DDL[table])}
-    assert set(values) <= names, f"{table}: unknown {set(values) - names}"
     marks = ", ".join("?" for _ in values)
     connection.execute(f"insert into marts.{table} ({', '.join(values)}) values ({marks})", list(values.values()))
 
@@ -81,8 +53,7 @@ def make_release(warehouse: Path, name: str, *, faults: bool = True, broken_key:
     folder.mkdir(parents=True)
     with duckdb.connect(str(folder / "qc.duckdb")) as c:
         c.execute("create schema marts")
-        for table, text in DDL.items():
-            c.execute(f"create table marts.{table} ({', '.join(x if ' ' in x else x + ' varchar' for x in _columns(text))})")
+        c.execute(Path(__file__).with_name("sample_marts.sql").read_text(encoding="utf-8"))
         _fill(c, name, as_of, faults)
         if broken_key:
             c.execute("insert into marts.fct_examination select * from marts.fct_examination limit 1")
@@ -134,14 +105,46 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
         bad = faults and d == "GC1"
         for detector in ("1", "2"):
             fails = bad and detector == "2"
-            _insert(c, "fct_phantom_test", run_key=KEY[d], procedure="planar_uniformity", detector=detector, measure="integral_uniformity_ufov", site_id=site,
-                    device_id=d, series_uid=f"1.2.{i}", value=9.4 if fails else 2.8, unit="%", status="measured", method="nema", method_version="1",
-                    measured_at_utc=as_of - timedelta(hours=9), recorded_at_utc=as_of - timedelta(hours=9), limit_high=5.0, limit_id="L1", limit_version="1",
-                    standard="NEMA NU 1", clause="2.4", verdict="fail" if fails else "pass", is_current=True, picture_href=f"pictures/{KEY[d]}.png")  # fmt: skip
+            _insert(
+                c,
+                "fct_phantom_test",
+                run_key=KEY[d],
+                procedure="planar_uniformity",
+                detector=detector,
+                measure="integral_uniformity_ufov",
+                site_id=site,
+                device_id=d,
+                series_uid=f"1.2.{i}",
+                value=9.4 if fails else 2.8,
+                unit="%",
+                status="measured",
+                method="nema",
+                method_version="1",
+                measured_at_utc=as_of - timedelta(hours=9),
+                recorded_at_utc=as_of - timedelta(hours=9),
+                limit_high=5.0,
+                limit_id="L1",
+                limit_version="1",
+                standard="NEMA NU 1",
+                clause="2.4",
+                verdict="fail" if fails else "pass",
+                is_current=True,
+                picture_href=f"pictures/{KEY[d]}.png",
+            )
         missing = faults and d == "PETCT1"
-        _insert(c, "mart_device_day", site_id=site, device_id=d, day=day, state="not_fit" if bad else "not_confirmed" if missing else "fit",
-                reason="uniformity of detector 2 fails" if bad else "daily test is missing" if missing else None, tests_due=1, tests_done=0 if missing else 1,
-                tests_failed=int(bad), examinations=3)  # fmt: skip
+        _insert(
+            c,
+            "mart_device_day",
+            site_id=site,
+            device_id=d,
+            day=day,
+            state="not_fit" if bad else "not_confirmed" if missing else "fit",
+            reason="uniformity of detector 2 fails" if bad else "daily test is missing" if missing else None,
+            tests_due=1,
+            tests_done=0 if missing else 1,
+            tests_failed=int(bad),
+            examinations=3,
+        )
         _insert(
             c,
             "mart_device_month",
@@ -156,25 +159,94 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
         for hour in range(24):
             hot = faults and d == "SPCT1" and hour in (10, 11)
             gap = faults and d == "PETCT1" and hour == 5
-            _insert(c, "mart_environment_hour", site_id=site, room_id=f"ROOM-{d}", quantity="humidity", hour_utc=as_of - timedelta(hours=hour + 1), unit="%",
-                    sensor_id=f"ROOM-{d}/humidity", value_min=40, value_mean=72 if hot else 45, value_max=75, slots_expected=6, slots_received=3 if gap else 6,
-                    completeness_percent=50 if gap else 100, limit_low=30, limit_high=60, limit_version="1", verdict="fail" if hot else "pass")  # fmt: skip
+            _insert(
+                c,
+                "mart_environment_hour",
+                site_id=site,
+                room_id=f"ROOM-{d}",
+                quantity="humidity",
+                hour_utc=as_of - timedelta(hours=hour + 1),
+                unit="%",
+                sensor_id=f"ROOM-{d}/humidity",
+                value_min=40,
+                value_mean=72 if hot else 45,
+                value_max=75,
+                slots_expected=6,
+                slots_received=3 if gap else 6,
+                completeness_percent=50 if gap else 100,
+                limit_low=30,
+                limit_high=60,
+                limit_version="1",
+                verdict="fail" if hot else "pass",
+            )
     for i in range(6):
         number, device = f"ACC{i:03d}", DEVICES[i % 3]
         bad = faults and i == 0
-        _insert(c, "fct_examination", accession_number=number, site_id=site, patient_pseudonym=f"{i:032x}", exam_code="BONE", exam_name="Bone", status="done", device_id=device,
-                ordered_at_utc=as_of - timedelta(hours=12), steps_expected=2, steps_done=1 if bad else 2, steps_missing=int(bad), findings=3 if bad else 0,
-                verdict="fail" if bad else "pass")  # fmt: skip
+        _insert(
+            c,
+            "fct_examination",
+            accession_number=number,
+            site_id=site,
+            patient_pseudonym=f"{i:032x}",
+            exam_code="BONE",
+            exam_name="Bone",
+            status="done",
+            device_id=device,
+            ordered_at_utc=as_of - timedelta(hours=12),
+            steps_expected=2,
+            steps_done=1 if bad else 2,
+            steps_missing=int(bad),
+            findings=3 if bad else 0,
+            verdict="fail" if bad else "pass",
+        )
         for sequence, step in enumerate(("injection", "acquisition"), 1):
-            _insert(c, "fct_examination_step", accession_number=number, step=step, occurrence=1, site_id=site, exam_code="BONE", sequence=sequence, mandatory=True,
-                    state="missing" if bad and sequence == 2 else "done", staff_id="T01", staff_role="technologist", device_id=device, timing_ok=True,
-                    credential_valid=not (bad and sequence == 1), started_at_utc=as_of - timedelta(hours=8))  # fmt: skip
-        _insert(c, "mart_administered_activity", accession_number=number, site_id=site, agent="Tc-99m MDP", nuclide="Tc-99m", prescribed_mbq=740,
-                administered_mbq=560 if bad else 738, deviation_percent=-24.3 if bad else -0.3, tolerance_percent=10, administered_at_utc=as_of - timedelta(hours=8),
-                verdict="fail" if bad else "pass")  # fmt: skip
+            _insert(
+                c,
+                "fct_examination_step",
+                accession_number=number,
+                step=step,
+                occurrence=1,
+                site_id=site,
+                exam_code="BONE",
+                sequence=sequence,
+                mandatory=True,
+                state="missing" if bad and sequence == 2 else "done",
+                staff_id="T01",
+                staff_role="technologist",
+                device_id=device,
+                timing_ok=True,
+                credential_valid=not (bad and sequence == 1),
+                started_at_utc=as_of - timedelta(hours=8),
+            )
+        _insert(
+            c,
+            "mart_administered_activity",
+            accession_number=number,
+            site_id=site,
+            agent="Tc-99m MDP",
+            nuclide="Tc-99m",
+            prescribed_mbq=740,
+            administered_mbq=560 if bad else 738,
+            deviation_percent=-24.3 if bad else -0.3,
+            tolerance_percent=10,
+            administered_at_utc=as_of - timedelta(hours=8),
+            verdict="fail" if bad else "pass",
+        )
         outcome = {0: "quarantined", 1: "duplicate"}.get(i, "stored") if faults else "stored"
-        _insert(c, "fct_intake_outcome", event_id=f"o{i}", site_id=site, channel="dicom", message_id=f"1.2.3.{i}", outcome=outcome, sha256=f"{i:064x}", size_bytes=1000,
-                reason="image is cut short" if outcome == "quarantined" else None, sender="GC1", received_at_utc=as_of - timedelta(hours=8))  # fmt: skip
+        _insert(
+            c,
+            "fct_intake_outcome",
+            event_id=f"o{i}",
+            site_id=site,
+            channel="dicom",
+            message_id=f"1.2.3.{i}",
+            outcome=outcome,
+            sha256=f"{i:064x}",
+            size_bytes=1000,
+            reason="image is cut short" if outcome == "quarantined" else None,
+            sender="GC1",
+            received_at_utc=as_of - timedelta(hours=8),
+        )
     _insert(
         c,
         "mart_staff_month",
@@ -197,17 +269,56 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
         steps_while_invalid=1,
     )
     if faults:
-        _insert(c, "fct_adverse_event", event_number="AE1", site_id=site, category="extravasation", severity="minor", occurred_at_utc=as_of - timedelta(hours=7),
-                description="<b>not markup</b>")  # fmt: skip
+        _insert(
+            c,
+            "fct_adverse_event",
+            event_number="AE1",
+            site_id=site,
+            category="extravasation",
+            severity="minor",
+            occurred_at_utc=as_of - timedelta(hours=7),
+            description="<b>not markup</b>",
+        )
         for rank, rule in enumerate(FAULTS, 1):
             severity, en, zh = RULES[rule]
-            _insert(c, "fct_finding", finding_id=f"f{rank}", site_id=site, rule_id=rule, rule_version="1", severity=severity, clause="5.1", requirement="TST-02",
-                    subject_kind="series", subject_id=f"1.2.{rank}", device_id="GC1" if rank % 2 else None, room_id=None if rank % 2 else "ROOM-SPCT1",
-                    occurred_at_utc=as_of - timedelta(hours=rank), value=9.4, unit="%", limit_text="≤ 5 %", title_en=en, title_zh=zh, reason="<b>not markup</b>",
-                    picture_href=f"pictures/{KEY['GC1']}.png" if rule == "PHANTOM_LIMIT" else None, source_mart="fct_phantom_test", rank=rank)  # fmt: skip
+            _insert(
+                c,
+                "fct_finding",
+                finding_id=f"f{rank}",
+                site_id=site,
+                rule_id=rule,
+                rule_version="1",
+                severity=severity,
+                clause="5.1",
+                requirement="TST-02",
+                subject_kind="series",
+                subject_id=f"1.2.{rank}",
+                device_id="GC1" if rank % 2 else None,
+                room_id=None if rank % 2 else "ROOM-SPCT1",
+                occurred_at_utc=as_of - timedelta(hours=rank),
+                value=9.4,
+                unit="%",
+                limit_text="≤ 5 %",
+                title_en=en,
+                title_zh=zh,
+                reason="<b>not markup</b>",
+                picture_href=f"pictures/{KEY['GC1']}.png" if rule == "PHANTOM_LIMIT" else None,
+                source_mart="fct_phantom_test",
+                rank=rank,
+            )
     count = c.execute("select count(*) from marts.fct_finding").fetchone()
-    _insert(c, "mart_release", release_id=release, site_id=site, as_of_utc=as_of, built_at_utc=as_of, lake_head=json.dumps({"dicom": 6}), examinations=6, series=6,
-            findings=count[0] if count else 0)  # fmt: skip
+    _insert(
+        c,
+        "mart_release",
+        release_id=release,
+        site_id=site,
+        as_of_utc=as_of,
+        built_at_utc=as_of,
+        lake_head=json.dumps({"dicom": 6}),
+        examinations=6,
+        series=6,
+        findings=count[0] if count else 0,
+    )
 
 
 def make_lake(lake: Path) -> None:
@@ -216,18 +327,27 @@ def make_lake(lake: Path) -> None:
         (lake / table).mkdir(parents=True)
     with duckdb.connect() as c:
         c.execute(
-            f"""copy (select 'o' || i as event_id, 'urn:photopeak:dicom' as source, 'intake.outcome' as type, 's' as subject, 'MAIN' as site_id,
-              timestamp '2026-03-10 08:00:00' as occurred_at_utc, timestamp '2026-03-10 08:00:00' as recorded_at_utc, repeat('a', 64) as sha256, 'dicom' as journal,
-              i + 1 as journal_offset, '{{"channel": "dicom"}}' as data from range(6) t(i)) to '{lake}/events/a.parquet' (format parquet)"""
+            f"""copy (select 'o' || i as event_id, 'urn:photopeak:dicom' as source,
+              'intake.outcome' as type, 's' as subject, 'MAIN' as site_id,
+              timestamp '2026-03-10 08:00:00' as occurred_at_utc,
+              timestamp '2026-03-10 08:00:00' as recorded_at_utc, repeat('a', 64) as sha256,
+              'dicom' as journal,
+              i + 1 as journal_offset, '{{"channel": "dicom"}}' as data from range(6) t(i))
+              to '{lake}/events/a.parquet' (format parquet)"""
         )
         c.execute(
-            f"""copy (select 'MAIN' as site_id, 'k' as run_key, 'phantom' as analysis, 's' as series_uid, 'planar_uniformity' as procedure, 'measured' as status,
-              null::varchar as reason, '1' as detector, '' as aspect, '' as region, 'm' as measure, 1.0 as value, '%' as unit, 'nema' as method, '1' as method_version)
+            f"""copy (select 'MAIN' as site_id, 'k' as run_key, 'phantom' as analysis, 's' as series_uid,
+              'planar_uniformity' as procedure, 'measured' as status,
+              null::varchar as reason, '1' as detector, '' as aspect, '' as region,
+              'm' as measure, 1.0 as value, '%' as unit, 'nema' as method,
+              '1' as method_version)
               to '{lake}/measures/a.parquet' (format parquet)"""
         )
         c.execute(
-            f"""copy (select 'r1' as event_id, 'MAIN' as site_id, 'ROOM-GC1' as room_id, 'ROOM-GC1/humidity' as sensor_id, 'humidity' as quantity, 45.0 as value, '%' as unit,
-              'good' as quality, timestamp '2026-03-10 08:00:00' as read_at_utc) to '{lake}/readings/a.parquet' (format parquet)"""
+            f"""copy (select 'r1' as event_id, 'MAIN' as site_id, 'ROOM-GC1' as room_id, 'ROOM-GC1/humidity' as sensor_id,
+              'humidity' as quantity, 45.0 as value, '%' as unit,
+              'good' as quality, timestamp '2026-03-10 08:00:00' as read_at_utc)
+              to '{lake}/readings/a.parquet' (format parquet)"""
         )
 
 
