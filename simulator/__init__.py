@@ -1,1 +1,1 @@
-"""The pretend hospital: speaks DICOM, HL7 v2, HTTP and Modbus as real systems would; seeded, with planted faults and an answer key."""
+"""The pretend hospital: speaks DICOM, HL7, HTTP and Modbus as real systems do; seeded, with planted faults and an answer key."""

@@ -1,4 +1,4 @@
-"""The answer key: what was planted, and which findings it must raise. Computed from the plan, never stored where the platform reads."""
+"""The answer key: what was planted and which findings it must raise. Computed from the plan, stored nowhere."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ __all__ = ["Expected", "Planted", "answer_key"]
 
 @dataclass(frozen=True)
 class Expected:
-    """One rule that must fire, and on what: every token is in the subject (or in device, room, accession or staff) of the finding.
+    """One rule that must fire, and on what: every token names the subject, device, room, accession or staff.
 
     `between`: bounds of the value that at least one of the findings must show; None where the value says nothing.
     """

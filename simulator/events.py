@@ -32,7 +32,7 @@ def first_events(plan: Plan) -> list[dict[str, Any]]:
     out = []
     for staff_id, (role, credential) in STAFF.items():
         until = plan.expired if staff_id == "T04" else datetime.combine(plan.day + timedelta(days=400), time(0), LOCAL)
-        data = {
+        data: dict[str, Any] = {
             "staff_id": staff_id,
             "role": role,
             "credential": credential,
@@ -45,7 +45,7 @@ def first_events(plan: Plan) -> list[dict[str, Any]]:
 
 
 def day_events(plan: Plan, day: date) -> list[dict[str, Any]]:
-    """Return what was done on one day: checks, forms, steps, doses; on the live day the adverse event and the invalid event too."""
+    """Return what was done on one day: checks, forms, steps, doses; on the live day the adverse and the invalid event too."""
     out = []
     if day in plan.working:
         out += [_check(device_id, day) for device_id in DEVICES]
@@ -58,7 +58,7 @@ def day_events(plan: Plan, day: date) -> list[dict[str, Any]]:
 
 
 def day_readings(plan: Plan, day: date) -> Iterator[dict[str, Any]]:
-    """Return one batch of readings a room, 144 of each sensor, with the day's planted fault: humid air, or a sensor that was silent."""
+    """Return one batch of readings a room, 144 of each sensor, with the day's planted fault: humid air or a silent sensor."""
     start = datetime.combine(day, time(0), LOCAL)
     times = [_utc(start + timedelta(minutes=10 * i)) for i in range(SLOTS_A_DAY)]
     for room_id, sensors in ROOMS.items():
@@ -93,6 +93,7 @@ def _values(plan: Plan, day: date, room_id: str, sensor: Sensor) -> list[float]:
 
 def _exam_events(exam: Exam) -> list[dict[str, Any]]:
     out = []
+    data: dict[str, Any]
     for form in ("consent", "checklist"):
         at = exam.arrived + timedelta(minutes=4)
         data = {
@@ -140,7 +141,7 @@ def _exam_events(exam: Exam) -> list[dict[str, Any]]:
 def _check(device_id: str, day: date) -> dict[str, Any]:
     at = datetime.combine(day, time(6, 50), LOCAL)
     check, value, unit = ("warm_up", 20.0, "min") if device_id == "PETCT1" else ("peaking", 140.5, "keV")
-    data = {
+    data: dict[str, Any] = {
         "device_id": device_id,
         "check": check,
         "performed_at_utc": _utc(at),
@@ -157,7 +158,7 @@ def _adverse(plan: Plan) -> dict[str, Any]:
     exam = next(e for e in plan.exams if e.accession == plan.faults["adverse"])
     at = exam.step("injection").ended
     reported = at + timedelta(minutes=20)
-    data = {
+    data: dict[str, Any] = {
         "event_number": adverse_number(plan),
         "accession_number": exam.accession,
         "device_id": None,

@@ -88,7 +88,7 @@ STAFF = {  # staff id: role, credential
 
 @dataclass(frozen=True)
 class ExamKind:
-    """One kind of examination; `uptake_min` is kept well inside the window that its plan allows, `prescribed_mbq` per examination."""
+    """One kind of examination; `uptake_min` stays well inside the window that its plan allows."""
 
     code: str
     name_en: str
@@ -109,10 +109,11 @@ EXAMS = {
     "FDG": ExamKind("FDG", "FDG PET/CT", "FDG 正电子显像", "F-18 FDG", "F-18", 6586.2, (220, 360), (57, 64), 18),
 }
 
-SURNAMES = "王 李 张 刘 陈 杨 赵 黄 周 吴 徐 孙 胡 朱 高 林 何 郭 马 罗".split()
+SURNAMES = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗")
 GIVEN_NAMES = (
-    "伟 芳 娜 敏 静 丽 强 磊 洋 艳 勇 军 杰 娟 涛 明 超 秀兰 霞 平 建华 桂英 志强 玉兰 文 婷 国庆 晓红 海燕 子轩".split()
-)
+    "伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "洋", "艳", "勇", "军", "杰", "娟", "涛",
+    "明", "超", "秀兰", "霞", "平", "建华", "桂英", "志强", "玉兰", "文", "婷", "国庆", "晓红", "海燕", "子轩",
+)  # fmt: skip
 INDICATIONS = {
     "BONE": ("前列腺癌，排除骨转移", "乳腺癌术后随访", "肺癌分期", "不明原因骨痛"),
     "THYROID": ("甲状腺结节", "甲状腺功能亢进", "甲状腺术后复查"),

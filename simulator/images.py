@@ -1,4 +1,4 @@
-"""DICOM objects of the pretend scanners: Nuclear Medicine and CT images that `dciodvfy` accepts, the same bytes for the same plan."""
+"""DICOM objects of the pretend scanners: Nuclear Medicine and CT images that `dciodvfy` accepts, equal bytes for equal plans."""
 
 from datetime import datetime
 from typing import Any
@@ -115,7 +115,7 @@ def _ct(array: NDArray[np.int16]) -> Dataset:
 
 
 def _nm(job: ImageJob, frames: NDArray[np.uint16]) -> Dataset:
-    """Return a Nuclear Medicine image; the frames of a whole-body scan are two detectors, those of a rotation one detector's views."""
+    """Return an NM image; frames are the two detectors of a whole-body scan, or one detector's views of a rotation."""
     ds = Dataset()
     ds.SOPClassUID, ds.Modality = NuclearMedicineImageStorage, "NM"
     _pixels(ds, frames, job.fault.get("pixel_mm", PIXEL_MM[job.kind]))

@@ -45,7 +45,8 @@ def day_messages(plan: Plan, day: date) -> Iterator[Message]:
 
 
 def _header(exam: Exam, kind: str, at: datetime, suffix: str) -> str:
-    return f"MSH|^~\\&|HIS|HOSPITAL|PHOTOPEAK|MAIN|{_time(at)}||{kind}|{control_id(exam.accession, suffix)}|P|2.5.1||||||UNICODE UTF-8"
+    identity = control_id(exam.accession, suffix)
+    return f"MSH|^~\\&|HIS|HOSPITAL|PHOTOPEAK|MAIN|{_time(at)}||{kind}|{identity}|P|2.5.1||||||UNICODE UTF-8"
 
 
 def _patient(exam: Exam) -> list[str]:

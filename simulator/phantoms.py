@@ -1,4 +1,4 @@
-"""Arrays that a scanner would have made: known truth, point spread, Poisson counts. Pure functions of their parameters and a generator."""
+"""Arrays that a scanner would have made: known truth, point spread, Poisson counts; pure functions of their arguments."""
 
 from functools import cache
 
@@ -74,22 +74,22 @@ def whole_body(rng: np.random.Generator, *, counts: float = 1.0) -> NDArray[np.u
 
 
 @cache
-def _view(name: str) -> NDArray[np.float64]:
+def _view(name: str) -> NDArray[np.floating]:
     image = gaussian_filter(body(name), 1.5)  # 8.5 mm FWHM at 2.4 mm pixels
     return image / image.sum()
 
 
-def _box(x: NDArray[np.float64], width: float, sigma: float) -> NDArray[np.float64]:
+def _box(x: NDArray[np.floating], width: float, sigma: float) -> NDArray[np.floating]:
     return ndtr((width / 2 - np.abs(x)) / sigma)
 
 
-def _point(matrix: int, pixel_mm: float, position_mm: NDArray[np.float64], fwhm_mm: float = 10.0) -> NDArray[np.float64]:
+def _point(matrix: int, pixel_mm: float, position_mm: NDArray[np.floating], fwhm_mm: float = 10.0) -> NDArray[np.floating]:
     """Return what each pixel collects of a Gaussian line response at each position, positions × pixels."""
     edges = (np.arange(matrix + 1) - matrix / 2) * pixel_mm
     return np.diff(ndtr((edges[None, :] - position_mm[:, None]) / (fwhm_mm / 2.3548)), axis=1)
 
 
-def _pmts(seed: int, x: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+def _pmts(seed: int, x: NDArray[np.floating], spread: float) -> NDArray[np.floating]:
     """Return a smooth gain pattern: photomultipliers on a hexagonal lattice, each a little off."""
     rng = np.random.default_rng(seed)
     out = np.zeros((x.size, x.size))
@@ -101,5 +101,5 @@ def _pmts(seed: int, x: NDArray[np.float64], spread: float) -> NDArray[np.float6
     return out
 
 
-def _counts(rng: np.random.Generator, mean: NDArray[np.float64]) -> NDArray[np.uint16]:
+def _counts(rng: np.random.Generator, mean: NDArray[np.floating]) -> NDArray[np.uint16]:
     return np.minimum(rng.poisson(mean), 65_000).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""What happens on which day: examinations with their steps and doses, phantom tests, sensors' bad hours, and the planted faults."""
+"""What happens on which day: examinations with steps and doses, phantom tests, and the planted faults."""
 
 import hashlib
 import zlib
@@ -296,8 +296,8 @@ def _tests(day: date, live: date, first: bool, at: dict[str, date]) -> list[Imag
                     )
                 )
     if day == live:  # the same object once more, edited after it was sent
-        first = next(j for j in out if j.key == f"ct_water-SPCT1-{day}")
-        out.append(replace(first, fault={"edited": True}))
+        sent = next(j for j in out if j.key == f"ct_water-SPCT1-{day}")
+        out.append(replace(sent, fault={"edited": True}))
     return out
 
 

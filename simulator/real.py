@@ -1,4 +1,4 @@
-"""Real images that go in through the same door: whole-body bone scans inside the pydicom package, and a folder of others if present."""
+"""Real images that go in through the same door: bone scans inside the pydicom package, and a folder of others."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,9 @@ ALONGSIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
 def real_files() -> list[Path]:
-    """Return the scans that ship inside pydicom (nothing is downloaded), and the images of the folder of real data where it is present.
+    """Return the scans that ship inside pydicom (nothing is downloaded), and the images of the folder of real data if present.
 
-    bone_uncompressed.dcm is left out: it carries the SOP Instance UID of JPEG2000.dcm over other bytes, which a node rightly refuses.
+    bone_uncompressed.dcm is left out: it carries the SOP Instance UID of JPEG2000.dcm over other bytes, which a node refuses.
     """
     here = Path(pydicom.__file__).parent / "data" / "test_files"
     folder = Path(os.environ.get("PHOTOPEAK_REAL_DATA") or ALONGSIDE)

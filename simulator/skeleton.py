@@ -57,7 +57,7 @@ VIEWS = {  # weights of what lies in front and behind
 }
 
 
-def body(view: str) -> NDArray[np.float64]:
+def body(view: str) -> NDArray[np.floating]:
     """Return the activity of one view (`anterior`, `posterior`), rows × columns, soft tissue = 1, without blur."""
     weights = VIEWS[view]
     y = np.arange(ROWS)[:, None] * PIXEL_MM - TOP_MM
@@ -81,8 +81,8 @@ def body(view: str) -> NDArray[np.float64]:
 
 
 def _tube(
-    x: NDArray[np.float64], y: NDArray[np.float64], x1: float, y1: float, x2: float, y2: float, half: float, weight: float
-) -> NDArray[np.float64]:
+    x: NDArray[np.floating], y: NDArray[np.floating], x1: float, y1: float, x2: float, y2: float, half: float, weight: float
+) -> NDArray[np.floating]:
     """Return a round-ended thick line and its mirror image, thicker in the middle as a projected cylinder is."""
     u, v = np.abs(x) - x1, y - y1
     dx, dy = x2 - x1, y2 - y1
@@ -93,6 +93,6 @@ def _tube(
 
 
 def _disc(
-    x: NDArray[np.float64], y: NDArray[np.float64], cx: float, cy: float, rx: float, ry: float, weight: float
-) -> NDArray[np.float64]:
+    x: NDArray[np.floating], y: NDArray[np.floating], cx: float, cy: float, rx: float, ry: float, weight: float
+) -> NDArray[np.floating]:
     return weight * np.sqrt(np.clip(1 - ((x - cx) / rx) ** 2 - ((y - cy) / ry) ** 2, 0, None))
