@@ -21,8 +21,9 @@ def intake_outcome(
     sender: str | None = None,
 ) -> Event:
     """Return the `intake.outcome` event of one arrival; each arrival has its own, also when the same message comes again."""
+    name = message_id[:256] or sha256
     data = {
-        "channel": channel, "message_id": message_id[:256] or sha256, "outcome": outcome, "reason": (reason or "")[:1000] or None,
+        "channel": channel, "message_id": name, "outcome": outcome, "reason": (reason or "")[:1000] or None,
         "sha256": sha256, "size_bytes": size_bytes, "sender": (sender or "")[:256] or None,
     }  # fmt: skip
-    return Event("intake.outcome", f"urn:photopeak:{channel}", f"outcome/{uuid4()}", site, data["message_id"], at, at, data)
+    return Event("intake.outcome", f"urn:photopeak:{channel}", f"outcome/{uuid4()}", site, name, at, at, data)

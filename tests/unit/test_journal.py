@@ -71,6 +71,7 @@ def test_events_of_a_subject_and_the_latest_of_each(journal):
     )
     assert [n for n, _ in journal.of("device.check", "s1")] == [1, 3]
     assert journal.latest("device.check") == {"s1": 3, "s2": 2}
+    assert journal.find("urn:test", "b") == event("b", subject="s2") and journal.find("urn:other", "b") is None
 
 
 def test_many_threads_share_commits_and_lose_nothing(tmp_path):

@@ -38,6 +38,11 @@ class MemoryJournal:
         """Return at most `limit` events behind offset `after`."""
         return list(enumerate(self.events, 1))[after : after + limit]
 
+    def find(self, source: str, id_: str) -> Event | None:
+        """Return the event of this name, None when there is none."""
+        offset = self._by_name.get((source, id_))
+        return self.events[offset - 1] if offset else None
+
     def head(self) -> int:
         """Return the last offset."""
         return len(self.events)

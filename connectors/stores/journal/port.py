@@ -42,6 +42,10 @@ class Journal(Protocol):
         """Return at most `limit` events with their offsets, which are greater than `after`, in order."""
         ...
 
+    def find(self, source: str, id_: str) -> Event | None:
+        """Return the event of this name, None when there is none."""
+        ...
+
     def head(self) -> int:
         """Return the last offset, 0 of an empty journal."""
         ...

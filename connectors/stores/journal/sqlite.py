@@ -73,6 +73,11 @@ class SqliteJournal:
         """Return at most `limit` events behind offset `after`, in order."""
         return self._select("WHERE offset > ? ORDER BY offset LIMIT ?", after, limit)
 
+    def find(self, source: str, id_: str) -> Event | None:
+        """Return the event of this name, None when there is none."""
+        found = self._select("WHERE source = ? AND id = ?", source, id_)
+        return found[0][1] if found else None
+
     def head(self) -> int:
         """Return the last offset, 0 of an empty journal."""
         return head_of(self._path)

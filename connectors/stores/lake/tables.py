@@ -1,8 +1,8 @@
 """The tables that ingest writes, and the empty file that each partition of event types has from the start.
 
-The empty files lie at `<table>/[type=<type>/]site_id=none/day=1970-01-01/empty.parquet`: a reader never meets an empty glob, and its
-column types hold before the first event. The files hold all columns of the table, `type` and `site_id` too, so that they read the same
-with DuckDB's `hive_partitioning` on or off.
+The empty files lie at `<table>/[type=<type>/]site_id=none/day=1970-01-01/empty.parquet`: a reader never meets an empty glob, and
+its column types hold before the first event. The files hold all columns of the table, `type` and `site_id` too, so that they read
+the same with DuckDB's `hive_partitioning` on or off.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,57 @@
+"""The DICOM node as a service: `python -m connectors.dicom`."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+
+from connectors.dicom.intake import Intake
+from connectors.dicom.node import serve
+from connectors.dicom.series import SeriesWatch
+from connectors.identity import Keys, Vault
+from connectors.settings import load
+from connectors.stores.journal.sqlite import SqliteJournal
+from connectors.stores.object_store.files import FileObjectStore
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; return 0, or 3 when the environment does not let it start."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings, stop = load(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        keys = Keys.of(settings)
+        journal = SqliteJournal(settings.journals / "dicom.db")
+        sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
+        clear = FileObjectStore(settings.objects / "clear").open()
+        intake = Intake(settings, journal, sealed, clear, Vault.of(settings, keys), keys)
+    except OSError as exc:
+        print(f"dicom: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
+        return 3
+    watch = SeriesWatch(settings, journal, clear, settings.now)
+    try:
+        server = serve(settings, intake, watch, settings.now)
+    except OSError as exc:
+        print(
+            f"dicom: port {settings.dicom_port} on {settings.host} cannot be opened ({os.strerror(exc.errno or 0)}): "
+            "end what uses it or set PHOTOPEAK_DICOM_PORT to a free one.", file=sys.stderr,
+        )  # fmt: skip
+        return 3
+    watch.start()
+    threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
+    print(f"dicom: ready on dicom://{settings.dicom_ae_title}@{settings.host}:{settings.dicom_port}", flush=True)
+    stop.wait()
+    server.shutdown()
+    watch.stop()
+    journal.close()  # waits for a commit at work; what comes later is answered A700 or not at all
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    os._exit(code)  # associations that are still open must not keep the process; all that was acknowledged is on disk

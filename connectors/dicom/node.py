@@ -1,0 +1,57 @@
+"""The DICOM node: Verification and Storage as SCP, every storage class and transfer syntax that is known."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from connectors.dicom.intake import Intake, Received
+from connectors.dicom.reactor import make_server
+from connectors.dicom.series import SeriesWatch
+from connectors.settings import Settings
+
+__all__ = ["serve"]
+
+LOG = logging.getLogger("photopeak.dicom")
+OLD = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("3", "5", "6", "12.3")
+)  # retired, and still on old disks: US, NM, XA biplane
+ASSOCIATIONS = 128
+IDLE_S = 120  # an association that says nothing for so long is ended
+
+
+def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[[], datetime]) -> ThreadedAssociationServer:
+    """Return the node, bound and listening; its owner calls `serve_forever`. Raise OSError when the port is taken."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # what matters is logged by us, once
+    ae = AE(settings.dicom_ae_title)
+    ae.maximum_pdu_size, ae.maximum_associations = 131072, ASSOCIATIONS
+    ae.acse_timeout, ae.network_timeout, ae.dimse_timeout = 10, IDLE_S, 60
+    for uid in {*(str(c.abstract_syntax) for c in AllStoragePresentationContexts), *OLD}:
+        ae.add_supported_context(uid, list(AllTransferSyntaxes))
+    ae.add_supported_context(Verification)
+
+    def c_store(event: Any) -> Dataset:
+        request, sender = event.request, event.assoc
+        received = Received(
+            str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or ""), str(event.context.transfer_syntax),
+            str(sender.requestor.ae_title).strip(), request.DataSet.getvalue() if request.DataSet else b"",
+        )  # fmt: skip
+        answer = intake.store(received, now(), lambda series: watch.arrived(series, id(sender)))
+        response = Dataset()
+        response.Status = answer.status
+        if answer.comment:
+            response.ErrorComment = answer.comment
+        return response
+
+    def ended(event: Any) -> None:
+        watch.released(id(event.assoc))
+
+    handlers = [(evt.EVT_C_STORE, c_store), (evt.EVT_CONN_CLOSE, ended)]
+    return make_server(ae, (settings.host, settings.dicom_port), handlers)

@@ -1,0 +1,121 @@
+"""The copy that analyses read: no patient, no person, nothing private, and every other byte as it came.
+
+After the Basic Application Level Confidentiality Profile (PS3.15 annex E) with these options: UIDs, full dates, device
+identity, patient characteristics and descriptions of study, series and protocol are retained, because quality control needs
+them. Pixels are not cleaned: names burnt into an image stay in it (secondary captures; nuclear-medicine acquisitions have
+none). The sealed original keeps everything.
+"""
+
+from io import BytesIO
+
+from pydicom import Dataset, dcmwrite
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.tag import BaseTag
+
+from connectors.identity import Keys, is_phantom
+
+__all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
+
+# Type 2 in the modules of an image, so an empty value must stay; every other element of VR PN is emptied too
+EMPTIED = frozenset({"PatientName", "PatientBirthDate", "ReferringPhysicianName"})
+NAMED = """
+ActualHumanPerformersSequence AdditionalPatientHistory AdmissionID AdmittingDiagnosesCodeSequence
+AdmittingDiagnosesDescription Allergies AuthorObserverSequence BranchOfService ClinicalTrialCoordinatingCenterName
+ClinicalTrialProtocolEthicsCommitteeName ClinicalTrialSiteName ClinicalTrialSubjectID ClinicalTrialSubjectReadingID
+ConfidentialityConstraintOnPatientDataDescription ConsultingPhysicianIdentificationSequence
+ContentCreatorIdentificationCodeSequence ContributionDescription CountryOfResidence CurrentPatientLocation
+CustodialOrganizationSequence DeidentificationMethodCodeSequence DistributionAddress DistributionName EncapsulatedDocument
+EthnicGroup FillerOrderNumberImagingServiceRequest HumanPerformerCodeSequence HumanPerformerOrganization IconImageSequence
+IdentifyingComments ImageComments ImagingServiceRequestComments InstitutionAddress InstitutionCodeSequence InstitutionName
+InstitutionalDepartmentName InsurancePlanIdentification IntendedRecipientsOfResultsIdentificationSequence
+InterpretationApproverSequence InterpretationText IssuerOfAdmissionID IssuerOfAdmissionIDSequence IssuerOfPatientID
+IssuerOfPatientIDQualifiersSequence IssuerOfServiceEpisodeID IssuerOfServiceEpisodeIDSequence LastMenstrualDate MedicalAlerts
+MedicalRecordLocator MilitaryRank ModifiedAttributesSequence NameOfPhysiciansReadingStudy Occupation
+OperatorIdentificationSequence OrderCallbackPhoneNumber OrderCallbackTelecomInformation OrderEnteredBy OrderEntererLocation
+OriginalAttributesSequence OtherPatientIDs OtherPatientIDsSequence OtherPatientNames ParticipantSequence PatientAddress
+PatientAlternativeCalendar PatientBirthDateInAlternativeCalendar PatientBirthName PatientBirthTime PatientComments
+PatientDeathDateInAlternativeCalendar PatientInstitutionResidence PatientInsurancePlanCodeSequence PatientMotherBirthName
+PatientPrimaryLanguageCodeSequence PatientReligiousPreference PatientState PatientTelecomInformation PatientTelephoneNumbers
+PatientTransportArrangements PerformedLocation PerformedProcedureStepDescription PerformingPhysicianIdentificationSequence
+PersonAddress PersonIdentificationCodeSequence PersonTelecomInformation PersonTelephoneNumbers
+PhysiciansOfRecordIdentificationSequence PhysiciansReadingStudyIdentificationSequence PlacerOrderNumberImagingServiceRequest
+ReasonForStudy ReasonForTheImagingServiceRequest ReasonForTheRequestedProcedure ReferencedPatientAliasSequence
+ReferencedPatientPhotoSequence ReferencedPatientSequence ReferringPhysicianAddress ReferringPhysicianIdentificationSequence
+ReferringPhysicianTelephoneNumbers RegionOfResidence RequestedProcedureComments RequestingService ResponsibleOrganization
+ResponsiblePerson ResponsiblePersonRole ResultsComments ScheduledHumanPerformersSequence ScheduledPatientInstitutionResidence
+ScheduledPerformingPhysicianIdentificationSequence ServiceEpisodeDescription ServiceEpisodeID SmokingStatus
+SourcePatientGroupIdentificationSequence SpecialNeeds StudyComments TextComments TextString TopicAuthor TopicKeywords
+VerifyingObserverIdentificationCodeSequence VerifyingOrganization VisitComments
+"""
+REMOVED = frozenset(NAMED.split())
+METHOD = "Basic profile; UIDs, dates, device, characteristics kept"
+REMOVED_TAGS = frozenset(t for t in map(tag_for_keyword, REMOVED) if t is not None)
+EMPTIED_TAGS = frozenset(t for t in map(tag_for_keyword, EMPTIED) if t is not None)
+PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
+
+
+def identity_of(dataset: Dataset) -> dict[str, str | None]:
+    """Return what the object says about who the patient is, for the vault."""
+    said = {}
+    for name, keyword in (("patient_id", "PatientID"), ("issuer", "IssuerOfPatientID"), ("name", "PatientName"),
+                          ("birth_date", "PatientBirthDate"), ("sex", "PatientSex")):  # fmt: skip
+        try:
+            said[name] = str(dataset.get(keyword, "")).strip(" \0") or None
+        except Exception:  # a value that breaks its VR is in the sealed original
+            said[name] = None
+    return said
+
+
+def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
+    """Return the clear copy as a Part 10 file; the data set is changed in place, elements that stay keep their bytes.
+
+    A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
+    """
+    phantom = is_phantom(patient_id)
+    _strip(dataset, phantom)
+    if not phantom:
+        _replace(dataset, keys)
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.DeidentificationMethod = METHOD
+    out = BytesIO()
+    dcmwrite(out, dataset, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _strip(dataset: Dataset, phantom: bool) -> None:
+    for tag in list(dataset.keys()):
+        if tag.is_private or tag in REMOVED_TAGS or tag.group >> 8 in (0x50, 0x60) or tag.group == 0x4008:
+            del dataset[tag]  # 50xx curves and 60xx overlays can carry writing, 4008 are the interpretations of old days
+            continue
+        if phantom and tag == PATIENT_NAME:
+            continue
+        vr = _vr(dataset, tag)
+        if vr is None:
+            del dataset[tag]  # unknown to the dictionary: nobody can say that it names no one
+        elif tag in EMPTIED_TAGS or vr == "PN":
+            dataset[tag] = DataElement(tag, vr, "")
+        elif vr == "SQ":
+            for item in dataset[tag].value:
+                _strip(item, phantom)
+
+
+def _replace(dataset: Dataset, keys: Keys) -> None:
+    """Put pseudonyms for patient ids, at any depth."""
+    for tag in list(dataset.keys()):
+        if tag == PATIENT_ID:
+            dataset[tag] = DataElement(tag, "LO", keys.pseudonym(str(dataset[tag].value or "")))
+        elif _vr(dataset, tag) == "SQ":
+            for item in dataset[tag].value:
+                _replace(item, keys)
+
+
+def _vr(dataset: Dataset, tag: BaseTag) -> str | None:
+    """Return the VR without decoding the value; None for an element that nobody knows."""
+    said = dataset.get_item(tag).VR
+    if said and said != "UN":
+        return str(said)
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return None
