@@ -1,0 +1,166 @@
+"""`photopeak demo`: start the platform, let a pretend hospital speak to its doors, wait until everything is judged, compare with its answer key."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from connectors.settings import ROOT, Settings, load
+
+__all__ = ["run"]
+
+SEED = 20260331
+PATIENCE_S = 900  # without any progress of what waits
+
+
+def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
+    """Run the main job and return 0 only when every planted fault was found and nothing else was flagged; a second run repeats nothing."""
+    from photopeak import supervise
+
+    settings = pin(settings)
+    folder = settings.home / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+
+    with stage(seconds, "start", "starting the platform"):
+        supervise.up(settings)
+    with stage(seconds, "hospital", "a pretend hospital sends three months and one live day"):
+        _simulator(settings, "run", "--day", f"{live_day(settings):%Y-%m-%d}", "--seed", str(seed), "--history-days", str(history_days), *_doors(settings))
+    with stage(seconds, "platform", "the platform measures, judges and attests what came in"):
+        settle(settings)
+    with stage(seconds, "check", "comparing with the answer key"):
+        code = _simulator(settings, "check", "--warehouse", str(settings.warehouse / "current" / "qc.duckdb"), must=False)
+    seconds["total"] = round(time.monotonic() - began, 1)
+
+    answer = folder / "answer_check.json"
+    if not answer.exists():
+        print("the comparison with the answer key did not finish; see the lines above", file=sys.stderr)
+        return 1
+    report = json.loads(answer.read_text())
+    answer.write_text(json.dumps({**report, "seconds": seconds}, indent=1, ensure_ascii=False) + "\n")
+    print(addresses(settings))
+    return code
+
+
+def pin(settings: Settings) -> Settings:
+    """Return settings whose `as_of_utc` is the end of the last complete local day, written down at the first run and kept from then on."""
+    if settings.as_of_utc is not None:
+        return settings
+    local = datetime.now(UTC) + timedelta(minutes=settings.utc_offset_minutes)
+    midnight = datetime(local.year, local.month, local.day, tzinfo=UTC) - timedelta(minutes=settings.utc_offset_minutes)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "photopeak.env").open("a") as f:
+        f.write(f"PHOTOPEAK_AS_OF_UTC={midnight:%Y-%m-%dT%H:%M:%SZ}\n")
+    return load(home=settings.home)
+
+
+def live_day(settings: Settings) -> datetime:
+    """Return the local day that ends at the pin."""
+    assert settings.as_of_utc is not None
+    return settings.as_of_utc + timedelta(minutes=settings.utc_offset_minutes) - timedelta(days=1)
+
+
+def settle(settings: Settings) -> None:
+    """Wait until Airflow has brought everything that came in to the published release; raise when nothing moves any more."""
+    best, since, began = None, time.monotonic(), time.monotonic()
+    while True:
+        left = outstanding(settings)
+        if not any(left.values()):
+            return
+        if left != best:
+            best, since = left, time.monotonic()
+        elif time.monotonic() - since > PATIENCE_S:
+            raise TimeoutError(f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why")
+        print(f"  {time.monotonic() - began:4.0f} s  waiting: " + ", ".join(f"{n} {what}" for what, n in left.items() if n), flush=True)
+        time.sleep(5)
+
+
+def outstanding(settings: Settings) -> dict[str, int]:
+    """Return how many events, open series, unmeasured series and unpublished releases are still on their way."""
+    from photopeak.warehouse import behind
+    from spark_jobs.jobs.analyse import waiting
+
+    events = 0
+    for consumer, journals in {"ingest_pacs": ["dicom"], "ingest_his": ["hl7", "events"], "ingest_sensors": ["modbus", "events"]}.items():
+        note = settings.consumers / f"{consumer}.json"
+        committed = json.loads(note.read_text())["committed"] if note.exists() else {}
+        for journal in journals:
+            with _journal(settings, journal) as db:
+                head = db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0] if db else 0
+            # the poller goes on for as long as the platform runs: what it adds meanwhile is nothing to wait for
+            events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
+    with _journal(settings, "dicom") as db:
+        still_open = db.execute(OPEN_SERIES).fetchone()[0] if db else 0
+    measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
+    left = {"events": events, "open series": still_open, "series to measure": sum(measured.values())}
+    return {**left, "release to publish": 0 if any(left.values()) else int(behind(settings))}
+
+
+OPEN_SERIES = """
+SELECT count(*) FROM (
+  SELECT json_extract(data, '$.series_uid') AS series_uid,
+         max(CASE WHEN type = 'dicom.instance' THEN offset ELSE 0 END) AS stored, max(CASE WHEN type = 'dicom.series' THEN offset ELSE 0 END) AS closed
+  FROM event WHERE type IN ('dicom.instance', 'dicom.series') GROUP BY 1
+) WHERE stored > closed"""
+
+
+def addresses(settings: Settings) -> str:
+    """Return where to look, with the logins that this installation made."""
+    from photopeak.supervise import logins
+
+    host = settings.host
+    rows = [
+        ("Status 状态", f"http://{host}:{settings.status_port}", "start here 从这里开始"),
+        ("Dashboards 仪表板", f"http://{host}:{settings.superset_port}", ""),
+        ("Reports 审核报告", f"http://{host}:{settings.reports_port}", "no login 无需登录"),
+        ("Airflow 调度", f"http://{host}:{settings.airflow_port}", ""),
+    ]
+    lines = ["", *(f"  {name:<22} {url:<28} {note}" for name, url, note in rows), ""]
+    lines += [f"  login {app:<10} {user:<10} {password}" for app, user, password in logins(settings)]
+    return "\n".join([*lines, "", "  The platform goes on running: `make down` stops it. 平台继续运行，`make down` 停止。", ""])
+
+
+@contextmanager
+def stage(seconds: dict[str, float], name: str, title: str) -> Iterator[None]:
+    """Say what begins, and keep how long it took."""
+    print(f"[demo] {title} …", flush=True)
+    began = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - began, 1)
+    print(f"[demo] {title}: {seconds[name]:.0f} s", flush=True)
+
+
+@contextmanager
+def _journal(settings: Settings, name: str) -> Iterator[sqlite3.Connection | None]:
+    path = settings.journals / f"{name}.db"
+    if not path.exists():
+        yield None
+        return
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def _doors(settings: Settings) -> list[str]:
+    host = settings.host
+    return [
+        "--dicom", f"{host}:{settings.dicom_port}", "--ae", settings.dicom_ae_title, "--hl7", f"{host}:{settings.hl7_port}",
+        "--events", f"http://{host}:{settings.events_port}", "--token-file", str(settings.home / "secrets" / "devices" / "simulator"),
+    ]  # fmt: skip
+
+
+def _simulator(settings: Settings, verb: str, *arguments: str, must: bool = True) -> int:
+    env = {**os.environ, "PHOTOPEAK_REAL_DATA": os.environ.get("PHOTOPEAK_REAL_DATA", str(Path(ROOT).parent / "shared" / "data"))}
+    code = subprocess.run([sys.executable, "-m", "simulator", verb, "--home", str(settings.home), *arguments], cwd=ROOT, env=env, check=False).returncode
+    if must and code:
+        raise RuntimeError(f"the pretend hospital ended with code {code}; the same command goes on where it stopped")
+    return code
