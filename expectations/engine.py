@@ -43,7 +43,7 @@ class Engine:
             gx.ExpectationSuite(name=suite.name, expectations=expectations, meta={"layer": suite.layer})
         )
         definition = self._context.validation_definitions.add(gx.ValidationDefinition(name=suite.name, data=batch, suite=made))
-        form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
+        form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row", *suite.key]}
         checkpoint = self._context.checkpoints.add(
             gx.Checkpoint(name=suite.name, validation_definitions=[definition], result_format=form, actions=[])
         )

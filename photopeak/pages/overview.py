@@ -1,0 +1,103 @@
+"""What the landing page says of the hospital: the published release in one look, and how far intake is ahead of it."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+__all__ = ["intake_now", "local_text", "overview", "rule_links"]
+
+TOP = """
+select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id, occurred_at_utc,
+  value, unit, limit_text, reason, picture_href
+from marts.fct_finding where severity <> 'info' order by rank limit 10
+"""
+DEVICES = """
+select d.device_id, d.name_en, d.name_zh, y.day, coalesce(y.state, 'not_confirmed') as state, y.reason,
+  y.tests_due, y.tests_done, y.examinations
+from marts.dim_device d
+left join (
+  select * from marts.mart_device_day qualify row_number() over (partition by device_id order by day desc) = 1
+) y using (device_id)
+where d.device_id <> 'UNREGISTERED'
+order by
+  list_position(['not_fit', 'not_confirmed', 'conditional', 'fit'], coalesce(y.state, 'not_confirmed')), d.device_id
+"""
+INTAKE = """
+select channel, count(*) filter (where outcome = 'stored') as stored, count(*) filter (where outcome = 'duplicate') as duplicate,
+  count(*) filter (where outcome = 'quarantined') as quarantined, max(received_at_utc) as last_received_at_utc
+from marts.fct_intake_outcome group by channel order by channel
+"""
+JOURNALS = ("dicom", "hl7", "events", "modbus")
+
+
+def overview(warehouse: Path) -> dict[str, Any] | None:
+    """Return release, counts, top findings, devices and intake of the published release; None before the first one.
+
+    The link is resolved and the file opened read-only for this one answer: the next release is another file.
+    """
+    path = warehouse / "current" / "qc.duckdb"
+    if not path.exists():
+        return None
+    with duckdb.connect(str(path.resolve()), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'; set threads = 1")
+
+        def ask(sql: str) -> list[dict[str, Any]]:
+            cursor = connection.execute(sql)
+            names = [d[0] for d in cursor.description or []]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+        release = ask("select * from marts.mart_release")
+        counts = {r["severity"]: r["n"] for r in ask("select severity, count(*) as n from marts.fct_finding group by severity")}
+        rules = ask(
+            "select rule_id, any_value(title_en) as title_en, any_value(title_zh) as title_zh, severity, count(*) as n "
+            "from marts.fct_finding where severity <> 'info' group by rule_id, severity order by severity, n desc, rule_id"
+        )
+        return {
+            "release": release[0] if release else None,
+            "counts": {s: counts.get(s, 0) for s in ("fail", "warn", "info")},
+            "rules": rules, "findings": ask(TOP), "devices": ask(DEVICES), "intake": ask(INTAKE),
+        }  # fmt: skip
+
+
+def intake_now(journals: Path, lake_head: str | None) -> dict[str, dict[str, int | None]]:
+    """Return by journal how many events it holds now and how many of them are not in the release yet (None: not known)."""
+    try:
+        heads = json.loads(lake_head or "{}")
+    except ValueError:
+        heads = {}
+    found: dict[str, dict[str, int | None]] = {}
+    for name in JOURNALS:
+        path = journals / f"{name}.db"
+        if not path.exists():
+            continue
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1) as connection:
+                now = int(connection.execute("select max(offset) from event").fetchone()[0] or 0)
+        except sqlite3.Error:
+            now = None
+        known = heads.get(name) if isinstance(heads, dict) else None
+        waiting = max(0, now - known) if now is not None and isinstance(known, int) else None
+        found[name] = {"events": now, "waiting": waiting}
+    return found
+
+
+def rule_links(reports: Path) -> dict[str, str]:
+    """Return {rule: address inside the reports} of the newest run."""
+    path = reports / "index.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {r["rule"]: r["href"] for r in rows if r["run_id"] == rows[-1]["run_id"]}
+
+
+def local_text(moment: datetime | None, utc_offset_minutes: int) -> str:
+    """Return a moment on the site's wall clock; a naive one is UTC."""
+    if moment is None:
+        return "–"
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware.astimezone(UTC) + timedelta(minutes=utc_offset_minutes)).strftime("%Y-%m-%d %H:%M")

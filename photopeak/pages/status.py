@@ -1,0 +1,94 @@
+"""The service `status`: one landing page that says what is wrong, as of when, and leads to everything else."""
+
+from typing import Any
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from connectors.settings import Settings
+from photopeak.pages.headers import guard
+from photopeak.pages.overview import intake_now, local_text, overview, rule_links
+from photopeak.pages.services import Services
+from photopeak.pages.words import HERE, choose, texts
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """Return the service; `services` says in which state each service of the platform is."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    words = texts()
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"service": "status"}
+
+    @app.get("/", response_class=HTMLResponse)
+    def landing(request: Request) -> str:
+        language = choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+        found, reason = _overview(settings)
+        release = found["release"] if found else None
+        states = services()
+        return environment.get_template("status.html").render(
+            language=language,
+            t=words[language],
+            found=found,
+            unreadable=reason,
+            release=release,
+            services=states,
+            down=[s for s in states if s.get("state") != "up"],
+            doors=_doors(settings, request, states),
+            journals=intake_now(settings.journals, release["lake_head"] if release else None),
+            links=rule_links(settings.reports),
+            reports=_address(request, settings.reports_port),
+            local=lambda moment: local_text(moment, settings.utc_offset_minutes),
+            zone=_zone(settings.utc_offset_minutes),
+            number=_number,
+        )
+
+    app.mount("/assets", StaticFiles(directory=HERE / "assets"))
+    return guard(app)
+
+
+def _overview(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the overview, or why it cannot be read: the page with the services' states must come up in any case."""
+    try:
+        return overview(settings.warehouse), None
+    except Exception as failed:
+        return None, str(failed).splitlines()[0]
+
+
+def _address(request: Request, port: int) -> str:
+    """Return a service's address on the host by which the reader reached this page."""
+    host = request.url.hostname or "127.0.0.1"
+    return f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _doors(settings: Settings, request: Request, states: list[dict[str, Any]]) -> list[dict[str, str]]:
+    by_name = {s.get("service"): str(s.get("state")) for s in states}
+    return [
+        {"key": key, "href": _address(request, port) + "/", "state": by_name.get(service, "")}
+        for key, service, port in (
+            ("dashboards", "superset", settings.superset_port),
+            ("reports", "reports", settings.reports_port),
+            ("airflow", "airflow-api", settings.airflow_port),
+        )
+    ]
+
+
+def _zone(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
