@@ -1,0 +1,132 @@
+"""Registry of jobs: what `photopeak job NAME` runs, by hand or for Airflow. Nothing is imported before its job is asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.settings import Settings
+
+__all__ = ["JOBS", "NOTHING_NEW", "JobUsage", "Request", "run"]
+
+NOTHING_NEW = 99
+Account = dict[str, Any]
+
+
+class JobUsage(ValueError):
+    """The request does not fit the job (exit 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for beside the name; `None` everywhere means: all that is new."""
+
+    start: str | None = None
+    end: str | None = None
+    series: str | None = None
+
+
+def run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
+    """Run one job and return its account with the exit code: 0 done, 1 failed integrity, 99 nothing new."""
+    if name not in JOBS:
+        raise JobUsage(f"there is no job {name!r}: the jobs are {', '.join(JOBS)}")
+    account = JOBS[name](settings, request)
+    if account.get("integrity") is False:
+        return account, 1
+    return account, 0 if account["read"] or account["written"] else NOTHING_NEW
+
+
+def _ingest(name: str) -> Callable[[Settings, Request], Account]:
+    def job(settings: Settings, request: Request) -> Account:
+        from connectors.stores.lake import ingest
+
+        _only(name, request, "start", "end")
+        if request.start is None and request.end is None:
+            return ingest.ingest(settings, ingest.CONSUMERS[name]).to_json()
+        try:
+            first, last = int(request.start or 1), int(request.end) if request.end else None
+        except ValueError:
+            raise JobUsage(f"{name} takes journal offsets: --from 1 --to 500") from None
+        return ingest.replay(settings, ingest.CONSUMERS[name], first, last).to_json()
+
+    return job
+
+
+def _analyse(name: str, analysis: str) -> Callable[[Settings, Request], Account]:
+    def job(settings: Settings, request: Request) -> Account:
+        from spark_jobs.jobs import analyse
+
+        if request.start is None and request.end is None:
+            return analyse.run(settings, analysis, series=request.series)
+        _only(name, request, "start", "end")
+        accounts = [analyse.run(settings, analysis, series=uid) for uid in _recorded(settings, analysis, request)]
+        total = {k: sum(a[k] for a in accounts) for k in ("read", "written", "quarantined")}
+        keys = sorted(a["run_key"] for a in accounts)
+        seconds = round(sum(a["seconds"] for a in accounts), 1)
+        return {"job": name, "run_key": ",".join(keys), "from": request.start, "to": request.end, **total, "seconds": seconds}
+
+    return job
+
+
+def _recorded(settings: Settings, analysis: str, request: Request) -> list[str]:
+    """Return the series of this analysis that were recorded from one moment on until before another."""
+    import duckdb
+
+    from spark_jobs.jobs.analyse import is_clinical
+
+    first, last = (_moment(text) if text else None for text in (request.start, request.end))
+    glob = str(settings.lake / "events" / "type=dicom.series" / "**" / "*.parquet")
+    rows = duckdb.sql(
+        "SELECT data, recorded_at_utc FROM read_parquet($glob, hive_partitioning = false) ORDER BY recorded_at_utc",
+        params={"glob": glob},
+    ).fetchall()
+    import json
+
+    wanted: dict[str, None] = {}
+    for text, recorded in rows:
+        at = recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded
+        facts = json.loads(text)
+        if (first is None or at >= first) and (last is None or at < last) and is_clinical(facts) == (analysis == "clinical"):
+            wanted[facts["series_uid"]] = None
+    return list(wanted)
+
+
+def _build_marts(settings: Settings, request: Request) -> Account:
+    from photopeak import warehouse
+
+    _only("build_marts", request, "end")
+    return warehouse.build_marts(settings, _moment(request.end) if request.end else settings.now())
+
+
+def _attest_quality(settings: Settings, request: Request) -> Account:
+    from expectations.run import attest
+    from photopeak import warehouse
+
+    _only("attest_quality", request, "end")
+    return attest(settings, _moment(request.end) if request.end else settings.now(), lambda: warehouse.publish(settings))
+
+
+def _only(name: str, request: Request, *allowed: str) -> None:
+    options = {"start": "--from", "end": "--to", "series": "--series"}
+    for field, option in options.items():
+        if field not in allowed and getattr(request, field) is not None:
+            raise JobUsage(f"{name} takes no {option}" + (f" here, only {' '.join(options[a] for a in allowed)}" if allowed else ""))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise JobUsage(f"{text!r} is no moment: give it as 2026-01-31T16:00:00Z") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+JOBS: dict[str, Callable[[Settings, Request], Account]] = {
+    "ingest_pacs": _ingest("ingest_pacs"),
+    "ingest_his": _ingest("ingest_his"),
+    "ingest_sensors": _ingest("ingest_sensors"),
+    "analyse_phantoms": _analyse("analyse_phantoms", "phantom"),
+    "analyse_images": _analyse("analyse_images", "clinical"),
+    "build_marts": _build_marts,
+    "attest_quality": _attest_quality,
+}
