@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socketserver
 import sys
 import threading
 
@@ -45,7 +46,8 @@ def main() -> int:
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     print(f"dicom: ready on dicom://{settings.dicom_ae_title}@{settings.host}:{settings.dicom_port}", flush=True)
     stop.wait()
-    server.shutdown()
+    socketserver.BaseServer.shutdown(server)  # pynetdicom's own also looks for it among servers that the AE has made itself
+    server.server_close()
     watch.stop()
     journal.close()  # waits for a commit at work; what comes later is answered A700 or not at all
     return 0

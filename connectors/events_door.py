@@ -1,0 +1,277 @@
+"""The door for events over HTTP (CloudEvents 1.0 binding), where tablets, robots and the QC office report.
+
+`python -m connectors.events_door` is the service.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from connectors.events import Event, InvalidEvent, from_cloudevent, intake_outcome, validate
+from connectors.identity import Keys
+from connectors.settings import Settings, load
+from connectors.stores.journal.port import Journal, Receipt
+from connectors.stores.journal.sqlite import SqliteJournal
+from connectors.stores.object_store.files import FileObjectStore
+from connectors.stores.object_store.port import ObjectStore
+from connectors.stores.space import require_space
+
+__all__ = ["ACCEPTED", "Door", "main", "make_app"]
+
+ACCEPTED = frozenset(
+    (
+        "sensor.readings",
+        "examination.step",
+        "examination.dose",
+        "staff.credential",
+        "device.check",
+        "form.signed",
+        "adverse.event",
+    )
+)
+LARGEST = 8 << 20
+CONFLICT = "an event with this source and id and other content is there already"
+SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+LOG = logging.getLogger("photopeak.events")
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the events of one request."""
+
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        return {"stored": self.stored, "duplicate": self.duplicate, "quarantined": self.quarantined}
+
+
+class Door:
+    """Bodies in, accounts out; all is durable when `take` returns."""
+
+    def __init__(self, settings: Settings, journal: Journal, sealed: ObjectStore, now: Callable[[], datetime]) -> None:
+        self._settings, self._journal, self._sealed, self._now = settings, journal, sealed, now
+
+    def take(self, bodies: Sequence[object], sender: str) -> Account:
+        """Return the account of parsed bodies from an authenticated sender; raise OSError when they cannot be made durable."""
+        require_space(self._settings.journals, self._settings.min_free_mib)
+        account, at = Account(), self._now()
+        good: list[tuple[Event, bytes]] = []
+        for body in bodies:
+            raw = json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+            try:
+                good.append((self._event(body, sender, at), raw))
+            except InvalidEvent as exc:
+                self._quarantine(_name(body), raw, str(exc), sender, at, account)
+        if good:
+            self._append(good, sender, at, account)
+        return account
+
+    def quarantine_body(self, raw: bytes, reason: str, sender: str) -> None:
+        """Keep a body that holds no event at all; raise OSError when it cannot be kept."""
+        require_space(self._settings.journals, self._settings.min_free_mib)
+        self._quarantine("(no event)", raw, reason, sender, self._now(), Account())
+
+    def _event(self, body: object, sender: str, at: datetime) -> Event:
+        event = from_cloudevent(body, at, self._settings.site_id)
+        if event.type not in ACCEPTED:
+            raise InvalidEvent(f"type {event.type!r} is not one that this door takes")
+        if event.source != f"urn:photopeak:{sender}":
+            raise InvalidEvent(f"source {event.source!r} is not the sender's, urn:photopeak:{sender}")
+        if not SITE.fullmatch(event.site) or len(event.subject) > 256:
+            raise InvalidEvent("siteid or subject is malformed")
+        validate(event)
+        try:
+            event.sha256()
+        except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
+            raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
+        return event
+
+    def _append(self, good: list[tuple[Event, bytes]], sender: str, at: datetime, account: Account) -> None:
+        """Append the events, and of each its outcome in the same transaction; a conflict is kept in quarantine before that."""
+
+        def outcomes(receipts: Sequence[Receipt]) -> list[Event]:
+            told, site = [], self._settings.site_id
+            for (event, raw), receipt in zip(good, receipts, strict=True):
+                about = (_digest(raw), len(raw), at)
+                if receipt.outcome == "conflict":
+                    self._sealed.put(raw)
+                    told.append(intake_outcome(site, "events", event.id, "quarantined", *about, CONFLICT, sender))
+                else:
+                    told.append(intake_outcome(site, "events", event.id, receipt.outcome, *about, None, sender))
+            return told
+
+        receipts = self._journal.append([event for event, _ in good], outcomes)
+        for (event, _), receipt in zip(good, receipts, strict=False):
+            if receipt.outcome == "stored":
+                account.stored += 1
+            elif receipt.outcome == "duplicate":
+                account.duplicate += 1
+            else:
+                account.quarantined.append({"id": event.id, "reason": CONFLICT})
+
+    def _quarantine(self, name: str, raw: bytes, reason: str, sender: str, at: datetime, account: Account) -> None:
+        name, reason = _readable(name), _readable(reason)
+        self._sealed.put(raw)
+        outcome = intake_outcome(
+            self._settings.site_id, "events", name, "quarantined", _digest(raw), len(raw), at, reason, sender
+        )
+        self._journal.append([outcome])
+        account.quarantined.append({"id": name, "reason": reason})
+        LOG.warning("quarantined %s from %s: %s", name, sender, reason)
+
+
+def make_app(door: Door, tokens: Callable[[], dict[str, str]]) -> FastAPI:
+    """Return the application; `tokens` is asked at each request: a device can be added or locked out without a restart."""
+    app = FastAPI(title="Photopeak events", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "up"}
+
+    @app.post("/events")
+    async def events(request: Request) -> JSONResponse:
+        sender = await run_in_threadpool(_sender, request.headers.get("authorization", ""), tokens)
+        if sender is None:
+            return _refusal(
+                401, "unknown token: send Authorization: Bearer <token of this device>", {"WWW-Authenticate": "Bearer"}
+            )
+        raw = await _body(request)
+        if raw is None:
+            return _refusal(413, f"the body is larger than {LARGEST >> 20} MiB: send smaller batches")
+        return await run_in_threadpool(_handle, door, raw, dict(request.headers), sender)
+
+    return app
+
+
+def _handle(door: Door, raw: bytes, headers: dict[str, str], sender: str) -> JSONResponse:
+    try:
+        try:
+            bodies = _bodies(raw, headers)
+        except InvalidEvent as exc:
+            door.quarantine_body(raw, str(exc), sender)
+            return _refusal(400, str(exc))
+        try:
+            return JSONResponse(door.take(bodies, sender).to_json(), 202)
+        except RecursionError:
+            door.quarantine_body(raw, "the body is nested too deep", sender)
+            return _refusal(400, "the body is nested too deep")
+    except OSError as exc:
+        LOG.error("refused events of %s: %s", sender, exc)
+        return _refusal(507, f"nothing was stored, send it again later: {exc.strerror or exc}")
+
+
+def _bodies(raw: bytes, headers: dict[str, str]) -> list[object]:
+    """Return the events of a body in the mode that its content type says (CloudEvents HTTP binding 3); raise InvalidEvent."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        said = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidEvent(f"the body is no JSON: {exc}") from None
+    if kind == "application/cloudevents-batch+json":
+        if not isinstance(said, list) or not said:
+            raise InvalidEvent("the body is no batch of events: a JSON list with at least one")
+        return said
+    if kind == "application/cloudevents+json":
+        if not isinstance(said, dict):
+            raise InvalidEvent("the body is no event: a JSON object")
+        return [said]
+    if "ce-specversion" in headers:
+        return [{**{name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}, "data": said}]
+    raise InvalidEvent("no event: send application/cloudevents+json, application/cloudevents-batch+json or ce-* headers")
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+async def _body(request: Request) -> bytes | None:
+    """Return the body, None as soon as it is known to be too large."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > LARGEST:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return None
+    return bytes(body)
+
+
+def _sender(authorization: str, tokens: Callable[[], dict[str, str]]) -> str | None:
+    """Return the device whose token it is; every token is compared, in constant time."""
+    scheme, _, given = authorization.partition(" ")
+    found = None
+    for token, name in tokens().items():
+        if hmac.compare_digest(token.encode(), given.strip().encode("utf-8", "replace")) and token:
+            found = name
+    return found if scheme.lower() == "bearer" else None
+
+
+def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _name(body: object) -> str:
+    said = body.get("id") if isinstance(body, dict) else None
+    return said[:256] if isinstance(said, str) and said else "(no id)"
+
+
+def _readable(text: str) -> str:
+    """Return text that can be written as UTF-8: JSON may bring lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; return 0, or 3 when the environment does not let it start."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load()
+    try:
+        listener = socket.create_server((settings.host, settings.events_port), backlog=128)
+    except OSError as exc:
+        print(
+            f"events: port {settings.events_port} on {settings.host} cannot be opened ({os.strerror(exc.errno or 0)}): "
+            "end what uses it or set PHOTOPEAK_EVENTS_PORT to a free one.", file=sys.stderr,
+        )  # fmt: skip
+        return 3
+    try:
+        keys = Keys.of(settings)
+        journal = SqliteJournal(settings.journals / "events.db")
+        sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
+    except OSError as exc:
+        print(f"events: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
+        return 3
+    app = make_app(Door(settings, journal, sealed, settings.now), settings.device_tokens)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")
+    print(f"events: ready on http://{settings.host}:{settings.events_port}", flush=True)
+    uvicorn.Server(config).run(sockets=[listener])
+    journal.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

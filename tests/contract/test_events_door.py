@@ -1,0 +1,200 @@
+"""The HTTP door as a service of its own, asked by an ordinary HTTP client."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from connectors.events_door import LARGEST
+from connectors.identity import Keys
+from connectors.settings import load
+from connectors.stores.journal.sqlite import SqliteJournal
+from connectors.stores.object_store.files import FileObjectStore
+
+TOKEN = "a-token-of-a-tablet"
+CHECK = {"device_id": "GC1", "check": "flood", "performed_at_utc": "2026-03-01T00:30:00Z", "staff_id": "T01", "result": "pass"}
+
+
+def check(id_="c1", source="urn:photopeak:tablet", type_="device.check", **data):
+    return {
+        "specversion": "1.0", "id": id_, "source": source, "type": type_, "time": "2026-03-01T08:30:00+08:00",
+        "subject": "GC1", "data": {**CHECK, **data},
+    }  # fmt: skip
+
+
+@contextmanager
+def service(home, **more):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(port), **more}
+    run = subprocess.Popen([sys.executable, "-m", "connectors.events_door"], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout.readline() == f"events: ready on http://127.0.0.1:{port}\n"
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
+        for _ in range(100):
+            try:
+                assert client.get("/health").json() == {"status": "up"}
+                break
+            except httpx.ConnectError:
+                time.sleep(0.05)
+        yield client, run
+        client.close()
+    finally:
+        run.kill()
+        run.wait()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("door")
+    devices = folder / "secrets" / "devices"
+    devices.mkdir(parents=True)
+    (devices / "tablet").write_text(TOKEN + "\n")
+    (devices / "unconfigured").touch()  # an empty token opens for nobody
+    return folder
+
+
+@pytest.fixture(scope="module")
+def door(home):
+    with service(home) as (client, _):
+        yield client
+
+
+@pytest.fixture
+def new(home):
+    """Return a function that tells which events were journalled since the test began."""
+    journal = SqliteJournal(home / "journal" / "events.db", read_only=True)
+    before = journal.head()
+    return lambda: [e for _, e in journal.read(before)]
+
+
+def post(door, body, kind="application/cloudevents+json", **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return door.post("/events", content=content, headers={"Content-Type": kind, **headers})
+
+
+def test_an_event_is_journalled_with_its_outcome_and_its_resend_is_a_duplicate(door, new):
+    answer = post(door, check("first"))
+    assert (answer.status_code, answer.json()) == (202, {"stored": 1, "duplicate": 0, "quarantined": []})
+    assert post(door, check("first")).json() == {"stored": 0, "duplicate": 1, "quarantined": []}
+    event, stored, duplicate = new()
+    assert (event.id, event.occurred_at.isoformat(), event.site) == ("first", "2026-03-01T00:30:00+00:00", "MAIN")
+    assert [stored.data["outcome"], duplicate.data["outcome"]] == ["stored", "duplicate"]
+    assert stored.data["sender"] == "tablet"
+
+
+def test_a_batch_is_taken_apart_and_the_bad_ones_go_to_quarantine(door, new, home):
+    batch = [
+        check("b1"),
+        check("b2", result="splendid"),
+        check("b3", source="urn:photopeak:stranger"),
+        7,
+        check("b4", type_="dicom.series"),
+    ]
+    answer = post(door, batch, "application/cloudevents-batch+json").json()
+    assert (answer["stored"], [q["id"] for q in answer["quarantined"]]) == (1, ["b2", "b3", "(no id)", "b4"])
+    assert "splendid" in answer["quarantined"][0]["reason"] and "source" in answer["quarantined"][1]["reason"]
+    outcomes = [e for e in new() if e.type == "intake.outcome" and e.data["outcome"] == "quarantined"]
+    assert len(outcomes) == 4 and all(e.data["reason"] for e in outcomes)
+    keys = Keys.of(load(home=home))
+    sealed = FileObjectStore(home / "objects" / "sealed", keys.seal, keys.unseal)
+    digest = outcomes[0].data["sha256"]
+    assert json.loads(sealed.get(f"{digest[:2]}/{digest}"))["id"] == "b2"
+
+
+def test_other_content_under_the_same_id_goes_to_quarantine(door, new):
+    post(door, check("same"))
+    answer = post(door, check("same", result="fail")).json()
+    assert answer["stored"] == 0 and answer["quarantined"][0]["id"] == "same"
+    assert [e.data["result"] for e in new() if e.type == "device.check"] == ["pass"]
+
+
+def test_the_binary_mode(door, new):
+    said = {f"ce-{k}": v for k, v in check("bin%201").items() if k != "data"}
+    answer = post(door, CHECK, "application/json", **said)
+    assert (answer.status_code, answer.json()["stored"]) == (202, 1)
+    assert new()[0].id == "bin 1"
+
+
+@pytest.mark.parametrize(
+    "body, kind",
+    [
+        (b"", "application/cloudevents+json"),
+        (b"{", "application/cloudevents+json"),
+        (b"[]", "application/cloudevents-batch+json"),
+        (b'{"a": NaN}', "application/cloudevents+json"),
+        (b"\xff\xfe", "application/cloudevents+json"),
+        (b"[" * 100_000, "application/cloudevents+json"),
+        (b"{}", "text/plain"),
+    ],
+)
+def test_what_holds_no_event_is_refused_and_kept(door, new, body, kind):
+    answer = post(door, body, kind)
+    assert answer.status_code == 400 and answer.json()["error"]
+    (outcome,) = new()
+    assert (outcome.data["outcome"], outcome.data["size_bytes"]) == ("quarantined", len(body))
+
+
+@pytest.mark.parametrize(
+    "body", [check("\ud800"), check("s2", note="\udfff"), check("n", value=float("1e999")), check("deep", note=None)]
+)
+def test_text_and_numbers_that_cannot_be_kept_do_not_end_the_service(door, body):
+    if body["id"] == "deep":
+        for _ in range(900):
+            body = {"data": body}
+    answer = post(door, json.dumps(body).replace("Infinity", "1e999").encode())
+    assert answer.status_code in (202, 400)
+    assert answer.status_code == 400 or len(answer.json()["quarantined"]) == 1
+    assert door.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer", "Basic " + TOKEN, TOKEN, ""])
+def test_strangers_are_refused_and_leave_nothing(door, new, header):
+    answer = post(door, check(), Authorization=header)
+    assert answer.status_code == 401 and new() == []
+
+
+def test_a_device_can_be_added_and_locked_out_while_the_door_is_open(door, home):
+    token = home / "secrets" / "devices" / "robot"
+    token.write_text("robots-token")
+    event = check("r1", source="urn:photopeak:robot")
+    assert post(door, event, Authorization="Bearer robots-token").json()["stored"] == 1
+    token.unlink()
+    assert post(door, event, Authorization="Bearer robots-token").status_code == 401
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_its_length(door, new):
+    assert post(door, b" " * (LARGEST + 1)).status_code == 413
+    chunks = (b" " * 65536 for _ in range(LARGEST // 65536 + 2))
+    kind = {"Content-Type": "application/cloudevents+json"}
+    assert door.post("/events", content=chunks, headers=kind).status_code == 413
+    assert new() == []
+
+
+def test_there_are_no_pages_that_load_from_elsewhere(door):
+    assert [door.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json", "/")] == [404] * 4
+
+
+def test_a_nearly_full_disk_is_507_and_nothing_is_stored(home):
+    with service(home, PHOTOPEAK_MIN_FREE_MIB="999999999") as (client, _):
+        answer = post(client, check("full"))
+        assert answer.status_code == 507 and "free some space" in answer.json()["error"]
+    assert SqliteJournal(home / "journal" / "events.db", read_only=True).find("urn:photopeak:tablet", "full") is None
+
+
+def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(home):
+    with service(home) as (client, run):
+        env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(client.base_url.port)}
+        second = subprocess.run([sys.executable, "-m", "connectors.events_door"], env=env, capture_output=True, text=True)
+        assert second.returncode == 3 and "PHOTOPEAK_EVENTS_PORT" in second.stderr and second.stderr.count("\n") == 1
+        began = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(10) == 0 and time.monotonic() - began < 3
