@@ -120,3 +120,6 @@
    + coalesce(try_cast(split_part({{ column }}, '.', 2) as bigint), 0) * 1000
    + coalesce(try_cast(split_part({{ column }}, '.', 3) as bigint), 0))
 {%- endmacro %}
+
+{# The first day of a day's month. #}
+{% macro month(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}

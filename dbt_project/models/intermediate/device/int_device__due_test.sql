@@ -1,0 +1,92 @@
+{#
+  One row per device, day and scheduled test that is due. A test covers the day it is made on and the next every_days - 1 days; a test that
+  is not made daily is due for the first time when it could have been made once: every_days - 1 days after the first data.
+#}
+with schedule as (
+    select *, row_number() over (partition by device_id, procedure order by valid_from desc) as newest_first
+    from {{ ref('phantom_schedule') }}
+),
+
+slots as (
+    select
+        d.site_id,
+        d.device_id,
+        d.day,
+        s.procedure,
+        s.every_days,
+        d.day >= {{ plus_days('case when s.valid_from > d.first_day then s.valid_from else d.first_day end', 's.every_days - 1') }} as must_be_there,
+        u.first_patient_at_utc
+    from {{ ref('int_device__day') }} as d
+    inner join schedule as s on d.device_id = s.device_id and s.newest_first = 1 and s.valid_from <= d.day
+    left join {{ ref('int_device__patient_use') }} as u on d.site_id = u.site_id and d.device_id = u.device_id and d.day = u.day
+),
+
+tests as (
+    select
+        s.site_id, s.device_id, s.day, s.procedure,
+        t.result, t.reason, t.tested_at_utc,
+        s.first_patient_at_utc is null or t.tested_at_utc <= s.first_patient_at_utc as in_time,
+        row_number() over (
+            partition by s.site_id, s.device_id, s.day, s.procedure, s.first_patient_at_utc is null or t.tested_at_utc <= s.first_patient_at_utc
+            order by t.tested_at_utc desc, t.run_key
+        ) as latest_first
+    from slots as s
+    inner join {{ ref('int_phantom__test') }} as t
+        on
+            s.site_id = t.site_id and s.device_id = t.device_id and s.procedure = t.procedure
+            and t.tested_day <= s.day and t.tested_day > {{ plus_days('s.day', '-s.every_days') }}
+            and t.result in ('pass', 'warn', 'fail')
+),
+
+-- tries that gave no verdict: the test was made, but tells nothing
+tries as (
+    select
+        s.site_id, s.device_id, s.day, s.procedure,
+        max(t.reason) as reason,
+        max(t.tested_at_utc) as tested_at_utc
+    from slots as s
+    inner join {{ ref('int_phantom__test') }} as t
+        on
+            s.site_id = t.site_id and s.device_id = t.device_id and (s.procedure = t.procedure or (t.procedure is null and t.is_phantom))
+            and t.tested_day <= s.day and t.tested_day > {{ plus_days('s.day', '-s.every_days') }}
+            and t.result in ('not_measured', 'none')
+    group by s.site_id, s.device_id, s.day, s.procedure
+)
+
+select
+    s.site_id,
+    s.device_id,
+    s.day,
+    s.procedure,
+    s.every_days,
+    case
+        when coalesce(before.result = 'fail', false) or coalesce(after.result = 'fail', false) then 'not_fit'
+        when before.result is null and after.result is null then 'not_confirmed'
+        when before.result is null or coalesce(before.result = 'warn', false) or coalesce(after.result = 'warn', false) then 'conditional'
+        else 'fit'
+    end as state,
+    case
+        when before.result = 'fail' then s.procedure || ' failed (' || coalesce(before.reason, '') || ')'
+        when after.result = 'fail' then s.procedure || ' failed after the first patient (' || coalesce(after.reason, '') || ')'
+        when before.result is null and after.result is null and tries.tested_at_utc is not null
+            then s.procedure || ' was not measured (' || coalesce(tries.reason, 'no verdict') || ')'
+        when before.result is null and after.result is null then s.procedure || ' is missing'
+        when before.result is null then s.procedure || ' was tested only after the first patient'
+        when before.result = 'warn' then s.procedure || ' is in the warning band (' || coalesce(before.reason, '') || ')'
+        when after.result = 'warn' then s.procedure || ' is in the warning band (' || coalesce(after.reason, '') || ')'
+    end as reason,
+    before.result is null and after.result is null and tries.tested_at_utc is null as is_missing,
+    before.result is not null or after.result is not null as is_done,
+    coalesce(before.result = 'fail', false) or coalesce(after.result = 'fail', false) as is_failed,
+    coalesce(after.tested_at_utc, before.tested_at_utc, tries.tested_at_utc) as last_test_at_utc
+from slots as s
+left join tests as before
+    on
+        s.site_id = before.site_id and s.device_id = before.device_id and s.day = before.day and s.procedure = before.procedure
+        and before.in_time and before.latest_first = 1
+left join tests as after
+    on
+        s.site_id = after.site_id and s.device_id = after.device_id and s.day = after.day and s.procedure = after.procedure
+        and not after.in_time and after.latest_first = 1
+left join tries on s.site_id = tries.site_id and s.device_id = tries.device_id and s.day = tries.day and s.procedure = tries.procedure
+where s.must_be_there or before.result is not null or after.result is not null

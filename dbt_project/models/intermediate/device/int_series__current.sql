@@ -1,0 +1,32 @@
+with numbered as (
+    select
+        *,
+        row_number() over (partition by site_id, series_uid order by recorded_at_utc desc, journal_offset desc) as newest_first
+    from {{ ref('stg_dicom__series') }}
+)
+
+select
+    n.site_id,
+    n.study_uid,
+    n.series_uid,
+    n.modality,
+    n.image_type,
+    nullif(trim(n.accession_number), '') as accession_number,
+    coalesce(n.is_phantom, false) as is_phantom,
+    -- a patient's series: it belongs to an examination that the hospital knows
+    not coalesce(n.is_phantom, false) and e.accession_number is not null as is_examination,
+    coalesce(d.device_id, 'UNREGISTERED') as device_id,
+    n.series_description,
+    n.acquired_at_utc,
+    n.recorded_at_utc,
+    n.instance_count,
+    s.utc_offset_minutes,
+    {{ local_day('coalesce(n.acquired_at_utc, n.recorded_at_utc)', 's.utc_offset_minutes') }} as local_day
+from numbered as n
+inner join {{ ref('sites') }} as s on n.site_id = s.site_id
+left join {{ ref('devices') }} as d
+    on
+        n.site_id = d.site_id
+        and (n.device_serial = d.device_serial or (nullif(n.device_serial, '') is null and n.station_name = d.station_name))
+left join {{ ref('int_examination__known') }} as e on n.site_id = e.site_id and nullif(trim(n.accession_number), '') = e.accession_number
+where n.newest_first = 1

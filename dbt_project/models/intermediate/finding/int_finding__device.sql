@@ -1,0 +1,83 @@
+-- Findings about devices and images; devices that are not registered raise none. One finding a series (or series and aspect): its worst measure.
+with phantom as (
+    select
+        m.*,
+        count(*) over (partition by m.site_id, m.series_uid) as outside,
+        row_number() over (
+            partition by m.site_id, m.series_uid
+            order by case m.verdict when 'fail' then 0 else 1 end, {{ excess('m') }} desc, m.measure, m.detector
+        ) as worst_first
+    from {{ ref('int_phantom__measure') }} as m
+    where m.is_current and m.device_id <> 'UNREGISTERED' and m.verdict in ('fail', 'warn')
+),
+
+clinical as (
+    select
+        m.*,
+        count(*) over (partition by m.site_id, m.series_uid, m.aspect) as outside,
+        row_number() over (
+            partition by m.site_id, m.series_uid, m.aspect
+            order by case m.verdict when 'fail' then 0 else 1 end, {{ excess('m') }} desc, m.measure, m.region
+        ) as worst_first
+    from {{ ref('int_measure__judged') }} as m
+    where m.analysis = 'clinical' and m.is_current and m.device_id <> 'UNREGISTERED' and m.verdict in ('fail', 'warn')
+),
+
+not_measured as (
+    select
+        site_id, series_uid, device_id,
+        min(acquired_at_utc) as acquired_at_utc, min(series_recorded_at_utc) as recorded_at_utc,
+        {{ join_text('reason', '; ') }} as reason, max(picture) as picture
+    from {{ ref('int_phantom__measure') }}
+    where is_current and is_phantom and device_id <> 'UNREGISTERED' and status = 'not_measured'
+    group by site_id, series_uid, device_id
+),
+
+missing as (
+    select t.site_id, t.device_id, t.day, min(u.first_patient_at_utc) as first_patient_at_utc, {{ join_text('t.reason', '; ') }} as reason
+    from {{ ref('int_device__due_test') }} as t
+    inner join {{ ref('int_device__patient_use') }} as u on t.site_id = u.site_id and t.device_id = u.device_id and t.day = u.day
+    where t.is_missing
+    group by t.site_id, t.device_id, t.day
+)
+
+select
+    p.site_id, 'PHANTOM_LIMIT' as rule_id, 'series' as subject_kind, p.series_uid as subject_id, p.device_id, d.room_id,
+    {{ null_text() }} as accession_number, {{ null_text() }} as staff_id, p.acquired_at_utc as occurred_at_utc, p.value, p.unit,
+    case when p.verdict = 'fail' then p.fail_text else p.warn_text end as limit_text,
+    p.procedure || ', ' || p.measure || coalesce(' of ' || p.detector, '') || ': ' || p.reason
+    || case when p.outside > 1 then ' (and ' || {{ text('p.outside - 1') }} || ' more)' else '' end as reason,
+    coalesce(p.standard || ' ', '') || p.clause as clause,
+    p.picture as picture_href, 'fct_phantom_test' as source_mart, p.verdict as worst
+from phantom as p
+left join {{ ref('devices') }} as d on p.device_id = d.device_id
+where p.worst_first = 1
+
+union all
+
+select
+    n.site_id, 'PHANTOM_NOT_MEASURED', 'series', n.series_uid, n.device_id, d.room_id, null, null,
+    coalesce(n.acquired_at_utc, n.recorded_at_utc), null, null, null, n.reason, null, n.picture, 'fct_phantom_test', 'fail'
+from not_measured as n
+left join {{ ref('devices') }} as d on n.device_id = d.device_id
+
+union all
+
+select
+    m.site_id, 'PHANTOM_MISSING', 'device/day', m.device_id || '/' || {{ text('m.day') }}, m.device_id, d.room_id, null, null,
+    m.first_patient_at_utc, null, null, null, m.reason, null, null, 'mart_device_day', 'fail'
+from missing as m
+left join {{ ref('devices') }} as d on m.device_id = d.device_id
+
+union all
+
+select
+    c.site_id, 'IMAGE_QUALITY_LIMIT', 'series/aspect', c.series_uid || '/' || coalesce(c.aspect, c.measure), c.device_id, d.room_id,
+    c.accession_number, null, c.acquired_at_utc, c.value, c.unit,
+    case when c.verdict = 'fail' then c.fail_text else c.warn_text end,
+    c.measure || coalesce(' of ' || c.region, '') || ': ' || c.reason
+    || case when c.outside > 1 then ' (and ' || {{ text('c.outside - 1') }} || ' more)' else '' end,
+    coalesce(c.standard || ' ', '') || c.clause, c.picture, 'fct_image_quality', c.verdict
+from clinical as c
+left join {{ ref('devices') }} as d on c.device_id = d.device_id
+where c.worst_first = 1

@@ -1,0 +1,65 @@
+-- Findings about rooms and doors: bands, gaps, quarantine, duplicates.
+with hours as (
+    select h.*, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as day
+    from {{ ref('mart_environment_hour') }} as h
+    inner join {{ ref('sites') }} as s on h.site_id = s.site_id
+    where h.verdict = 'fail'
+),
+
+-- the worst hour stands for the day
+band as (
+    select
+        *,
+        count(*) over (partition by site_id, room_id, quantity, day) as hours_outside,
+        row_number() over (
+            partition by site_id, room_id, quantity, day
+            order by greatest(coalesce(value_mean - limit_high, 0), coalesce(limit_low - value_mean, 0)) desc, hour_utc
+        ) as worst_first,
+        min(hour_utc) over (partition by site_id, room_id, quantity, day) as first_hour_utc
+    from hours
+),
+
+doors as (
+    select
+        site_id, message_id, outcome,
+        max(channel) as channel,
+        count(*) as times,
+        max(received_at_utc) as received_at_utc,
+        max(reason) as reason,
+        max(sender) as sender
+    from {{ ref('fct_intake_outcome') }}
+    where outcome in ('quarantined', 'duplicate')
+    group by site_id, message_id, outcome
+)
+
+select
+    site_id, 'ENVIRONMENT_LIMIT' as rule_id, 'room/quantity/day' as subject_kind,
+    room_id || '/' || quantity || '/' || {{ text('day') }} as subject_id,
+    {{ null_text() }} as device_id, room_id, {{ null_text() }} as accession_number, {{ null_text() }} as staff_id,
+    first_hour_utc as occurred_at_utc, value_mean as value, unit,
+    {{ limit_text('limit_low', 'limit_high', 'unit') }} as limit_text,
+    {{ text('hours_outside') }} || ' h outside; worst hour ' || {{ moment_text('hour_utc') }} || ': ' || reason as reason,
+    {{ null_text() }} as clause, {{ null_text() }} as picture_href, 'mart_environment_hour' as source_mart, 'fail' as worst
+from band
+where worst_first = 1
+
+union all
+
+select
+    site_id, 'ENVIRONMENT_GAP', 'sensor/day', sensor_id || '/' || {{ text('day') }}, null, room_id, null, null,
+    gap_start_utc, completeness_percent, '%', '≥ {{ var("completeness_percent") }} %',
+    'no good reading from ' || {{ moment_text('gap_start_utc') }} || ' for ' || {{ text('gap_minutes') }} || ' min; '
+    || {{ text('slots_received') }} || ' of ' || {{ text('slots_expected') }} || ' ten-minute slots of the day',
+    null, null, 'mart_environment_hour', 'fail'
+from {{ ref('int_environment__sensor_day') }}
+where completeness_percent < {{ var('completeness_percent') }}
+
+union all
+
+select
+    site_id, case outcome when 'quarantined' then 'INTAKE_QUARANTINED' else 'INTAKE_DUPLICATE' end, 'message', message_id,
+    null, null, null, null, received_at_utc, null, null, null,
+    channel || coalesce(' from ' || sender, '') || ': ' || coalesce(reason, case outcome when 'duplicate' then 'the same once more' else 'no reason given' end)
+    || case when times > 1 then ' (' || {{ text('times') }} || ' times)' else '' end,
+    null, null, 'fct_intake_outcome', 'fail'
+from doors

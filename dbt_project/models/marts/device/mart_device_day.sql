@@ -1,0 +1,46 @@
+with tests as (
+    select
+        site_id, device_id, day,
+        count(*) as tests_due,
+        sum(case when is_done then 1 else 0 end) as tests_done,
+        sum(case when is_failed then 1 else 0 end) as tests_failed,
+        max(case state when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst,
+        max(last_test_at_utc) as last_test_at_utc,
+        {{ join_text('reason', '; ') }} as reason
+    from {{ ref('int_device__due_test') }}
+    group by site_id, device_id, day
+),
+
+checks as (
+    select
+        c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }} as day,
+        {{ join_text('c.check_name', ', ') }} as failed_checks
+    from {{ ref('stg_door__check') }} as c
+    inner join {{ ref('sites') }} as s on c.site_id = s.site_id
+    where c.result = 'fail'
+    group by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }}
+),
+
+final as (
+    select
+        d.site_id, d.device_id, d.day,
+        case
+            when c.failed_checks is not null or t.worst = 4 then 'not_fit'
+            when t.worst = 3 or t.worst is null then 'not_confirmed'
+            when t.worst = 2 then 'conditional'
+            else 'fit'
+        end as state,
+        case
+            when c.failed_checks is not null then 'check failed: ' || c.failed_checks || coalesce('; ' || t.reason, '')
+            when t.worst is null then 'no test is scheduled'
+            else t.reason
+        end as reason,
+        coalesce(t.tests_due, 0) as tests_due, coalesce(t.tests_done, 0) as tests_done, coalesce(t.tests_failed, 0) as tests_failed,
+        u.first_patient_at_utc, t.last_test_at_utc, coalesce(u.examinations, 0) as examinations
+    from {{ ref('int_device__day') }} as d
+    left join tests as t on d.site_id = t.site_id and d.device_id = t.device_id and d.day = t.day
+    left join checks as c on d.site_id = c.site_id and d.device_id = c.device_id and d.day = c.day
+    left join {{ ref('int_device__patient_use') }} as u on d.site_id = u.site_id and d.device_id = u.device_id and d.day = u.day
+)
+
+{{ contracted('final') }}

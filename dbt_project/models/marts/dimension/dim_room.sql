@@ -1,0 +1,5 @@
+with final as (
+    select * from {{ ref('rooms') }}
+)
+
+{{ contracted('final') }}

@@ -1,0 +1,5 @@
+with final as (
+    select * from {{ ref('int_examination__dose') }}
+)
+
+{{ contracted('final') }}

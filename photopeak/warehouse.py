@@ -1,0 +1,253 @@
+"""Releases of the warehouse: build a candidate privately with dbt, publish it by one atomic swap of a link, keep the last few.
+
+A release is `warehouse/releases/<ns>/qc.duckdb` with a `release.json` beside it; `candidate` and `current` are links to such folders.
+Nobody but a build ever opens a database file for writing, and it does so before the file has its place.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.settings import ROOT, Settings
+from connectors.stores.lake.files import FileLake
+from connectors.stores.lake.lock import locked
+from connectors.stores.lake.tables import ensure_tables
+from spark_jobs.schemas.measures import MEASURES
+
+__all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "run_key"]
+
+PROJECT = ROOT / "dbt_project"
+KEEP = 5  # releases, beside those that a link names
+LINKS = ("candidate", "current")
+TABLES = ("events", "measures", "readings")
+
+
+class BuildFailed(RuntimeError):
+    """The marts could not be built; the text names the failing models and tests, and what to do."""
+
+
+def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, force: bool = False) -> dict[str, Any]:
+    """Build a candidate release unless one of the same inputs stands already, and return the account of the job.
+
+    Parameters
+    ----------
+    as_of_utc
+        The moment the release speaks of; aware.
+    force
+        Build even when nothing is new.
+
+    Returns
+    -------
+    dict
+        `written` is the number of rows in the marts; 0 (with `read` 0) says that nothing was new.
+
+    Raises
+    ------
+    BuildFailed
+        When a model or a test of severity error fails; the half-built file is gone and the links are as they were.
+    Locked
+        When another build is at work.
+    """
+    began = time.monotonic()
+    moment = _moment(as_of_utc)
+    with locked(settings.consumers, "build_marts"):
+        ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
+        files = _lake_files(settings)
+        key = run_key(settings, as_of_utc, project, files)
+        account = {"job": "build_marts", "run_key": key, "from": None, "to": moment, "read": 0, "written": 0, "quarantined": 0}
+        same = (
+            None
+            if force
+            else next((r for r in (_linked(settings, name) for name in LINKS) if r and _note(r).get("run_key") == key), None)
+        )
+        if same is None:
+            built = _dbt(settings, key, moment, project)
+            rows = _place(
+                settings,
+                built,
+                {
+                    "run_key": key,
+                    "as_of_utc": moment,
+                    "lake": _lake_digest(files),
+                    "settled_key": _settled_key(as_of_utc, project),
+                },
+            )
+            account |= {"read": len(files), "written": rows}
+        else:
+            _link(settings, "candidate", same)
+    return {**account, "seconds": round(time.monotonic() - began, 1)}
+
+
+def publish(settings: Settings) -> str:
+    """Make the candidate the release that everybody reads, and return its run key."""
+    candidate = _linked(settings, "candidate")
+    if candidate is None:
+        raise BuildFailed("there is no candidate release to publish: run `photopeak job build_marts` first")
+    _link(settings, "current", candidate)
+    return str(_note(candidate).get("run_key"))
+
+
+def behind(settings: Settings, project: Path = PROJECT) -> bool:
+    """Return whether the published release lacks something of the lake or the project, live sensor readings left aside."""
+    note = _note(current) if (current := _linked(settings, "current")) else {}
+    if not note:
+        return True
+    as_of = settings.as_of_utc or datetime.fromisoformat(str(note["as_of_utc"]))
+    files = _lake_files(settings)
+    return note.get("lake") != _lake_digest(files) or note.get("settled_key") != _settled_key(as_of, project)
+
+
+def clear(settings: Settings) -> None:
+    """Delete all releases and links; `rebuild` derives them again."""
+    with locked(settings.consumers, "build_marts"):
+        shutil.rmtree(settings.warehouse, ignore_errors=True)
+
+
+def run_key(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, files: list[str] | None = None) -> str:
+    """Return the SHA-256 of everything that a release depends on: names of lake files, the dbt project with its seeds, as_of."""
+    names = _lake_files(settings) if files is None else files
+    parts = [settings.site_id, _settled_key(as_of_utc, project), *names]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _settled_key(as_of_utc: datetime, project: Path) -> str:
+    digest = hashlib.sha256(_moment(as_of_utc).encode())
+    for path in sorted(p for p in project.rglob("*") if p.is_file() and p.suffix in (".sql", ".yml", ".csv")):
+        digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _moment(as_of_utc: datetime) -> str:
+    if as_of_utc.tzinfo is None:
+        raise ValueError("as_of_utc has no offset: give it as 2026-01-31T16:00:00Z")
+    return as_of_utc.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _lake_files(settings: Settings) -> list[str]:
+    """Return the names of the lake's files below its folder, sorted."""
+    return sorted(p.relative_to(settings.lake).as_posix() for table in TABLES for p in (settings.lake / table).rglob("*.parquet"))
+
+
+def _lake_digest(files: list[str]) -> str:
+    """Return the digest of the lake without what the Modbus poller goes on adding for as long as the platform runs."""
+    return hashlib.sha256("\n".join(n for n in files if not n.rsplit("/", 1)[-1].startswith("modbus-")).encode()).hexdigest()
+
+
+def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
+    """Run `dbt build` into a private file and return it."""
+    work = settings.warehouse / "build"  # one fixed path: dbt parses its project anew whenever the path changes
+    database = work / "qc.duckdb"
+    log = settings.home / "log" / "dbt"
+    for old in work.glob("qc.duckdb*"):
+        old.unlink()
+    work.mkdir(parents=True, exist_ok=True)
+    log.mkdir(parents=True, exist_ok=True)
+    given = {"as_of_utc": moment, "run_key": key, "site_id": settings.site_id}
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("DBT_")},
+        "PHOTOPEAK_LAKE": str(settings.lake),
+        "PHOTOPEAK_WAREHOUSE_FILE": str(database),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_TARGET_PATH": str(work / "target"),
+        "DBT_LOG_PATH": str(log),
+        "DBT_VERSION_CHECK": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    # unit tests of models belong to `make test`: they say nothing about these data
+    command = [
+        Path(sys.executable).with_name("dbt"),
+        "--no-use-colors",
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--vars",
+        json.dumps(given),
+    ]
+    results = work / "target" / "run_results.json"
+    results.unlink(missing_ok=True)
+    done = subprocess.run(command, env=env, cwd=work, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        for half in work.glob("qc.duckdb*"):
+            half.unlink()
+        raise BuildFailed("; ".join(_failures(results)) or f"dbt build failed: {done.stdout.strip()[-1500:]}")
+    return database
+
+
+def _failures(results: Path) -> Iterator[str]:
+    if not results.exists():
+        return
+    for one in json.loads(results.read_text())["results"]:
+        if one["status"] in ("error", "fail", "runtime error"):
+            kind, _, *name = one["unique_id"].split(".")
+            yield f"{kind} {name[0]}: {' '.join(str(one.get('message') or one['status']).split())[:400]}"
+
+
+def _place(settings: Settings, built: Path, note: dict[str, Any]) -> int:
+    """Move a finished database to its release folder, let `candidate` name it, forget old ones; return the rows of its marts."""
+    import duckdb
+
+    with duckdb.connect(str(built)) as db:
+        db.execute("CHECKPOINT")
+        names = [
+            n
+            for (n,) in db.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'marts' ORDER BY 1"
+            ).fetchall()
+        ]
+        counts = {n: db.execute(f"SELECT count(*) FROM marts.{n}").fetchall()[0][0] for n in names}
+    releases = settings.warehouse / "releases"
+    draft = releases / f".{os.getpid()}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    (draft / "release.json").write_text(json.dumps({**note, "rows": counts}, indent=2))
+    _sync(built)
+    built.replace(draft / "qc.duckdb")
+    release = releases / str(time.time_ns())  # a name that sorts, nothing more
+    draft.replace(release)
+    _sync(releases)
+    _link(settings, "candidate", release)
+    named = {r for r in (_linked(settings, name) for name in LINKS) if r}
+    for old in sorted((r for r in releases.iterdir() if r.name.isdigit()), key=lambda r: int(r.name))[:-KEEP]:
+        if old not in named:
+            shutil.rmtree(old)
+    return sum(counts.values())
+
+
+def _linked(settings: Settings, name: str) -> Path | None:
+    """Return the release folder that a link names, or None when there is none or it is gone."""
+    link = settings.warehouse / name
+    if not link.is_symlink():
+        return None
+    target = settings.warehouse / link.readlink()
+    return target if (target / "qc.duckdb").exists() else None
+
+
+def _link(settings: Settings, name: str, release: Path) -> None:
+    draft = settings.warehouse / f".{name}.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(release.relative_to(settings.warehouse))
+    draft.replace(settings.warehouse / name)
+    _sync(settings.warehouse)
+
+
+def _note(release: Path) -> dict[str, Any]:
+    path = release / "release.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
