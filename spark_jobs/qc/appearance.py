@@ -1,0 +1,82 @@
+"""What the pixels of a gamma camera image look like: a lit plateau, one to three spots, a pattern, a body. One of the selector's votes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.field import lit_area, peel
+from spark_jobs.qc.whole_body_bone import looks_like_whole_body
+
+__all__ = ["look_of_rotation", "look_of_static"]
+
+PATTERN = 0.12  # relative structure beyond counting noise, in the middle of the field: bars 0.14-0.6, uniform fields below 0.05
+FLAT_PART = 0.6  # of the lit area within 30 % of its median
+EVEN = 0.3
+
+
+def look_of_static(image: NDArray, pixel_mm: float) -> str:
+    """Return 'plateau', 'pattern', 'whole_body' or 'other' for one planar image."""
+    if looks_like_whole_body(image, pixel_mm):
+        return "whole_body"
+    n = max(1, int(6.4 / pixel_mm))
+    rows, columns = image.shape[0] // n, image.shape[1] // n
+    blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n).sum((1, 3), dtype=np.float64)
+    lit = lit_area(blocks)
+    if lit.sum() < 100 or lit.mean() < 0.1:
+        return "other"
+    inside = blocks[peel(lit)]
+    if inside.size == 0 or (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() < FLAT_PART:
+        return "other"
+    return "pattern" if _structure(image, lit, n) > PATTERN else "plateau"
+
+
+def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
+    """Return the relative structure at pixel scale beyond Poisson noise, as a trimmed mean over tiles (a dead tube is trimmed away)."""
+    tile = 2 * n if n > 1 else 4
+    rows, columns = image.shape[0] // tile, image.shape[1] // tile
+    tiles = image[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile).swapaxes(1, 2).astype(np.float64)
+    step = tile // n
+    inner = peel(lit)[: rows * step, : columns * step].reshape(rows, step, columns, step).all((1, 3))
+    chosen = tiles[inner]
+    if len(chosen) < 8:
+        return 0.0
+    mean = chosen.mean((1, 2))
+    excess = np.sort((chosen.var((1, 2), ddof=1) - mean) / np.maximum(mean, 1e-9) ** 2)
+    cut = len(excess) // 10
+    return float(np.sqrt(max(excess[cut : len(excess) - cut].mean(), 0.0)))
+
+
+def look_of_rotation(views: NDArray) -> str:
+    """Return 'spots' when each view holds one to three small bright spots and little else, else 'other'."""
+    step = max(1, len(views) // 8)
+    for view in views[::step]:
+        image = view.astype(np.float64)
+        if image.max() <= 0:
+            return "other"
+        padded = np.pad(image, 1)
+        smooth = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+        smooth = (smooth[:-2] + smooth[1:-1] + smooth[2:]) / 9
+        net = smooth - np.median(smooth)
+        bright = net > 0.5 * net.max()
+        if bright.mean() > 0.02 and bright.sum() > 120:
+            return "other"
+        rows, columns = np.nonzero(bright)
+        spots = _groups(rows, columns)
+        if not 1 <= spots <= 3:
+            return "other"
+    return "spots"
+
+
+def _groups(rows: NDArray, columns: NDArray) -> int:
+    """Return how many groups of touching points there are (small sets only)."""
+    left = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    groups = 0
+    while left:
+        groups += 1
+        stack = [left.pop()]
+        while stack:
+            r, c = stack.pop()
+            for near in [(r + i, c + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]:
+                if near in left:
+                    left.remove(near)
+                    stack.append(near)
+    return groups

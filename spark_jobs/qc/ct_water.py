@@ -1,0 +1,78 @@
+"""CT number, noise and uniformity of a water phantom in the central slices of a series."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.cylinder import Cylinder, disc, find_cylinder
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "ct_water"
+METHOD = "water phantom, central ROI 40 %"
+VERSION = "1.0.0"
+CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
+EDGE_MARGIN_MM = 10.0  # from the rim of the water to the rim of an edge ROI, as IEC 61223-3-5 has it
+AIR_HU = -1000.0  # nominal: what surrounds a phantom on its couch is not clean enough to be measured
+FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the rescale is wrong
+
+
+def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None = None) -> Result:
+    """Return HU, noise and uniformity of water.
+
+    Parameters
+    ----------
+    slices
+        Central slices in HU, rows × columns each. HU and noise are means over them (noise in quadrature); the edge with the largest
+        deviation counts.
+    pixel_mm
+        Length of a square pixel's side.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    found: list[Cylinder] = []
+    for hu in slices:
+        cylinder = find_cylinder(hu, pixel_mm)
+        if isinstance(cylinder, str):
+            return refuse(cylinder)
+        if not cylinder.homogeneous:
+            return refuse("the phantom is not homogeneous: it has inserts and is no plain water phantom")
+        if abs(cylinder.median_hu) > FURTHEST_HU:
+            return refuse(f"the phantom reads {cylinder.median_hu:.0f} HU: it is not filled with water, or the rescale is wrong")
+        found.append(cylinder)
+    if not found:
+        return refuse("no slice")
+
+    centre_hu, variance, pixels = [], [], 0
+    edges: dict[str, list[float]] = {"top": [], "right": [], "bottom": [], "left": []}
+    rings = []
+    for hu, c in zip(slices, found, strict=True):
+        diameter = c.diameter_mm / pixel_mm
+        roi = hu[disc(hu.shape, c.row, c.column, CENTRE_PART * diameter / 2)].astype(np.float64)
+        centre_hu.append(float(roi.mean()))
+        variance.append(float(roi.var(ddof=1)))
+        pixels += roi.size
+        reach = diameter / 2 - EDGE_MARGIN_MM / pixel_mm - EDGE_PART * diameter / 2
+        places = {"top": (-reach, 0.0), "right": (0.0, reach), "bottom": (reach, 0.0), "left": (0.0, -reach)}
+        for name, (dy, dx) in places.items():
+            edge = hu[disc(hu.shape, c.row + dy, c.column + dx, EDGE_PART * diameter / 2)]
+            edges[name].append(float(edge.mean()))
+        rings = [(c.row + dy, c.column + dx, EDGE_PART * diameter / 2) for dy, dx in places.values()]
+        rings.append((c.row, c.column, CENTRE_PART * diameter / 2))
+    water = float(np.mean(centre_hu))
+    noise = float(np.sqrt(np.mean(variance)))
+    deviation = {name: float(np.mean(values)) - water for name, values in edges.items()}
+    worst = max(deviation, key=lambda name: abs(deviation[name]))
+    measures = (
+        Measure("water_hu", round(water, 3), "HU", round(float(noise / np.sqrt(pixels)), 4)),
+        Measure("noise_hu", round(noise, 4), "HU", round(float(noise / np.sqrt(2 * pixels)), 4)),
+        Measure("noise_percent", round(100 * noise / (water - AIR_HU), 5), "%"),
+        Measure("uniformity_max_hu", round(abs(deviation[worst]), 3), "HU", None, {"edge": worst}),
+    )
+    middle = len(slices) // 2
+    figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, measures, (), figure)

@@ -1,0 +1,155 @@
+"""The field of view of a gamma camera on a grid of pixels: declared shapes, the lit area of a flood, and smaller copies of both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Mask", "Shape", "covered", "declared_shape", "hull_shape", "lit_area", "peel", "shifted"]
+
+Mask = NDArray[np.bool_]
+Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]
+SUBPIXELS = 32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A convex region about `centre` (x, y in pixels of the grid, 0 = centre of the first pixel); `inside` takes offsets from it."""
+
+    kind: str
+    centre: tuple[float, float]
+    half_width: float
+    half_height: float
+    inside: Inside
+
+    def scaled(self, factor: float) -> "Shape":
+        """Return the same shape with all linear dimensions multiplied by `factor`."""
+        inside = self.inside
+        return Shape(
+            self.kind,
+            self.centre,
+            self.half_width * factor,
+            self.half_height * factor,
+            lambda x, y: inside(x / factor, y / factor),
+        )
+
+
+def declared_shape(kind: str, dimensions: tuple[float, ...], centre: tuple[float, float], lit: Mask) -> Shape:
+    """Return the shape that a header declares (FieldOfViewShape, FieldOfViewDimensions, given here in pixels).
+
+    The standard leaves open which way a rectangle or a hexagon lies on the image; the way that fits the lit area better is taken.
+    """
+    ys, xs = np.nonzero(lit)
+    wide, high = float(np.ptp(xs)) + 1, float(np.ptp(ys)) + 1
+    if kind == "ROUND":
+        r = dimensions[0] / 2
+        return Shape("round", centre, r, r, lambda x, y: x * x + y * y <= r * r)
+    if kind == "HEXAGONAL":
+        r, a = dimensions[0] / 2, dimensions[0] * np.sqrt(3) / 4
+        points_on_x = abs(wide - 2 * r) + abs(high - 2 * a) <= abs(wide - 2 * a) + abs(high - 2 * r)
+
+        def hexagon(x: NDArray[np.float64], y: NDArray[np.float64]) -> Mask:
+            u, v = (np.abs(x), np.abs(y)) if points_on_x else (np.abs(y), np.abs(x))
+            return (v <= a) & (v / 2 + u * np.sqrt(3) / 2 <= a)
+
+        return Shape("hexagonal", centre, r if points_on_x else a, a if points_on_x else r, hexagon)
+    w, h = dimensions[0], dimensions[-1]
+    if abs(w - wide) + abs(h - high) > abs(h - wide) + abs(w - high):
+        w, h = h, w
+    return Shape("rectangle", centre, w / 2, h / 2, lambda x, y: (np.abs(x) <= w / 2) & (np.abs(y) <= h / 2))
+
+
+def hull_shape(mask: Mask) -> Shape:
+    """Return the convex hull of the pixels of a mask about the middle of their bounding box."""
+    rows = np.nonzero(mask.any(1))[0]
+    first, last = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
+    cx, cy = (first.min() + last.max()) / 2, (rows[0] + rows[-1]) / 2
+    y = np.repeat(rows - cy, 2) + np.tile([-0.5, 0.5], rows.size)
+    left = _chain(y, np.repeat(first - cx - 0.5, 2), -1)
+    right = _chain(y, np.repeat(last - cx + 0.5, 2), 1)
+
+    def inside(px: NDArray[np.float64], py: NDArray[np.float64]) -> Mask:
+        return (py >= y[0]) & (py <= y[-1]) & (px >= np.interp(py, *left)) & (px <= np.interp(py, *right))
+
+    return Shape("measured", (float(cx), float(cy)), float(last.max() - cx + 0.5), float(rows[-1] - cy + 0.5), inside)
+
+
+def _chain(y: NDArray[np.float64], x: NDArray[np.float64], sign: int) -> tuple[list[float], list[float]]:
+    """Return the vertices of one side of a convex hull (monotone chain, y ascending)."""
+    points: list[tuple[float, float]] = []
+    best = {}
+    for yy, xx in zip(y.tolist(), x.tolist(), strict=True):
+        best[yy] = max(best.get(yy, -np.inf), sign * xx)
+    for yy, xx in sorted(best.items()):
+        while len(points) > 1:
+            (y0, x0), (y1, x1) = points[-2], points[-1]
+            if (x1 - x0) * (yy - y0) > (xx - x0) * (y1 - y0):
+                break
+            points.pop()
+        points.append((yy, xx))
+    return [p[0] for p in points], [sign * p[1] for p in points]
+
+
+def covered(shape: Shape, rows: int, columns: int) -> Mask:
+    """Return the pixels with at least half of their area inside a shape (NU 1: a pixel belongs when 50 % of it lies inside)."""
+    cx, cy = shape.centre
+    if shape.kind == "rectangle":
+        part_x = _overlap(np.arange(columns) - cx, shape.half_width)
+        part_y = _overlap(np.arange(rows) - cy, shape.half_height)
+        return np.outer(part_y, part_x) >= 0.5 - 1e-9
+    corner_y, corner_x = np.meshgrid(np.arange(rows + 1) - 0.5 - cy, np.arange(columns + 1) - 0.5 - cx, indexing="ij")
+    corner = shape.inside(corner_x, corner_y)
+    count = corner[:-1, :-1].astype(int) + corner[1:, :-1] + corner[:-1, 1:] + corner[1:, 1:]
+    mask = count == 4
+    ys, xs = np.nonzero((count > 0) & (count < 4))
+    steps = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
+    px = (xs - cx)[:, None, None] + steps[None, None, :] + np.zeros((1, SUBPIXELS, 1))
+    py = (ys - cy)[:, None, None] + steps[None, :, None] + np.zeros((1, 1, SUBPIXELS))
+    mask[ys, xs] = shape.inside(px, py).mean((1, 2)) >= 0.5
+    return mask
+
+
+def _overlap(centres: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    return np.clip(np.minimum(centres + 0.5, half) - np.maximum(centres - 0.5, -half), 0, 1)
+
+
+def lit_area(blocks: NDArray[np.float64]) -> Mask:
+    """Return the lit area of a flood: above half of the plateau, the largest piece, holes and bites filled.
+
+    A dead photomultiplier must not take itself out of the field: inner holes are filled, and bites at the rim are filled where the
+    mirrored area or the convex hull says that the field goes on (only bites that hold 3 × 3 pixels, so that rims stay as they are).
+    """
+    from scipy import ndimage
+
+    bright = blocks > 0.3 * np.percentile(blocks, 99)
+    plateau = float(np.median(blocks[bright])) if bright.any() else 0.0
+    if plateau <= 0:
+        return np.zeros(blocks.shape, bool)
+    mask = ndimage.binary_fill_holes(blocks > 0.5 * plateau)
+    labels, pieces = ndimage.label(mask)
+    if pieces > 1:
+        mask = labels == 1 + int(np.argmax(ndimage.sum_labels(mask, labels, np.arange(1, pieces + 1))))
+    ys, xs = np.nonzero(mask)
+    box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
+    inner = mask[box]
+    whole = inner | inner[::-1] | inner[:, ::-1] | inner[::-1, ::-1]
+    hull = covered(hull_shape(whole), *whole.shape)
+    missing = np.pad((whole | hull) & ~inner, 1)
+    inner = inner | ndimage.binary_opening(missing, np.ones((3, 3)))[1:-1, 1:-1]
+    out = mask.copy()
+    out[box] = inner
+    return out
+
+
+def shifted(a: NDArray, dy: int, dx: int) -> NDArray:
+    """Return an array moved by whole pixels; what comes in from outside is zero."""
+    out = np.zeros_like(a)
+    h, w = a.shape
+    out[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = a[max(-dy, 0) : h - max(dy, 0), max(-dx, 0) : w - max(dx, 0)]
+    return out
+
+
+def peel(mask: Mask) -> Mask:
+    """Return the mask without the pixels that abut its outside (four neighbours; the image's border is outside)."""
+    return mask & shifted(mask, 1, 0) & shifted(mask, -1, 0) & shifted(mask, 0, 1) & shifted(mask, 0, -1)

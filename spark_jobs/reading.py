@@ -1,0 +1,210 @@
+"""DICOM bytes in, one canonical form out: counts or HU, spacing, frames and header facts. The only place of the engine that uses pydicom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+CODE_SEQUENCES = ("PerformedProtocolCodeSequence", "ScheduledProtocolCodeSequence", "RequestedProcedureCodeSequence", "ProcedureCodeSequence")
+# what a physicist or reader needs to judge a bone scan, beside the pixels
+BONE_FIELDS = (
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+    "PixelSpacing",
+    "PatientPosition",
+    "PatientWeight",
+    "EnergyWindowInformationSequence",
+    "RadiopharmaceuticalInformationSequence",
+    "DetectorInformationSequence",
+)
+
+
+class Unreadable(ValueError):
+    """The bytes are no DICOM image that can be measured; the text says why."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One image object. Facts are None where the header does not give them; free text is not among them on purpose."""
+
+    dataset: Any = field(repr=False)
+    source: str | None
+    sop_uid: str
+    series_uid: str
+    modality: str
+    sop_class: str
+    image_type: tuple[str, ...]
+    rows: int
+    columns: int
+    pixel_mm: float | None  # None: spacing is missing, zero or not square
+    codes: tuple[str, ...]  # code values of scheme 99PHOTOPEAK
+    station_name: str | None
+    device_serial: str | None
+    acquired_on: str | None  # YYYY-MM-DD
+
+    @property
+    def kind(self) -> str | None:
+        """Return value 3 of ImageType, which for NM names the class of the acquisition."""
+        return self.image_type[2] if len(self.image_type) > 2 else None
+
+    @property
+    def is_capture(self) -> bool:
+        """Return whether the object is a Secondary Capture."""
+        return self.sop_class.startswith(SECONDARY_CAPTURE)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Return whether the pixels went through an irreversible compression."""
+        return self.dataset.get("LossyImageCompression") == "01"
+
+    @cached_property
+    def pixels(self) -> NDArray:
+        """Return stored values as frames × rows × columns."""
+        ds = self.dataset
+        if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
+            raise Unreadable("a colour picture is a screen capture, not an image that can be measured")
+        try:
+            pixels = ds.pixel_array
+        except Exception as exc:  # decoders of each transfer syntax raise what they like
+            raise Unreadable(f"the pixels cannot be decoded: {str(exc).splitlines()[0][:200]}") from exc
+        if pixels.ndim == 2:
+            pixels = pixels[None]
+        if ds.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
+            raise Unreadable("MONOCHROME1 is read for PT, NM and CT only")
+        return pixels
+
+    @property
+    def is_clipped(self) -> bool:
+        """Return whether the largest value is the limit of what the pixel type can hold: something above it was cut off."""
+        bits, signed = int(self.dataset.get("BitsStored") or 16), int(self.dataset.get("PixelRepresentation") or 0)
+        top = int(self.pixels.max())
+        # 32767 in 16 unsigned bits is the limit of systems that count in signed words
+        return top == 2 ** (bits - signed) - 1 or (top == 32767 and int((self.pixels == top).sum()) > 2)
+
+    @property
+    def hu(self) -> NDArray[np.float32]:
+        """Return the first frame in Hounsfield units; a missing rescale is a refusal."""
+        slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
+        if slope is None or intercept is None:
+            raise Unreadable("RescaleSlope or RescaleIntercept is missing: stored values are no Hounsfield units")
+        return self.pixels[0].astype(np.float32) * float(slope) + float(intercept)
+
+    @property
+    def position_mm(self) -> float:
+        """Return where a slice lies along its normal; slices without a position keep their instance number."""
+        position, orientation = self.dataset.get("ImagePositionPatient"), self.dataset.get("ImageOrientationPatient")
+        if position and orientation and len(position) == 3 and len(orientation) == 6:
+            axes = np.asarray([float(v) for v in orientation])
+            return float(np.dot(np.cross(axes[:3], axes[3:]), [float(v) for v in position]))
+        return float(self.dataset.get("InstanceNumber") or 0)
+
+    def vector(self, keyword: str) -> NDArray[np.int64]:
+        """Return a frame vector of the NM multi-frame module (1-based), all ones where it is absent."""
+        value = self.dataset.get(keyword)
+        frames = int(self.dataset.get("NumberOfFrames") or 1)
+        if value is None:
+            return np.ones(frames, np.int64)
+        out = np.atleast_1d(np.asarray(value, np.int64))
+        if out.size != frames:
+            raise Unreadable(f"{keyword} has {out.size} values for {frames} frames")
+        return out
+
+    @property
+    def field_of_view(self) -> tuple[str | None, tuple[float, ...]]:
+        """Return shape and dimensions (mm) of the declared field of view, (None, ()) when nothing is declared."""
+        places = [self.dataset, *list(self.dataset.get("DetectorInformationSequence") or [])]
+        for item in places:
+            shape, dimensions = item.get("FieldOfViewShape"), item.get("FieldOfViewDimensions")
+            if shape and dimensions is not None:
+                values = dimensions if isinstance(dimensions, list) or hasattr(dimensions, "__iter__") else [dimensions]
+                return str(shape).upper(), tuple(float(v) for v in values)
+        return None, ()
+
+    @property
+    def completeness(self) -> tuple[int, int]:
+        """Return how many of the header fields that a bone scan should have are filled, and how many there should be."""
+        there = sum(1 for name in BONE_FIELDS if self.dataset.get(name) not in (None, "", []) and self.dataset.get(name) != 0)
+        return there, len(BONE_FIELDS)
+
+
+def read(data: bytes, source: str | None = None) -> Instance:
+    """Return the instance in these bytes, or raise `Unreadable` with the reason."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        ds = pydicom.dcmread(BytesIO(data))
+    except InvalidDicomError:
+        raise Unreadable("this is no DICOM file") from None
+    except Exception as exc:
+        raise Unreadable(f"the DICOM file is damaged: {exc}") from exc
+    try:
+        return _instance(ds, source)
+    except Unreadable:
+        raise
+    except Exception as exc:
+        raise Unreadable(f"the header is damaged: {type(exc).__name__}: {exc}") from exc
+
+
+def read_file(path: Path) -> Instance:
+    """Return the instance in a file, or raise `Unreadable` with the reason."""
+    return read(path.read_bytes(), str(path))
+
+
+def grouped(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """Return instances by series, in the order met; the same object twice counts once."""
+    series: dict[str, dict[str, Instance]] = {}
+    for instance in instances:
+        series.setdefault(instance.series_uid, {}).setdefault(instance.sop_uid, instance)
+    return [list(s.values()) for s in series.values()]
+
+
+def _instance(ds: Any, source: str | None) -> Instance:
+    if "PixelData" not in ds:
+        raise Unreadable("the object holds no pixels")
+    if not ds.get("Rows") or not ds.get("Columns"):
+        raise Unreadable("Rows or Columns is missing")
+    codes = [
+        str(item.get("CodeValue", ""))
+        for name in CODE_SEQUENCES
+        for owner in [ds, *list(ds.get("RequestAttributesSequence") or [])]
+        for item in owner.get(name) or []
+        if item.get("CodingSchemeDesignator") == "99PHOTOPEAK"
+    ]
+    date = str(ds.get("AcquisitionDate") or ds.get("SeriesDate") or ds.get("StudyDate") or "")
+    kinds = ds.get("ImageType") or []
+    return Instance(
+        dataset=ds,
+        source=source,
+        sop_uid=str(ds.get("SOPInstanceUID") or source or id(ds)),
+        series_uid=str(ds.get("SeriesInstanceUID") or ""),
+        modality=str(ds.get("Modality") or ""),
+        sop_class=str(ds.get("SOPClassUID") or ""),
+        image_type=tuple(str(v).strip().upper() for v in ([kinds] if isinstance(kinds, str) else kinds)),
+        rows=int(ds.Rows),
+        columns=int(ds.Columns),
+        pixel_mm=_pixel_mm(ds.get("PixelSpacing")),
+        codes=tuple(dict.fromkeys(codes)),
+        station_name=str(ds.get("StationName") or "") or None,
+        device_serial=str(ds.get("DeviceSerialNumber") or "") or None,
+        acquired_on=f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) >= 8 else None,
+    )
+
+
+def _pixel_mm(spacing: Any) -> float | None:
+    if spacing is None or isinstance(spacing, str) or len(spacing) != 2:
+        return None
+    y, x = abs(float(spacing[0])), abs(float(spacing[1]))  # some vendors store it negative
+    return (x + y) / 2 if x > 0 and abs(x - y) <= 0.01 * x else None

@@ -1,0 +1,58 @@
+"""Which procedure a series is for: the order's code, the class of the header and the pixels vote; two of the three must agree.
+
+Header free text (descriptions, names of protocols) has no vote: in real files phantoms carry the description of a bone scan.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+__all__ = ["CODES", "Choice", "choose"]
+
+# code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
+CODES = {
+    "PP-FLOOD": "planar_uniformity",
+    "PP-COR": "centre_of_rotation",
+    "PP-CTWATER": "ct_water",
+    "PP-WBBONE": "whole_body_bone",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The procedure, or None and the reason why it could not be told."""
+
+    procedure: str | None
+    reason: str | None = None
+
+
+def choose(codes: Collection[str], header: Collection[str], pixels: Collection[str], look: str) -> Choice:
+    """Return the one procedure that two votes agree on.
+
+    Parameters
+    ----------
+    codes
+        Code values found; unknown ones have no vote.
+    header, pixels
+        The procedures that the header's class, and the pixels, admit. A class alone names many tests, so it decides only together
+        with another vote.
+    look
+        What the pixels look like, for the reason.
+    """
+    ordered = {CODES[c] for c in codes if c in CODES}
+    if len(ordered) > 1:
+        return Choice(None, f"the order names {len(ordered)} procedures: {', '.join(sorted(ordered))}")
+    if ordered:
+        (asked,) = ordered
+        if pixels and asked not in pixels:
+            return Choice(None, f"the order says {asked}, but the pixels look like {' or '.join(sorted(pixels))}")
+        if asked in header or asked in pixels:
+            return Choice(asked)
+        return Choice(None, f"the order says {asked}, but neither the header's class nor the pixels ({look}) agree")
+    agreed = set(header) & set(pixels)
+    if len(agreed) == 1:
+        return Choice(agreed.pop())
+    if agreed:
+        return Choice(None, f"the image fits {len(agreed)} procedures ({', '.join(sorted(agreed))}): put the code on the order")
+    if pixels:
+        return Choice(None, f"the pixels look like {' or '.join(sorted(pixels))}, but the header's class does not")
+    return Choice(None, f"no procedure fits: the pixels look like {look}")
