@@ -92,7 +92,12 @@ def _rotation(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     order = np.argsort(f["angles"])
     angles = f["angles"][order]
     fine = np.deg2rad(np.linspace(angles[0], angles[-1], 361))
-    axes.plot(np.rad2deg(fine), (a + p * np.sin(fine) + q * np.cos(fine) - middle) * pixel_mm, color=UFOV, label="fit" + (" 拟合" if chinese else ""))
+    axes.plot(
+        np.rad2deg(fine),
+        (a + p * np.sin(fine) + q * np.cos(fine) - middle) * pixel_mm,
+        color=UFOV,
+        label="fit" + (" 拟合" if chinese else ""),
+    )
     axes.plot(angles, (f["x"][order] - middle) * pixel_mm, ".", color=INK, label="centroid" + (" 质心" if chinese else ""))
     axes.axhline(f["offset"], color=WORST, lw=1.2, label=f"offset {f['offset']:+.2f} mm" + (" 偏移" if chinese else ""))
     axes.axhline(0, color="#8c959f", lw=0.8, ls=":")

@@ -205,4 +205,3 @@ PROCEDURES: dict[str, Procedure] = {
     ct_water.PROCEDURE: Procedure(ct_water, "phantom", "homogeneous cylinder", _water),
     whole_body_bone.PROCEDURE: Procedure(whole_body_bone, "clinical", "whole_body", _bone),
 }
-

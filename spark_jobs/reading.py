@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 __all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-CODE_SEQUENCES = ("PerformedProtocolCodeSequence", "ScheduledProtocolCodeSequence", "RequestedProcedureCodeSequence", "ProcedureCodeSequence")
+CODE_SEQUENCES = (
+    "PerformedProtocolCodeSequence",
+    "ScheduledProtocolCodeSequence",
+    "RequestedProcedureCodeSequence",
+    "ProcedureCodeSequence",
+)
 # what a physicist or reader needs to judge a bone scan, beside the pixels
 BONE_FIELDS = (
     "AcquisitionDate",

@@ -74,14 +74,20 @@ def measure(
     if largest > LARGEST_RESIDUAL_MM:
         return refuse(f"the source leaves its sinusoid by {largest:.1f} mm: angles in the header or the source are wrong")
     if se_mm > LARGEST_SE_MM:
-        return refuse(f"the standard error of the offset is {se_mm:.2f} mm, above {LARGEST_SE_MM} mm: more counts or views are needed")
+        return refuse(
+            f"the standard error of the offset is {se_mm:.2f} mm, above {LARGEST_SE_MM} mm: more counts or views are needed"
+        )
     axial = float(np.ptp(y)) * pixel_mm
     measures = [
         Measure("cor_offset_mm", round(float(offset), 4), "mm", round(se_mm, 4)),
         Measure("cor_offset_se_mm", round(se_mm, 4), "mm"),
-        Measure("cor_max_residual_mm", round(largest, 4), "mm", None, {"view": worst, "angle_deg": round(float(angles[worst]), 3)}),
+        Measure(
+            "cor_max_residual_mm", round(largest, 4), "mm", None, {"view": worst, "angle_deg": round(float(angles[worst]), 3)}
+        ),
         Measure("axial_range_mm", round(axial, 4), "mm"),
-        Measure("radius_mm", round(radius, 3), "mm", round(float(np.sqrt(variance * (inverse[1, 1] + inverse[2, 2]))) * pixel_mm, 4)),
+        Measure(
+            "radius_mm", round(radius, 3), "mm", round(float(np.sqrt(variance * (inverse[1, 1] + inverse[2, 2]))) * pixel_mm, 4)
+        ),
         Measure("arc_deg", round(arc, 3), "deg"),
     ]
     warnings = []

@@ -92,7 +92,13 @@ def measure(
     replicates = _replicates(blocks, ufov, cfov)
     centre = float(blocks[cfov].mean())
     measures = [
-        Measure(name, round(value, 4), "%", round(float(np.std([r[name] for r in replicates], ddof=1)), 4), _image_pixels(at, image, n))
+        Measure(
+            name,
+            round(value, 4),
+            "%",
+            round(float(np.std([r[name] for r in replicates], ddof=1)), 4),
+            _image_pixels(at, image, n),
+        )
         for name, (value, at) in values.items()
     ]
     measures += [
@@ -105,7 +111,14 @@ def measure(
         if few
         else None
     )
-    figure = {"kind": PROCEDURE, "image": smooth, "ufov": ufov, "cfov": cfov, "pixel_mm": size_mm, "worst": values["ufov_iu_percent"][1]}
+    figure = {
+        "kind": PROCEDURE,
+        "image": smooth,
+        "ufov": ufov,
+        "cfov": cfov,
+        "pixel_mm": size_mm,
+        "worst": values["ufov_iu_percent"][1],
+    }
     return Result(
         PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure
     )
@@ -117,12 +130,18 @@ def _declared(
     if kind not in ("RECTANGLE", "ROUND", "HEXAGONAL") or not dimensions or min(dimensions) <= 0:
         return None, f"the declared field of view ({kind}, {len(dimensions)} dimensions) is none that DICOM knows"
     ys, xs = np.nonzero(lit)
-    middle = ((image_shape[1] / 2 - (image_shape[1] % n) // 2) / n - 0.5, (image_shape[0] / 2 - (image_shape[0] % n) // 2) / n - 0.5)
+    middle = (
+        (image_shape[1] / 2 - (image_shape[1] % n) // 2) / n - 0.5,
+        (image_shape[0] / 2 - (image_shape[0] % n) // 2) / n - 0.5,
+    )
     seen = ((xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2)
     off = max(abs(seen[0] - middle[0]), abs(seen[1] - middle[1]))
     # the detector's centre is the image's centre; a field that lies elsewhere on the image (cropped, shifted) is followed
     shape = declared_shape(kind, dimensions, middle if off <= 1 else (float(seen[0]), float(seen[1])), lit)
-    for half, extent, pixels in ((shape.half_width, np.ptp(xs) + 1, lit.shape[1]), (shape.half_height, np.ptp(ys) + 1, lit.shape[0])):
+    for half, extent, pixels in (
+        (shape.half_width, np.ptp(xs) + 1, lit.shape[1]),
+        (shape.half_height, np.ptp(ys) + 1, lit.shape[0]),
+    ):
         if min(2 * half, pixels) - extent > 3:
             return None, "the lit area is smaller than the declared field of view: source, collimator or header is wrong"
     return shape, None
@@ -148,7 +167,10 @@ def _extremes(smooth: NDArray[np.float64], mask: Mask, name: str) -> dict[str, t
     worst = int(np.argmax(np.abs(flat - mean)))
     row, column = divmod(worst, smooth.shape[1])
     out: dict[str, tuple[float, dict | None]] = {
-        f"{name}_iu_percent": (_contrast(high, low), {"row": row, "column": column, "relative": round(float(flat.flat[worst]) / mean, 4)})
+        f"{name}_iu_percent": (
+            _contrast(high, low),
+            {"row": row, "column": column, "relative": round(float(flat.flat[worst]) / mean, 4)},
+        )
     }
     for axis, image, inner in (("x", smooth, mask), ("y", smooth.T, mask.T)):
         runs = np.lib.stride_tricks.sliding_window_view(image, 5, axis=1)

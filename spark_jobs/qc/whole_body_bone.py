@@ -70,7 +70,9 @@ def measure(views: Mapping[str, NDArray], pixel_mm: float, *, completeness: tupl
             measures.append(Measure(name, round(float(value), 4), unit, None, None, aspect, region))
     if completeness:
         there, expected = completeness
-        measures.append(Measure("header_completeness_percent", round(100 * there / expected, 2), "%", None, None, "header", "whole"))
+        measures.append(
+            Measure("header_completeness_percent", round(100 * there / expected, 2), "%", None, None, "header", "whole")
+        )
     figure = {"kind": PROCEDURE, "views": dict(views), "masks": {k: body_mask(v) for k, v in views.items()}, "pixel_mm": pixel_mm}
     return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), (), figure)
 
