@@ -4,7 +4,7 @@ import re
 import secrets
 from datetime import datetime
 
-from connectors.his.message import Message
+from connectors.his.message import Message, declared_name
 
 __all__ = ["acknowledgement"]
 
@@ -21,19 +21,24 @@ def acknowledgement(
     if message is not None:
         header = message.header
         application, facility, control_id = header.get(3), header.get(4), header.get(10)
-        trigger, version = header.get(9, 2), header.get(12) or version
-        processing, character_set = header.get(11) or processing, header.raw(18)
-    kind = f"ACK^{_escape(trigger)}^ACK" if trigger else "ACK"
+        trigger, character_set = header.get(9, 2), declared_name(message.codec)
+        version = header.get(12) if re.fullmatch(r"2\.\d(\.\d)?", header.get(12)) else version
+        processing = header.get(11) if header.get(11) in ("P", "T", "D") else processing
+    kind = f"ACK^{_escape(trigger)}^ACK"
     fields = [
         "MSH", "^~\\&", "PHOTOPEAK", _escape(site_id), _escape(application), _escape(facility), now.strftime("%Y%m%d%H%M%S%z"),
-        "", kind, secrets.token_hex(10), _escape(processing), _escape(version), "", "", "", "", "", _printable(character_set),
+        "", kind, secrets.token_hex(10), _escape(processing), _escape(version), "", "", "", "", "", character_set,
     ]  # fmt: skip
-    lines = ["|".join(fields).rstrip("|"), f"MSA|{code}|{_escape(control_id)}" + (f"|{_escape(reason[:80])}" if reason else "")]
+    lines = [
+        "|".join(fields).rstrip("|"),
+        f"MSA|{code}|{_escape(control_id) or UNKNOWN}" + (f"|{_escape(reason[:80])}" if reason else ""),
+    ]
     if error and reason and _number(version) >= (2, 5):
         lines.append(f"ERR|||{error}^{_escape(ERRORS.get(error, 'Application internal error'))}^HL70357|E||||{_escape(reason)}")
     return "".join(line + "\r" for line in lines).encode(message.codec if message else "utf-8", "replace")
 
 
+UNKNOWN = "UNKNOWN"  # MSA-2 must not be empty, also when the message could not be read
 ERRORS = {
     "100": "Segment sequence error", "101": "Required field missing", "102": "Data type error", "200": "Unsupported message type",
     "205": "Duplicate key identifier", "207": "Application internal error",

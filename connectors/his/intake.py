@@ -62,6 +62,7 @@ class Intake:
         message: Message | None = None
         try:
             if frame.fault is not None:
+                message = _best_effort(frame.content)
                 raise InvalidMessage(frame.fault, "AR", "207")
             message = parse(frame.content)
             answer = self._store(frame.content, message, now)
@@ -148,6 +149,14 @@ class Intake:
 def _refusal(exc: OSError) -> _Answer:
     full = exc.errno == errno.ENOSPC or "full" in str(exc)
     return _Answer("refused", "AE", DISK_FULL if full else f"nothing was kept, send this message again later: {exc}", "207")
+
+
+def _best_effort(content: bytes) -> Message | None:
+    """Return what can be read of a broken frame, so that the answer names the message; null when nothing can."""
+    try:
+        return parse(content)
+    except InvalidMessage:
+        return None
 
 
 def _sender(message: Message) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-__all__ = ["InvalidMessage", "Message", "Segment", "moment", "parse"]
+__all__ = ["InvalidMessage", "Message", "Segment", "declared_name", "moment", "parse"]
 
 # MSH-18 (HL7 table 0211, and what senders write instead) -> Python codec
 CHARACTER_SETS = {
@@ -120,6 +120,11 @@ def moment(text: str, utc_offset_minutes: int) -> datetime | None:
         return wall.replace(tzinfo=timezone(zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def declared_name(codec: str) -> str:
+    """Return what MSH-18 calls a codec of ours; empty for ASCII, the default."""
+    return "" if codec == "ascii" else next(name for name, known in CHARACTER_SETS.items() if known == codec)
 
 
 def _marks(text: str) -> str:
