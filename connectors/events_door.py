@@ -263,7 +263,7 @@ def main() -> int:
     except OSError as exc:
         print(f"events: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
         return 3
-    app = make_app(Door(settings, journal, sealed, settings.now), settings.device_tokens)
+    app = make_app(Door(settings, journal, sealed, lambda: datetime.now(UTC)), settings.device_tokens)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         return {p.read_text().strip(): p.name for p in sorted(folder.glob("*")) if not p.name.startswith(".")} if folder.is_dir() else {}
 
     def now(self) -> datetime:
-        """Return the pinned moment, or the present one; only the edge (a verb, an intake process) may ask."""
+        """Return the pinned moment, or the present one; only verbs ask, and hand it down. Intake dates what it receives by the real clock."""
         return self.as_of_utc or datetime.now(UTC)
 
     def public(self) -> str:

@@ -6,6 +6,7 @@ import signal
 import socketserver
 import sys
 import threading
+from datetime import UTC, datetime
 
 from connectors.dicom.intake import Intake
 from connectors.dicom.node import serve
@@ -33,9 +34,10 @@ def main() -> int:
     except OSError as exc:
         print(f"dicom: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
         return 3
-    watch = SeriesWatch(settings, journal, clear, settings.now)
+    clock = lambda: datetime.now(UTC)  # noqa: E731 - when a thing was recorded is never pinned
+    watch = SeriesWatch(settings, journal, clear, clock)
     try:
-        server = serve(settings, intake, watch, settings.now)
+        server = serve(settings, intake, watch, clock)
     except OSError as exc:
         print(
             f"dicom: port {settings.dicom_port} on {settings.host} cannot be opened ({os.strerror(exc.errno or 0)}): "
