@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     superset_port: int = 8088
     reports_port: int = 8090
     status_port: int = 8091
-    modbus_map: Path = Path("sensors.csv")  # relative: inside <home>/config; copied there from connectors/sensors at the first start
+    modbus_map: Path = Path("sensors.csv")  # relative: inside <home>/config; copied from connectors/sensors at the first start
 
     object_store_url: str = ""  # "": file://<home>/objects
     lake_url: str = ""  # "": file://<home>/lake
@@ -108,10 +108,11 @@ class Settings(BaseSettings):
     def device_tokens(self) -> dict[str, str]:
         """Return the tokens of the HTTP event door: {token: device name}; one file a device under `<home>/secrets/devices/`."""
         folder = self.home / "secrets" / "devices"
-        return {p.read_text().strip(): p.name for p in sorted(folder.glob("*")) if not p.name.startswith(".")} if folder.is_dir() else {}
+        files = sorted(folder.glob("*")) if folder.is_dir() else []
+        return {p.read_text().strip(): p.name for p in files if not p.name.startswith(".")}
 
     def now(self) -> datetime:
-        """Return the pinned moment, or the present one; only verbs ask, and hand it down. Intake dates what it receives by the real clock."""
+        """Return the pinned moment, or the present one; only verbs ask. Intake dates what it receives by the real clock."""
         return self.as_of_utc or datetime.now(UTC)
 
     def public(self) -> str:
