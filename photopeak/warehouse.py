@@ -1,6 +1,6 @@
 """Releases of the warehouse: build a candidate privately with dbt, publish it by one atomic swap of a link, keep the last few.
 
-A release is `warehouse/releases/<ns>/qc.duckdb` with a `release.json` beside it; `candidate` and `current` are links to such folders.
+A release is `warehouse/releases/<ns>/qc.duckdb` with a `release.json` beside it; the links `candidate` and `current` name one.
 Nobody but a build ever opens a database file for writing, and it does so before the file has its place.
 """
 
@@ -150,11 +150,12 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
         old.unlink()
     work.mkdir(parents=True, exist_ok=True)
     log.mkdir(parents=True, exist_ok=True)
-    given = {"as_of_utc": moment, "run_key": key, "site_id": settings.site_id}
+    given = {"as_of_utc": moment, "site_id": settings.site_id}
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith("DBT_")},
         "PHOTOPEAK_LAKE": str(settings.lake),
         "PHOTOPEAK_WAREHOUSE_FILE": str(database),
+        "PHOTOPEAK_RUN_KEY": key,  # no dbt variable: a changed one makes dbt parse the whole project anew
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_PROJECT_DIR": str(project),
         "DBT_PROFILES_DIR": str(project),
@@ -164,15 +165,8 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
         "DO_NOT_TRACK": "1",
     }
     # unit tests of models belong to `make test`: they say nothing about these data
-    command = [
-        Path(sys.executable).with_name("dbt"),
-        "--no-use-colors",
-        "build",
-        "--exclude-resource-type",
-        "unit_test",
-        "--vars",
-        json.dumps(given),
-    ]
+    options = ["--no-use-colors", "--log-level-file", "info", "--exclude-resource-type", "unit_test", "--vars", json.dumps(given)]
+    command = [str(Path(sys.executable).with_name("dbt")), "build", *options]
     results = work / "target" / "run_results.json"
     results.unlink(missing_ok=True)
     done = subprocess.run(command, env=env, cwd=work, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

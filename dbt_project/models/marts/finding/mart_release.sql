@@ -12,7 +12,7 @@ lake as (
 
 final as (
     select
-        '{{ var("run_key") }}' as release_id,
+        '{{ env_var("PHOTOPEAK_RUN_KEY", "local") }}' as release_id,
         '{{ var("site_id") }}' as site_id,
         {{ as_of() }} as as_of_utc,
         {{ as_of() }} as built_at_utc,
