@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import structlog
+
 from connectors.his.intake import Intake
 from connectors.his.server import Listener
 from connectors.identity import Keys, Vault
@@ -19,6 +21,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Return the exit code: 0 after SIGTERM or SIGINT, 3 when the environment does not let it start."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output has one line: ready
     settings = load()
     try:
         (settings.home / "run").mkdir(parents=True, exist_ok=True)

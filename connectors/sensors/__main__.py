@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+import structlog
+
 from connectors.sensors.mapping import DEFAULT
 from connectors.sensors.poller import Poller
 from connectors.settings import Settings, load
@@ -17,6 +19,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Return the exit code: 0 after SIGTERM or SIGINT, 3 when the environment does not let it start."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output has one line: ready
     settings = load()
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # a silent gateway is our news, told once
     try:

@@ -17,6 +17,7 @@ __all__ = ["Gateway", "Patience", "Reading"]
 
 TIMEOUT_S = 1.0
 MAX_PAUSE_S = 30.0
+FUNCTIONS = {"holding": 3, "input": 4}
 NO_ANSWER_CODES = (0x05, 0x06, 0x0A, 0x0B)  # still busy; gateway path unavailable; target device failed to respond
 
 
@@ -158,7 +159,12 @@ class Gateway:
         assert self._client is not None
         ask = self._client.read_input_registers if kind == "input" else self._client.read_holding_registers
         async with asyncio.timeout(TIMEOUT_S * 2):
-            return await ask(start, count=count, device_id=unit)
+            answer = await ask(start, count=count, device_id=unit)
+        # pymodbus takes the answer to another function, and the number 0 for any: both would become values
+        function, number = FUNCTIONS[kind], self._client.ctx.request_transaction_id
+        if answer.function_code & 0x7F != function or answer.transaction_id != number or answer.dev_id != unit:
+            raise ModbusException(f"the answer belongs to another request (function {answer.function_code})")
+        return answer
 
 
 def _unit(point: Point) -> tuple[int, str]:
