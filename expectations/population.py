@@ -64,7 +64,7 @@ def rules_in_force(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str,
         """
         select r.* from marts.dim_rule r, marts.mart_release m
         where (r.valid_from is null or r.valid_from::timestamp <= m.as_of_utc::timestamp)
-          and (r.valid_until is null or r.valid_until::timestamp > m.as_of_utc::timestamp)
+          and (r.valid_until is null or r.valid_until::date >= m.as_of_utc::date)
         qualify row_number() over (partition by rule_id order by try_cast(version as integer) desc nulls last, version desc) = 1
         """
     ).df()

@@ -83,3 +83,13 @@ create table marts.mart_release (
   release_id varchar, site_id varchar, as_of_utc timestamp, built_at_utc timestamp, lake_head varchar, examinations
   bigint, series bigint, findings bigint
 );
+create schema staging;
+create table staging.stg_lake__event (
+  site_id varchar, source varchar, event_id varchar, type varchar, occurred_at_utc timestamp, recorded_at_utc timestamp, sha256 varchar,
+  journal varchar, journal_offset bigint
+);
+create table staging.stg_analysis__measure (
+  site_id varchar, run_key varchar, series_uid varchar, analysis varchar, procedure varchar, detector varchar, aspect varchar, region varchar,
+  measure varchar, status varchar
+);
+create table staging.stg_sensors__reading (site_id varchar, sensor_id varchar, read_at_utc timestamp, quantity varchar, unit varchar);

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["AS_OF", "FAULTS", "make_lake", "make_release", "publish", "write_picture"]
+__all__ = ["AS_OF", "FAULTS", "change", "link", "make_lake", "make_release", "publish", "write_picture"]
 
 AS_OF = datetime(2026, 3, 10, 16, 0)  # naive UTC: end of the local day 2026-03-10
 DEVICES = ["GC1", "SPCT1", "PETCT1"]
@@ -139,7 +139,7 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
             device_id=d,
             day=day,
             state="not_fit" if bad else "not_confirmed" if missing else "fit",
-            reason="uniformity of detector 2 fails" if bad else "daily test is missing" if missing else None,
+            reason="uniformity of detector 2 fails" if bad else "daily uniformity is missing" if missing else None,
             tests_due=1,
             tests_done=0 if missing else 1,
             tests_failed=int(bad),
@@ -359,3 +359,9 @@ def write_picture(reports: Path, device: str = "GC1") -> Path:
         base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
     )
     return path
+
+
+def change(path: Path, statement: str) -> None:
+    """Break a release on purpose."""
+    with duckdb.connect(str(path)) as c:
+        c.execute(statement)

@@ -11,8 +11,8 @@ import duckdb
 __all__ = ["intake_now", "local_text", "overview", "rule_links"]
 
 TOP = """
-select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id, occurred_at_utc,
-  value, unit, limit_text, reason, picture_href
+select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
+  occurred_at_utc, value, unit, limit_text, reason, picture_href
 from marts.fct_finding where severity <> 'info' order by rank limit 10
 """
 DEVICES = """
