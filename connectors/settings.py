@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         path = self.home / "secrets" / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
+            draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
                 f.write(secrets.token_hex(size))
                 f.flush()

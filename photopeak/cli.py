@@ -35,7 +35,9 @@ def demo() -> None:
 @app.command()
 def up(
     services: Annotated[list[str] | None, typer.Argument(help="Only these services; default: all.")] = None,
-    prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Make keys, tables, users and dashboards, then end.")] = False,
+    prepare_only: Annotated[
+        bool, typer.Option("--prepare-only", help="Make keys, tables, users and dashboards, then end.")
+    ] = False,
 ) -> None:
     """Start the platform, or what of it is not running, and wait until it answers."""
     from photopeak import supervise
@@ -72,8 +74,12 @@ def run(service: Annotated[str, typer.Argument(help="Name of a service, as `stat
 @app.command()
 def job(
     name: Annotated[str, typer.Argument(help="Name of a job, as the DAGs are named.")],
-    start: Annotated[str | None, typer.Option("--from", help="Back-fill: first journal offset, or first moment of recording.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Last offset, end of that time, or the moment a release speaks of.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Back-fill: first journal offset, or first moment of recording.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="Last offset, end of that time, or the moment a release speaks of.")
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Series Instance UID: measure this one again.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -82,8 +88,22 @@ def job(
 
     with _standard_output_for_the_result(as_json):
         account, code = jobs.run(load(), name, jobs.Request(start, end, series))
-    print(json.dumps(account, ensure_ascii=False, default=str) if as_json else "\n".join(f"{k:<12} {v}" for k, v in account.items()))
+    print(
+        json.dumps(account, ensure_ascii=False, default=str) if as_json else "\n".join(f"{k:<12} {v}" for k, v in account.items())
+    )
     raise typer.Exit(code)
+
+
+@app.command()
+def analyse(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    as_json: Json = False,
+    picture: Annotated[Path | None, typer.Option(help="Folder for a picture of each result.")] = None,
+) -> None:
+    """Measure and judge images from files, with no server at all."""
+    from photopeak import analyse as verb
+
+    raise typer.Exit(verb.analyse(paths, as_json, picture))
 
 
 @app.command()
@@ -132,7 +152,7 @@ def doctor() -> None:
     raise typer.Exit(verb.main([]))
 
 
-class _standard_output_for_the_result:  # noqa: N801 - reads as what it does
+class _standard_output_for_the_result:
     """While inside, whatever a library prints goes to standard error, so that standard output holds the JSON alone."""
 
     def __init__(self, active: bool) -> None:
@@ -166,7 +186,10 @@ def sentence(error: Exception) -> tuple[str, int] | None:
         return text, ENVIRONMENT
     if isinstance(error, OSError):
         if error.errno == errno.ENOSPC:
-            return f"the disk is full ({error.filename or 'no space left'}): free space and run the same command again", ENVIRONMENT
+            return (
+                f"the disk is full ({error.filename or 'no space left'}): free space and run the same command again",
+                ENVIRONMENT,
+            )
         return text, ENVIRONMENT if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) else FAILED
     if name in ("BuildFailed", "ServiceFailed", "SuiteError", "IOException") or type(error) in (RuntimeError, TimeoutError):
         return text, FAILED
@@ -188,4 +211,3 @@ def main(arguments: list[str] | None = None) -> Any:
             raise
         print(f"photopeak: {said[0]}", file=sys.stderr)
         sys.exit(said[1])
-

@@ -1,0 +1,77 @@
+"""supervisord as a child subreaper: whatever its children leave behind is adopted here, and ended before this process exits.
+
+supervisord alone leaves orphans of Airflow's tasks. `python -m photopeak.reaper -c supervisord.conf`
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+__all__ = ["descendants", "end", "main"]
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def descendants(root: int) -> list[int]:
+    """Return the living processes below `root`, without `root`."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue  # it ended while we looked
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(entry.name))
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def end(pids: list[int], number: int) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def main(arguments: list[str]) -> int:
+    """Run supervisord until it ends, then end what is left of its children."""
+    from supervisor import supervisord
+
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    code = 0
+    try:
+        supervisord.main(arguments)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        for number, grace_s in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
+            end(descendants(os.getpid()), number)
+            since = time.monotonic()
+            while time.monotonic() - since < grace_s and descendants(os.getpid()):
+                _collect()
+                time.sleep(0.05)
+    return code
+
+
+def _collect() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
