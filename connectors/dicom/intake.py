@@ -169,7 +169,7 @@ def _read(received: Received, file: bytes) -> Dataset:
         dataset = dcmread(BytesIO(file))
         for keyword, said in (("SOPInstanceUID", received.sop_instance), ("SOPClassUID", received.sop_class)):
             if text(dataset, keyword) != said:
-                raise Refused(MISMATCH, f"{keyword} is {text(dataset, keyword)!r} in the data set and {said!r} in the command")
+                raise Refused(MISMATCH, f"{keyword} of data set and command differ: {text(dataset, keyword)!r}, {said!r}")
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
             if not UID_TEXT.fullmatch(text(dataset, keyword) or ""):
                 raise Refused(MISMATCH, f"{keyword} is missing or invalid")

@@ -8,10 +8,11 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from connectors.dicom.intake import Intake, Received
+from connectors.dicom.intake import Answer, Intake, Received
 from connectors.dicom.reactor import make_server
 from connectors.dicom.series import SeriesWatch
 from connectors.settings import Settings
@@ -37,21 +38,38 @@ def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[
         ae.add_supported_context(uid, list(AllTransferSyntaxes))
     ae.add_supported_context(Verification)
 
-    def c_store(event: Any) -> Dataset:
-        request, sender = event.request, event.assoc
+    def store(request: Any, sender: Any, transfer_syntax: str) -> Answer:
         received = Received(
-            str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or ""), str(event.context.transfer_syntax),
+            str(request.AffectedSOPClassUID or ""), str(request.AffectedSOPInstanceUID or ""), transfer_syntax,
             str(sender.requestor.ae_title).strip(), request.DataSet.getvalue() if request.DataSet else b"",
         )  # fmt: skip
-        answer = intake.store(received, now(), lambda series: watch.arrived(series, id(sender)))
+        return intake.store(received, now(), lambda series: watch.arrived(series, id(sender)))
+
+    def c_store(event: Any) -> Dataset:
+        answer = store(event.request, event.assoc, str(event.context.transfer_syntax))
         response = Dataset()
         response.Status = answer.status
         if answer.comment:
             response.ErrorComment = answer.comment
         return response
 
+    def refuse(sender: Any, message: Any, context_id: int) -> None:
+        """Answer a C-STORE without class, instance or data set; end the association over any other command that is not whole."""
+        context = next((c for c in sender.accepted_contexts if c.context_id == context_id), None)
+        if not isinstance(message, C_STORE) or message.MessageID is None or context is None:
+            sender.abort()
+            return
+        answer, response = store(message, sender, str(context.transfer_syntax[0])), C_STORE()
+        response.MessageIDBeingRespondedTo = message.MessageID
+        response.AffectedSOPClassUID, response.AffectedSOPInstanceUID = (
+            message.AffectedSOPClassUID,
+            message.AffectedSOPInstanceUID,
+        )
+        response.Status, response.ErrorComment = answer.status, answer.comment  # type: ignore[assignment]
+        sender.dimse.send_msg(response, context_id)
+
     def ended(event: Any) -> None:
         watch.released(id(event.assoc))
 
     handlers = [(evt.EVT_C_STORE, c_store), (evt.EVT_CONN_CLOSE, ended)]
-    return make_server(ae, (settings.host, settings.dicom_port), handlers)
+    return make_server(ae, (settings.host, settings.dicom_port), handlers, refuse)

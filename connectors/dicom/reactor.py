@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any, cast
 
 from pynetdicom import AE
@@ -115,13 +116,11 @@ class BlockingDUL(DULServiceProvider):
     def _read_pdu_data(self) -> None:
         """Read one PDU and put its event; the limits are those that pynetdicom does not have."""
         try:
-            pdu = self._receive()
+            decoded, event = self._decode_pdu(self._receive())
         except OSError as exc:  # closed by the peer, or silent in the middle of a PDU
             LOG.info("connection of %s lost: %s", self.assoc.requestor.ae_title or "an unknown sender", exc)
             self.event_queue.put("Evt17")
             return
-        try:
-            decoded, event = self._decode_pdu(pdu)
         except Exception as exc:  # whatever the peer sent cannot be read
             LOG.warning("invalid PDU from %s: %s", self.assoc.requestor.address, exc)
             self.event_queue.put("Evt19")
@@ -134,7 +133,7 @@ class BlockingDUL(DULServiceProvider):
         self._fill(memoryview(head))
         length = int.from_bytes(head[2:6], "big")
         if not 1 <= head[0] <= 7 or length > LARGEST_PDU:
-            return head[:1] + b"\0"  # nothing that can be decoded: an invalid PDU
+            raise ValueError(f"PDU of type {head[0]} and length {length}")
         pdu = head + bytes(length)
         self._fill(memoryview(pdu)[6:])
         return pdu
@@ -157,8 +156,15 @@ class _Contexts(list):
         return self
 
 
-def make_server(ae: AE, address: tuple[str, int], handlers: list) -> ThreadedAssociationServer:
-    """Return a server, bound and listening, whose associations wait instead of polling; raise OSError when it cannot bind."""
+Refuse = Callable[[Any, Any, int], None]
+
+
+def make_server(ae: AE, address: tuple[str, int], handlers: list, refuse: Refuse) -> ThreadedAssociationServer:
+    """Return a server, bound and listening, whose associations wait instead of polling; raise OSError when it cannot bind.
+
+    `refuse(association, message, context id)` answers a request whose command lacks what it must have: pynetdicom would say
+    nothing, and the sender would wait for its time-out.
+    """
 
     class Handler(RequestHandler):
         def _create_association(self) -> Any:
@@ -171,6 +177,12 @@ def make_server(ae: AE, address: tuple[str, int], handlers: list) -> ThreadedAss
             old, new = assoc.dul, BlockingDUL(assoc)
             new.socket, new.event_queue = old.socket, old.event_queue
             assoc.dul = new
+            serve = assoc._serve_request
+
+            def served(msg: Any, context_id: int) -> None:
+                serve(msg, context_id) if msg.is_valid_request else refuse(assoc, msg, context_id)
+
+            assoc._serve_request = served  # type: ignore[method-assign]
             assoc._reactor_checkpoint = Checkpoint(assoc)
             assoc.acse_timeout, assoc.network_timeout = ae.acse_timeout, ae.network_timeout  # arms the new upper layer's timers
             return assoc
