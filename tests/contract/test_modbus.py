@@ -282,7 +282,7 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_request(tmp_path: Path)
     def late(transaction: int, unit: int) -> bytes:
         seen.append(transaction)
         if len(seen) == 1:
-            time.sleep(1.6)
+            time.sleep(3.6)  # one second of patience, two of pause: the next request is on its way
             return pdu(transaction, unit, b"\x04\x02\x03\xe7") + pdu(transaction + 1, unit, b"\x04\x02\x03\xe7")
         return pdu(transaction, unit, GOOD)
 
