@@ -119,7 +119,16 @@ def _table(rows: list[dict[str, Any]]) -> None:
             console.print(Text(f"  {row['reason']}", style="yellow"))
         if row["measures"]:
             limits = {(x["measure"], x.get("region")): x for x in row["limits"]}
-            table = Table(Column("measure 测量", no_wrap=True), "value 值", "±", "unit 单位", "limit 限值", "verdict 判定", box=None, padding=(0, 2))
+            table = Table(
+                Column("measure 测量", no_wrap=True),
+                "value 值",
+                "±",
+                "unit 单位",
+                "limit 限值",
+                "verdict 判定",
+                box=None,
+                padding=(0, 2),
+            )
             for m in row["measures"]:
                 limit = limits.get((m["name"], m.get("region")))
                 verdict = limit["verdict"] if limit else "none"

@@ -1,4 +1,4 @@
-"""The verdict on a measure outside the warehouse: the same limits, the same precedence and the same truth table as the dbt models."""
+"""The verdict on a measure outside the warehouse: the same limits, precedence and truth table as the dbt models."""
 
 import csv
 import math
@@ -18,7 +18,7 @@ ORDER = ("none", "pass", "warn", "fail")
 
 @dataclass(frozen=True)
 class Limit:
-    """One row of limits.csv. `device_id` or `detector` None means any; all four bounds None means that the value is not known yet."""
+    """One row of limits.csv. `device_id` or `detector` None means any; four bounds None: the value is not known yet."""
 
     limit_id: str
     version: int
@@ -53,7 +53,7 @@ def _limit(row: dict[str, str]) -> Limit:
 
 
 def device_of(device_serial: str | None, station_name: str | None, path: Path | None = None) -> str:
-    """Return the registered device of an image by its serial number, by its station name when it has none, else UNREGISTERED."""
+    """Return the registered device of an image by its serial number, by its station name when it has none, or UNREGISTERED."""
     with (path or SEEDS / "devices.csv").open(encoding="utf-8", newline="") as f:
         for row in csv.DictReader(f):
             if device_serial and row["device_serial"] == device_serial:
@@ -66,7 +66,7 @@ def device_of(device_serial: str | None, station_name: str | None, path: Path | 
 def in_force(
     limits: Iterable[Limit], procedure: str | None, measure: str, device_id: str | None, detector: str | None, day: str | None
 ) -> Limit | None:
-    """Return the limit of a measure on a day: the most specific row (device before detector), then the highest version in force."""
+    """Return the limit of a measure on a day: the most specific row (device before detector), then the highest version."""
     if day is None:
         return None
     fits = [

@@ -1,4 +1,4 @@
-"""From the bytes of one series to results: read, tell the procedure, measure. The one entrance for Spark jobs and the command line."""
+"""From the bytes of one series to results: read, tell the procedure, measure. The one entrance of the engine."""
 
 import hashlib
 from collections import Counter

@@ -60,7 +60,7 @@ def look(series: Sequence[Instance]) -> str:
         if any(not isinstance(c, str) and not c.homogeneous for c in found) or np.ptp(medians) > 20:
             return "a phantom with inserts"
         return "homogeneous cylinder"
-    if len(first.pixels) > 1 and first.kind != "STATIC" and not (first.kind == "WHOLE BODY"):
+    if len(first.pixels) > 1 and first.kind != "STATIC" and first.kind != "WHOLE BODY":
         return look_of_rotation(first.pixels)
     return look_of_static(first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))], pixel_mm)
 
@@ -127,7 +127,7 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
 def _angles(instance: Instance, detectors: NDArray[np.int64]) -> NDArray[np.float64] | str:
     """Return the angle of each frame in degrees, or the reason why the header does not tell it.
 
-    Angular step, angular view and rotation vectors are believed; NumberOfFramesInRotation is not (it contradicts them in real files).
+    Angular step, angular view and rotation vectors are believed; NumberOfFramesInRotation is not: real files contradict it.
     """
     rotations = list(instance.dataset.get("RotationInformationSequence") or [])
     if not rotations:

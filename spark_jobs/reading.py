@@ -1,4 +1,4 @@
-"""DICOM bytes in, one canonical form out: counts or HU, spacing, frames and header facts. The only place of the engine that uses pydicom."""
+"""DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. The only place of the engine with pydicom."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

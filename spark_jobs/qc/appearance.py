@@ -1,4 +1,4 @@
-"""What the pixels of a gamma camera image look like: a lit plateau, one to three spots, a pattern, a body. One of the selector's votes."""
+"""What the pixels of a gamma camera image look like (plateau, spots, pattern, body): one of the selector's votes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 
 __all__ = ["look_of_rotation", "look_of_static"]
 
-PATTERN = 0.12  # relative structure beyond counting noise, in the middle of the field: bars 0.14-0.6, uniform fields below 0.05
+PATTERN = 0.12  # relative structure beyond counting noise: bars 0.14-0.6, uniform fields below 0.05
 FLAT_PART = 0.6  # of the lit area within 30 % of its median
 EVEN = 0.3
 
@@ -30,7 +30,7 @@ def look_of_static(image: NDArray, pixel_mm: float) -> str:
 
 
 def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
-    """Return the relative structure at pixel scale beyond Poisson noise, as a trimmed mean over tiles (a dead tube is trimmed away)."""
+    """Return the relative structure at pixel scale beyond Poisson noise: a trimmed mean over tiles, so that dead tubes drop out."""
     tile = 2 * n if n > 1 else 4
     rows, columns = image.shape[0] // tile, image.shape[1] // tile
     tiles = image[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile).swapaxes(1, 2).astype(np.float64)

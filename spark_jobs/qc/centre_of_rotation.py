@@ -1,8 +1,10 @@
 """Centre of rotation of one head from a rotation about a point source (NEMA NU 1, 4.1; IAEA-TECDOC-602).
 
-The centroid of the source in each view, inside a background-subtracted region around it, follows x(θ) = a + p·sinθ + q·cosθ. The offset is
-(a − (N − 1)/2)·pixel, whatever the arc, the direction and the start angle; p and q take up where the source lies.
+The centroid of the source in each view, inside a background-subtracted region around it, follows x(θ) = a + p·sinθ + q·cosθ.
+The offset is (a − (N − 1)/2)·pixel, whatever arc, direction and start angle; p and q take up where the source lies.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +130,7 @@ def _conjugate(angles: NDArray[np.float64], x: NDArray[np.float64]) -> float | N
 
 
 def axial_bands(views: NDArray) -> list[tuple[int, int]]:
-    """Return the row ranges (first, last + 1) of the sources along the axis, from the profile of all views' brightest columns."""
+    """Return the row ranges (first, last + 1) of the sources along the axis, from the profile of all views' brightest pixels."""
     profile = views.max(axis=2).mean(axis=0).astype(float)
     low, high = float(np.median(profile)), float(profile.max())
     if high <= low:
@@ -137,8 +139,8 @@ def axial_bands(views: NDArray) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], above.astype(int), [0]])))
     runs = [(int(s), int(e)) for s, e in zip(edges[::2], edges[1::2], strict=True)]
     centres = [(s + e - 1) / 2 for s, e in runs]
-    cuts = [0, *[round((p + q) / 2) for p, q in zip(centres, centres[1:], strict=False)], views.shape[1]]
-    return list(zip(cuts, cuts[1:], strict=False))
+    cuts = [0, *[round((p + q) / 2) for p, q in pairwise(centres)], views.shape[1]]
+    return list(pairwise(cuts))
 
 
 def centroids(
@@ -146,7 +148,7 @@ def centroids(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], str | None]:
     """Return x, y (pixels), net counts of the source in each view, and the reason when a view has no such source.
 
-    A round region of 1.75 widths follows the centroid until it rests; the background is the mean of a ring around it. A region that is
+    A round region of 1.75 widths follows the centroid until it rests; the background is the mean of a ring around it. A region
     centred on the source cuts its flanks evenly, and so does not pull the centroid towards the middle of the image.
     """
     part = views[:, band[0] : band[1]]

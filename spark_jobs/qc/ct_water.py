@@ -25,8 +25,8 @@ def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
     Parameters
     ----------
     slices
-        Central slices in HU, rows × columns each. HU and noise are means over them (noise in quadrature); the edge with the largest
-        deviation counts.
+        Central slices in HU, rows × columns each. HU and noise are means over them (noise in quadrature); the edge with the
+        largest deviation counts.
     pixel_mm
         Length of a square pixel's side.
     """

@@ -14,7 +14,7 @@ SMALLEST_MM, LARGEST_MM = 80.0, 550.0
 
 @dataclass(frozen=True)
 class Cylinder:
-    """A round object: centre (row, column in pixels), diameter of its homogeneous inside, middle HU, and whether it is homogeneous."""
+    """A round object: centre (row, column in pixels), diameter of its even inside, middle HU, and whether it is homogeneous."""
 
     row: float
     column: float

@@ -1,4 +1,4 @@
-"""The field of view of a gamma camera on a grid of pixels: declared shapes, the lit area of a flood, and smaller copies of both."""
+"""The field of view of a gamma camera on a grid of pixels: declared shapes, the lit area, and smaller copies of both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ __all__ = ["Mask", "Shape", "covered", "declared_shape", "hull_shape", "lit_area
 
 Mask = NDArray[np.bool_]
 Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]
-SUBPIXELS = 32
+SUBPIXELS = 16
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A convex region about `centre` (x, y in pixels of the grid, 0 = centre of the first pixel); `inside` takes offsets from it."""
+    """A convex region about `centre` (x, y in pixels, 0 = centre of the first pixel); `inside` takes offsets from it."""
 
     kind: str
     centre: tuple[float, float]
@@ -78,7 +78,7 @@ def hull_shape(mask: Mask) -> Shape:
 def _chain(y: NDArray[np.float64], x: NDArray[np.float64], sign: int) -> tuple[list[float], list[float]]:
     """Return the vertices of one side of a convex hull (monotone chain, y ascending)."""
     points: list[tuple[float, float]] = []
-    best = {}
+    best: dict[float, float] = {}
     for yy, xx in zip(y.tolist(), x.tolist(), strict=True):
         best[yy] = max(best.get(yy, -np.inf), sign * xx)
     for yy, xx in sorted(best.items()):
@@ -110,36 +110,72 @@ def covered(shape: Shape, rows: int, columns: int) -> Mask:
     return mask
 
 
-def _overlap(centres: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+def _overlap(centres: NDArray[np.floating], half: float) -> NDArray[np.floating]:
     return np.clip(np.minimum(centres + 0.5, half) - np.maximum(centres - 0.5, -half), 0, 1)
 
 
 def lit_area(blocks: NDArray[np.float64]) -> Mask:
     """Return the lit area of a flood: above half of the plateau, the largest piece, holes and bites filled.
 
-    A dead photomultiplier must not take itself out of the field: inner holes are filled, and bites at the rim are filled where the
-    mirrored area or the convex hull says that the field goes on (only bites that hold 3 × 3 pixels, so that rims stay as they are).
+    A dead photomultiplier must not take itself out of the field: inner holes are filled, and bites at the rim are filled where
+    the mirrored area or the convex hull says that the field goes on (only bites of 3 × 3 pixels or more: rims stay as they are).
     """
-    from scipy import ndimage
-
     bright = blocks > 0.3 * np.percentile(blocks, 99)
     plateau = float(np.median(blocks[bright])) if bright.any() else 0.0
     if plateau <= 0:
         return np.zeros(blocks.shape, bool)
-    mask = ndimage.binary_fill_holes(blocks > 0.5 * plateau)
-    labels, pieces = ndimage.label(mask)
-    if pieces > 1:
-        mask = labels == 1 + int(np.argmax(ndimage.sum_labels(mask, labels, np.arange(1, pieces + 1))))
+    mask = _filled(_largest(blocks > 0.5 * plateau))
     ys, xs = np.nonzero(mask)
     box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
     inner = mask[box]
     whole = inner | inner[::-1] | inner[:, ::-1] | inner[::-1, ::-1]
     hull = covered(hull_shape(whole), *whole.shape)
-    missing = np.pad((whole | hull) & ~inner, 1)
-    inner = inner | ndimage.binary_opening(missing, np.ones((3, 3)))[1:-1, 1:-1]
     out = mask.copy()
-    out[box] = inner
+    out[box] = inner | _opened((whole | hull) & ~inner)
     return out
+
+
+# scipy.ndimage has all of these, but its import costs more than the whole measurement
+
+
+def _reached(seed: Mask, within: Mask) -> Mask:
+    """Return what can be reached from a seed inside a mask, four neighbours a step."""
+    while True:
+        grown = within & (seed | shifted(seed, 1, 0) | shifted(seed, -1, 0) | shifted(seed, 0, 1) | shifted(seed, 0, -1))
+        if (grown == seed).all():
+            return grown
+        seed = grown
+
+
+def _largest(mask: Mask) -> Mask:
+    """Return the largest connected piece of a mask."""
+    left, best = mask, np.zeros_like(mask)
+    while left.sum() > best.sum():
+        seed = np.zeros_like(mask)
+        # a row's longest run is a good guess of where the largest piece is
+        seed.flat[int(np.argmax(left * (1 + left.sum(1, keepdims=True))))] = True
+        piece = _reached(seed, left)
+        if piece.sum() > best.sum():
+            best = piece
+        left = left & ~piece
+    return best
+
+
+def _filled(mask: Mask) -> Mask:
+    """Return a mask without inner holes."""
+    padded = np.pad(mask, 1)
+    seed = np.zeros_like(padded)
+    seed[0, 0] = True
+    return ~_reached(seed, ~padded)[1:-1, 1:-1]
+
+
+def _opened(mask: Mask) -> Mask:
+    """Return the parts of a mask that hold a square of 3 × 3 pixels."""
+    a = np.pad(mask, 1)
+    rows = a & shifted(a, 0, 1) & shifted(a, 0, -1)
+    core = rows & shifted(rows, 1, 0) & shifted(rows, -1, 0)
+    rows = core | shifted(core, 0, 1) | shifted(core, 0, -1)
+    return (rows | shifted(rows, 1, 0) | shifted(rows, -1, 0))[1:-1, 1:-1]
 
 
 def shifted(a: NDArray, dy: int, dx: int) -> NDArray:

@@ -1,8 +1,8 @@
 """Integral and differential uniformity of a flood (NEMA NU 1, 2.4), for any pixel size, field shape and depth of defect.
 
-Steps, each part of the method's version: block to the pixel nearest 6.4 mm, find the useful field (UFOV), zero outer pixels below 75 %
-of the central mean, peel once from the outside, smooth with the nine-point kernel inside the field, take extremes in the useful field
-and in the central field (CFOV, 75 % of its linear dimensions).
+Steps, each part of the method's version: block to the pixel nearest 6.4 mm, find the useful field (UFOV), zero outer pixels
+below 75 % of the central mean, peel once from the outside, smooth with the nine-point kernel inside the field, take extremes in
+the useful field and in the central field (CFOV, 75 % of its linear dimensions).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ REPLICATES = 12  # Poisson replicates for the uncertainty
 
 
 def block_factor(pixel_mm: float) -> int | None:
-    """Return n so that n pixels are nearest 6.4 mm and within 4.48-8.32 mm; None when no n fits (about 4.16-4.48 and above 8.32)."""
+    """Return n so that n pixels are nearest 6.4 mm, within 4.48-8.32 mm; None when no n fits (about 4.16-4.48, above 8.32)."""
     fits = [n for n in range(1, int(LARGEST_MM / pixel_mm) + 1) if SMALLEST_MM <= n * pixel_mm <= LARGEST_MM]
     return min(fits, key=lambda n: abs(n * pixel_mm - NEAREST_MM)) if fits else None
 
@@ -188,7 +188,7 @@ def _contrast(high: float, low: float) -> float:
 
 
 def _replicates(blocks: NDArray[np.float64], ufov: Mask, cfov: Mask) -> list[dict[str, float]]:
-    """Return the same values of images with fresh counting noise: their spread is the uncertainty (parametric bootstrap, seeded)."""
+    """Return the values of images with fresh counting noise; their spread is the uncertainty (parametric bootstrap, seeded)."""
     rng = np.random.default_rng(1)
     out = []
     for _ in range(REPLICATES):

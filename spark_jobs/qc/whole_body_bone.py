@@ -1,4 +1,4 @@
-"""A first quality score of whole-body bone scans: not one mark, but aspects (counts, noise, sharpness, truncation, motion, header) by view.
+"""A first quality score of whole-body bone scans: aspects (counts, noise, sharpness, truncation, motion, header) by view.
 
 Every aspect is one number that grows or falls with one degradation; what is good enough is reference data, not decided here.
 """
@@ -84,8 +84,8 @@ def _aspects(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: flo
     mean = float(inside.mean())
     noise = _noise(counts, mask)
     smooth = _binomial(counts)
-    dy, dx = np.gradient(smooth)
-    gradient = float(np.sqrt((dy**2 + dx**2)[mask].mean()))
+    down, across = np.gradient(smooth, axis=0), np.gradient(smooth, axis=1)
+    gradient = float(np.sqrt((down[mask] ** 2 + across[mask] ** 2).mean()))
     border = np.concatenate([mask[:, 0], mask[:, -1], mask[0], mask[-1]])
     return [
         ("counts", "view_kcts", float(counts.sum()) / 1000, "kcts"),
@@ -120,7 +120,7 @@ def _axis(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def _axis_bend(mask: NDArray[np.bool_]) -> float:
-    """Return by how many pixels the middle of the body leaves a straight line (90th percentile): a patient who moved or lay bent."""
+    """Return by how many pixels the body's middle leaves a straight line (90th percentile): a patient who moved or lay bent."""
     rows, middle = _axis(mask)
     line = np.polyfit(rows, middle, 1)
     return float(np.percentile(np.abs(middle - np.polyval(line, rows)), 90))

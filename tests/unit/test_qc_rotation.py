@@ -1,0 +1,69 @@
+"""Centre of rotation recovers an imposed offset for any arc, direction, start, background and head."""
+
+import numpy as np
+import pytest
+from qc_images import rotation
+
+from spark_jobs.qc import centre_of_rotation as method
+
+
+@pytest.mark.req("TST-06", "ENG-03")
+@pytest.mark.parametrize("background", [0.0, 1.0])
+@pytest.mark.parametrize(("arc", "step"), [(360, 6), (180, 3), (120, 2), (90, 1.5)])
+@pytest.mark.parametrize("offset", [0.0, 2.0, -5.0, 10.0])
+def test_offset_is_recovered(offset, arc, step, background):
+    tolerance = 0.05 if arc >= 120 else 0.2
+    for start, sign, n in ((0, 1, 128), (137, -1, 64)):
+        views, angles = rotation(
+            offset,
+            views=int(arc / step),
+            step=sign * step,
+            start=start,
+            background=background,
+            n=n,
+            pixel_mm=512 / n,
+            counts=60_000,
+        )
+        result = method.measure(views, angles, 512 / n)
+        assert result.status == "measured", result.reason
+        assert result.value("cor_offset_mm") == pytest.approx(offset, abs=tolerance)
+        assert result.value("radius_mm") == pytest.approx(60, abs=0.5)
+        assert result.value("arc_deg") == pytest.approx(arc)
+
+
+@pytest.mark.req("TST-06")
+def test_tilt_axial_range_and_residual():
+    views, angles = rotation(1.0, tilt_deg=2.0)
+    result = method.measure(views, angles, 4.0)
+    assert result.value("head_tilt_deg") == pytest.approx(2.0, abs=0.05)
+    assert result.value("axial_range_mm") == pytest.approx(2 * 60 * np.sin(np.deg2rad(2)), abs=0.2)
+    jumped = views.copy()
+    jumped[30] = np.roll(views[30], 1, axis=1)
+    result = method.measure(jumped, angles, 4.0)
+    assert result.value("cor_max_residual_mm") == pytest.approx(4.0, abs=0.3)
+    assert next(m.at for m in result.measures if m.name == "cor_max_residual_mm")["view"] == 30
+
+
+@pytest.mark.req("TST-06")
+def test_repeated_angles_mirror_and_half_counts():
+    views, angles = rotation(3.0)
+    twice = method.measure(np.concatenate([views, views]), np.concatenate([angles, angles + 360]), 4.0)
+    assert twice.value("cor_offset_mm") == pytest.approx(3.0, abs=0.05)
+    assert method.measure(views[:, :, ::-1], angles, 4.0).value("cor_offset_mm") == pytest.approx(-3.0, abs=0.05)
+    half = np.random.default_rng(1).binomial(views, 0.5)
+    assert method.measure(half, angles, 4.0).value("cor_offset_mm") == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.req("TST-06", "ANA-05")
+def test_what_cannot_be_believed_is_refused():
+    views, angles = rotation(0.0, views=10, step=6)
+    assert "arc" in method.measure(views, angles, 4.0).reason
+    faint, angles = rotation(0.0, counts=3, background=1.0)
+    assert method.measure(faint, angles, 4.0).status == "not_measured"
+    weak, angles = rotation(0.0, counts=120, background=0.5, views=16, step=6)
+    assert method.measure(weak, angles, 4.0).status == "not_measured"
+    views, angles = rotation(0.0)
+    wrong = method.measure(views, angles * 0.5, 4.0)
+    assert wrong.status == "not_measured" and "sinusoid" in wrong.reason
+    broad = np.random.default_rng(0).poisson(np.full((60, 128, 128), 5.0))
+    assert method.measure(broad, angles, 4.0).status == "not_measured"

@@ -1,0 +1,123 @@
+"""Planar uniformity recovers known truth over its whole range: tubes, blobs, fields, pixel sizes."""
+
+import numpy as np
+import pytest
+from qc_images import lit, tube
+
+from spark_jobs.qc import planar_uniformity as method
+
+FIELDS = [("RECTANGLE", (533.0, 387.0)), ("ROUND", (400.0,)), ("HEXAGONAL", (450.0,))]
+PLACES = {"centre": (20.0, -30.0), "edge": (0.0, 165.0)}
+
+
+def flood(pattern: np.ndarray, kind: str, size: tuple[float, ...], pixel_mm: float) -> np.ndarray:
+    """Noiseless counts, far above the gate."""
+    return np.rint(pattern * lit(kind, size, pixel_mm, len(pattern)) * 1e5 * (pixel_mm / 6.4) ** 2 + 0.0)
+
+
+def contrast(low: float, high: float = 1.0) -> float:
+    return 100 * (high - low) / (high + low)
+
+
+@pytest.mark.req("TST-02", "ENG-03")
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(("kind", "size"), FIELDS)
+@pytest.mark.parametrize("pixel_mm", [1.0, 2.4, 4.8, 6.4])
+def test_a_dead_tube_is_found_at_every_depth_and_place(kind, size, pixel_mm, declared):
+    n = int(600 / pixel_mm) // 2 * 2
+    for place, (x, y) in PLACES.items():
+        for left in (0.0, 0.05, 0.5, 0.95):
+            image = flood(tube(pixel_mm, n, x, y, left), kind, size, pixel_mm)
+            result = method.measure(image, pixel_mm, field_shape=kind if declared else None, field_mm=size)
+            assert result.status == "measured", result.reason
+            assert result.value("ufov_iu_percent") == pytest.approx(contrast(left), abs=0.05), (place, left)
+            inside = contrast(left) if place == "centre" else None
+            if inside is not None:
+                assert result.value("cfov_iu_percent") == pytest.approx(inside, abs=0.05)
+            assert any("field of view measured" in w for w in result.warnings) is not declared
+
+
+@pytest.mark.req("TST-02")
+@pytest.mark.parametrize("amplitude", [-0.10, -0.02, 0.02, 0.10])
+@pytest.mark.parametrize("pixel_mm", [0.6, 2.065, 3.2, 8.0])
+def test_wide_blobs_give_the_analytic_value(amplitude, pixel_mm):
+    n = int(600 / pixel_mm) // 2 * 2
+    x = (np.arange(n) - (n - 1) / 2) * pixel_mm
+    pattern = 1 + amplitude * np.outer(np.exp(-((x / 120) ** 2)), np.exp(-((x / 120) ** 2)))
+    size = (533.0, 387.0)
+    result = method.measure(flood(pattern, "RECTANGLE", size, pixel_mm), pixel_mm, field_shape="RECTANGLE", field_mm=size)
+    corner = 1 + amplitude * np.exp(-((533 / 2 / 120) ** 2) - (387 / 2 / 120) ** 2)
+    expected = contrast(min(1 + amplitude, corner), max(1 + amplitude, corner))
+    assert result.value("ufov_iu_percent") == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.req("TST-02")
+def test_differential_uniformity_is_the_steepest_five_pixels_along_its_axis():
+    n, pixel_mm = 96, 6.4
+    ramp = 1 + 0.002 * np.clip(np.arange(n) - 48, -10, 10)  # 0.2 % a column over 20 columns
+    image = flood(np.broadcast_to(ramp, (n, n)), "RECTANGLE", (533.0, 387.0), pixel_mm)
+    result = method.measure(image, pixel_mm)
+    assert result.value("ufov_du_x_percent") == pytest.approx(100 * 0.008 / (2 * 0.984), abs=0.05)
+    assert result.value("ufov_du_y_percent") == pytest.approx(0, abs=0.01)
+    turned = method.measure(image.T, pixel_mm)
+    assert turned.value("ufov_du_y_percent") == result.value("ufov_du_x_percent")
+
+
+@pytest.mark.req("TST-02")
+@pytest.mark.parametrize(("pixel_mm", "n"), [(0.6, 11), (1.0, 6), (2.065, 3), (3.2, 2), (4.1, 2), (4.5, 1), (8.32, 1)])
+def test_blocks_are_nearest_6_4_mm(pixel_mm, n):
+    assert method.block_factor(pixel_mm) == n
+
+
+@pytest.mark.req("TST-02", "ANA-05")
+@pytest.mark.parametrize("pixel_mm", [4.2, 4.47, 8.4, 12.0])
+def test_pixels_that_cannot_be_blocked_are_refused(pixel_mm):
+    assert method.block_factor(pixel_mm) is None
+    result = method.measure(np.full((128, 128), 20_000), pixel_mm)
+    assert result.status == "not_measured" and "cannot be blocked" in result.reason and not result.measures
+
+
+@pytest.mark.req("TST-02")
+def test_too_few_counts_give_values_but_no_verdict():
+    rng = np.random.default_rng(3)
+    shape = lit("RECTANGLE", (533.0, 387.0), 6.4, 96)
+    for level, status in ((9_000, "indicative"), (11_000, "measured")):
+        result = method.measure(rng.poisson(shape * level), 6.4)
+        assert result.status == status
+        assert (result.reason is None) is (status == "measured")
+        assert result.value("ufov_iu_percent") > 0
+
+
+@pytest.mark.req("TST-02")
+def test_a_perfect_detector_at_ten_thousand_counts_reads_what_noise_alone_gives():
+    shape = lit("RECTANGLE", (533.0, 387.0), 6.4, 96)
+    read = [method.measure(np.random.default_rng(s).poisson(shape * 10_000), 6.4) for s in range(10)]
+    assert np.mean([r.value("ufov_iu_percent") for r in read]) == pytest.approx(1.4, abs=0.1)
+    spread = np.std([r.value("ufov_iu_percent") for r in read], ddof=1)
+    claimed = np.mean([m.uncertainty for r in read for m in r.measures if m.name == "ufov_iu_percent"])
+    assert spread / 2 < claimed < 3 * spread
+
+
+@pytest.mark.req("TST-02")
+def test_mirrors_turns_and_whole_block_shifts_change_nothing():
+    rng = np.random.default_rng(7)
+    n, pixel_mm = 240, 2.4  # 3 pixels a block, no remainder
+    pattern = tube(pixel_mm, n, 90, 40, 0.9) * lit("RECTANGLE", (432.0, 360.0), pixel_mm, n)
+    image = rng.poisson(pattern * 3_000)
+    first = method.measure(image, pixel_mm)
+    names = ("ufov_iu_percent", "cfov_iu_percent")
+    for other in (image[::-1], image[:, ::-1], image[::-1, ::-1], image.T, np.roll(image, (6, -9), (0, 1))):
+        result = method.measure(other, pixel_mm)
+        for name in names:
+            assert result.value(name) == pytest.approx(first.value(name), abs=1e-4)
+    half = method.measure(rng.binomial(image, 0.5), pixel_mm)
+    assert half.value("ufov_iu_percent") == pytest.approx(first.value("ufov_iu_percent"), abs=1.0)
+    assert half.value("centre_pixel_counts") == pytest.approx(first.value("centre_pixel_counts") / 2, rel=0.01)
+
+
+@pytest.mark.req("TST-02", "ANA-05")
+def test_a_field_that_is_not_lit_as_declared_is_refused():
+    image = lit("RECTANGLE", (300.0, 300.0), 6.4, 96) * 50_000
+    result = method.measure(image, 6.4, field_shape="RECTANGLE", field_mm=(533.0, 387.0))
+    assert result.status == "not_measured" and "lit area" in result.reason
+    assert method.measure(np.zeros((96, 96)), 6.4).status == "not_measured"
