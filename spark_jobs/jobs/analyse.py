@@ -20,12 +20,18 @@ import pyarrow.parquet as pq
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from spark_jobs.judge import device_of, judge, read_limits
 from spark_jobs.measure import METHODS_DIGEST, measure_series, render
+from spark_jobs.qc.result import Result
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["SparkUnreachable", "run", "run_key", "waiting"]
+__all__ = ["SparkUnreachable", "is_clinical", "picture", "run", "run_key", "waiting"]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
+NEWEST = """
+SELECT site_id, recorded_at_utc, occurred_at_utc, data FROM read_parquet($glob, hive_partitioning = false, union_by_name = true)
+QUALIFY row_number() OVER (PARTITION BY site_id, json_extract_string(data, '$.series_uid') ORDER BY journal_offset DESC) = 1
+ORDER BY recorded_at_utc, journal_offset"""
 WORK = pa.schema([("run_key", pa.string()), ("series", pa.string())])
 RESULT = MEASURES.append(pa.field("png", pa.binary()))
 
@@ -74,12 +80,9 @@ def run_key(analysis: str, sha256s: list[str]) -> str:
 
 def waiting(settings: Settings, analysis: str, series: str | None = None) -> list[dict[str, Any]]:
     """Return the newest state of each series of this analysis whose run key has no file in the lake, oldest first."""
-    glob = f"{settings.lake}/events/type=dicom.series/**/*.parquet"
-    rows = duckdb.sql(
-        f"""SELECT site_id, recorded_at_utc, occurred_at_utc, data FROM read_parquet('{glob}', hive_partitioning=false, union_by_name=true)
-        QUALIFY row_number() OVER (PARTITION BY site_id, json_extract_string(data, '$.series_uid') ORDER BY recorded_at_utc DESC, journal_offset DESC) = 1
-        ORDER BY recorded_at_utc, journal_offset"""
-    ).fetchall()
+    if not (settings.lake / "events").is_dir():
+        return []
+    rows = duckdb.sql(NEWEST, params={"glob": f"{settings.lake}/events/type=dicom.series/**/*.parquet"}).fetchall()
     done = {p.stem for p in (settings.lake / "measures").glob("site_id=*/day=*/*.parquet")}
     out = []
     for site_id, recorded, occurred, text in rows:
@@ -117,7 +120,9 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
         png = next((v for v in mine["png"].to_pylist() if v), None)
         if png:
             place(settings.reports / "pictures" / f"{s['run_key']}.png", lambda path, png=png: path.write_bytes(png))
-        rows_out = mine.drop_columns(["png"]).sort_by([("procedure", "ascending"), ("detector", "ascending"), ("region", "ascending"), ("measure", "ascending")])
+        rows_out = mine.drop_columns(["png"]).sort_by(
+            [("procedure", "ascending"), ("detector", "ascending"), ("region", "ascending"), ("measure", "ascending")]
+        )
         target = settings.lake / "measures" / f"site_id={s['site_id']}" / f"day={s['day']}" / f"{s['run_key']}.parquet"
         place(target, lambda path, rows_out=rows_out: pq.write_table(rows_out, path))
     return table.num_rows
@@ -126,7 +131,10 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
 def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
     """Return the rows of one series; whatever goes wrong with it becomes its own row with the reason, and others go on."""
     base = {
-        **{k: series.get(k) for k in ("site_id", "run_key", "study_uid", "series_uid", "accession_number", "station_name", "device_serial")},
+        **{
+            k: series.get(k)
+            for k in ("site_id", "run_key", "study_uid", "series_uid", "accession_number", "station_name", "device_serial")
+        },
         **{k: series.get(k) for k in ("manufacturer", "model", "modality")},
         "analysis": analysis,
         "acquired_at_utc": _utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
@@ -136,22 +144,53 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
     try:
         instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
         results = measure_series(instances, analysis)
-        png = next((p for p in (render(instances, r) for r in results) if p), None)
+        png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
         return [{**base, "status": "not_measured", "reason": f"analysis failed: {type(exc).__name__}: {exc}"[:500]}]
-    picture = f"pictures/{series['run_key']}.png" if png else None
+    href = f"pictures/{series['run_key']}.png" if any(r.figure is not None for r in results) else None
     rows = []
     for result in results:
-        about = {**base, "picture": picture, "procedure": result.procedure, "status": result.status, "reason": result.reason, "detector": result.detector}
+        about = {
+            **base,
+            "picture": href,
+            "procedure": result.procedure,
+            "status": result.status,
+            "reason": result.reason,
+            "detector": result.detector,
+        }
         about |= {"method": result.method, "method_version": result.method_version}
         for m in result.measures:
             at = json.dumps(m.at, sort_keys=True) if m.at is not None else None
-            rows.append({**about, "measure": m.name, "value": m.value, "unit": m.unit, "uncertainty": m.uncertainty, "at": at, "aspect": m.aspect, "region": m.region})
+            rows.append(
+                {
+                    **about,
+                    "measure": m.name,
+                    "value": m.value,
+                    "unit": m.unit,
+                    "uncertainty": m.uncertainty,
+                    "at": at,
+                    "aspect": m.aspect,
+                    "region": m.region,
+                }
+            )
         if not result.measures:
             rows.append(about)
     if png:
         rows[0]["png"] = png
     return rows
+
+
+def doubtful(result: Result, facts: dict[str, Any]) -> bool:
+    """Return whether a result is anything but a pass: its picture is made at once, others when somebody asks (0.3 s each)."""
+    device = device_of(facts["device_serial"], facts["station_name"])
+    moment = facts["acquired_at_utc"]
+    return judge(result, read_limits(), device, f"{moment:%Y-%m-%d}" if moment else None)[0] != "pass"
+
+
+def picture(instances: list[bytes], results: list[Result], facts: dict[str, Any]) -> bytes | None:
+    """Return the picture of the worst result of a series, or None when there is nothing to show."""
+    first = sorted(results, key=lambda r: not doubtful(r, facts))
+    return next((p for p in (render(instances, r) for r in first) if p), None)
 
 
 def _session(settings: Settings) -> Any:
@@ -166,7 +205,9 @@ def _session(settings: Settings) -> Any:
     try:
         socket.create_connection((host, int(port or 15002)), 3).close()
     except OSError:
-        raise SparkUnreachable(f"no Spark Connect server answers at {settings.spark_url}: start it with `photopeak up spark`") from None
+        raise SparkUnreachable(
+            f"no Spark Connect server answers at {settings.spark_url}: start it with `photopeak up spark`"
+        ) from None
     note = settings.home / "run" / "spark-session"
     for fresh in (False, True):
         if fresh or not note.exists():
