@@ -51,7 +51,7 @@ def draw(settings: Settings, key: str) -> Path:
             png = picture(instances, measure_series(instances, analysis), facts)
             if png is None:
                 raise NoPicture("this procedure has no picture")
-            place(target, lambda path: path.write_bytes(png))
+            place(target, lambda path, png=png: path.write_bytes(png))
             return target
     raise NoPicture("measured by methods that have changed since: the newest run of the series has a picture")
 
