@@ -17,7 +17,22 @@ NAMES = (
 )  # fmt: skip
 PASSWORDS = ("airflow-admin", "airflow-engineer", "airflow-viewer", "superset-admin", "superset-manager")
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "OPENBLAS_CORETYPE")
-OPENED = ["java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio", "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "jdk.internal.ref", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar"]
+OPENED = [
+    "java.lang",
+    "java.lang.invoke",
+    "java.lang.reflect",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "jdk.internal.ref",
+    "sun.nio.ch",
+    "sun.nio.cs",
+    "sun.security.action",
+    "sun.util.calendar",
+]
 
 
 class EnvironmentLacks(RuntimeError):
@@ -163,14 +178,25 @@ def superset_environment(settings: Settings) -> dict[str, str]:
         "PATH": f"{ROOT / '.venv-superset' / 'bin'}{os.pathsep}{common.get('PATH', os.defpath)}",
         "SUPERSET_HOME": str(settings.home / "superset"),
         "SUPERSET_CONFIG_PATH": str(ROOT / "dashboards" / "superset_config.py"),
-        "SUPERSET_SECRET_KEY": settings.secret("superset-session"),
         "FLASK_APP": "superset.app:create_app()",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
 def _superset(settings: Settings) -> list[str]:
-    options = ["-w", "1", "-k", "gthread", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
+    options = [
+        "-w",
+        "1",
+        "-k",
+        "gthread",
+        "--threads",
+        "8",
+        "--timeout",
+        "120",
+        "--graceful-timeout",
+        "10",
+        "--no-control-socket",
+    ]
     shared = ["--worker-tmp-dir", "/dev/shm"] if os.access("/dev/shm", os.W_OK) else []
     bind = f"{settings.host}:{settings.superset_port}"
     return [str(ROOT / ".venv-superset/bin/python"), "-m", "gunicorn", *options, *shared, "-b", bind, "superset.app:create_app()"]

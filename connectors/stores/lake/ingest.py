@@ -25,7 +25,7 @@ from connectors.stores.lake.lock import locked
 from connectors.stores.lake.port import Lake
 from connectors.stores.lake.tables import EVENTS, READINGS, ensure_tables
 
-__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors"]
+__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "replay"]
 
 BATCHES = "sensor.readings"
 CONSUMERS = {
@@ -104,6 +104,32 @@ def ingest(
     end = {name: position.committed.get(name, 0) for name in consumer.journals}
     run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
     return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
+
+
+def replay(settings: Settings, consumer: Consumer, first: int, last: int | None = None) -> JobOutcome:
+    """Write again the files that hold these offsets, each whole and under its name, so that nothing doubles; return the account.
+
+    Offsets that were never committed are left to `ingest`.
+    """
+    began, lake = time.monotonic(), FileLake(settings.lake)
+    journals = {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
+    counts = {"read": 0, "written": 0, "quarantined": 0}
+    start, end = {}, {}
+    with locked(settings.consumers, consumer.name):
+        position = load(settings.consumers, consumer.name)
+        _refuse_lost_journals(consumer, position, {name: journals[name].head() for name in consumer.journals})
+        for name in consumer.journals:
+            for a, b in sorted(r for r in _ranges(settings, name) if r[1] >= first and (last is None or r[0] <= last)):
+                _write(lake, consumer, journals, {name: (a, b)}, counts)
+                start[name], end[name] = min(a, start.get(name, a)), max(b, end.get(name, b))
+    run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
+    return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
+
+
+def _ranges(settings: Settings, journal: str) -> set[tuple[int, int]]:
+    """Return the offset ranges that files of the lake were written from."""
+    stems = (p.stem.split("-") for p in settings.lake.rglob(f"{journal}-*-*.parquet"))
+    return {(int(a), int(b)) for _, a, b in stems}
 
 
 def _refuse_lost_journals(consumer: Consumer, position: Position, heads: Mapping[str, int]) -> None:

@@ -1,0 +1,45 @@
+"""Derive lake, warehouse and reports again from journals and objects; the rows come out equal."""
+
+import shutil
+from pathlib import Path
+
+from connectors.settings import Settings
+from photopeak.jobs import JOBS, NOTHING_NEW, Request, run
+
+__all__ = ["rebuild"]
+
+
+def rebuild(settings: Settings) -> None:
+    """Drop what is derived and run all jobs in their order; an interrupted rebuild is simply run again."""
+    from contextlib import ExitStack
+
+    from connectors.stores.lake.files import FileLake
+    from connectors.stores.lake.ingest import CONSUMERS
+    from connectors.stores.lake.lock import locked
+    from connectors.stores.lake.tables import ensure_tables
+    from photopeak import warehouse
+    from spark_jobs.schemas.measures import MEASURES
+
+    with ExitStack() as held:  # nobody may write while the lake is dropped
+        for name in (*CONSUMERS, "analyse_phantoms", "analyse_images"):
+            held.enter_context(locked(settings.consumers, name))
+        for name in CONSUMERS:  # first: a rebuild that is interrupted here reads the journals from their start all the same
+            (settings.consumers / f"{name}.json").unlink(missing_ok=True)
+        _empty(settings.lake)
+        ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
+        _empty(settings.reports)
+    warehouse.clear(settings)
+    for number, name in enumerate(JOBS, 1):
+        account, code = run(settings, name, Request())
+        if code not in (0, NOTHING_NEW):
+            raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
+        print(f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True)
+
+
+def _empty(folder: Path) -> None:
+    """Delete what the folder holds; the folder stays, because a server may be showing it."""
+    for inside in folder.iterdir() if folder.is_dir() else ():
+        if inside.is_dir() and not inside.is_symlink():
+            shutil.rmtree(inside)
+        else:
+            inside.unlink()
