@@ -78,7 +78,8 @@ class LakeWriter:
         recorded = more.pop("recorded", None)
         data = {
             "accession_number": accession, "step": step, "occurrence": 1, "started_at_utc": text(start),
-            "ended_at_utc": text(start + timedelta(minutes=minutes)), "staff_id": STAFF[step], "device_id": None, "room_id": "WAITING",
+            "ended_at_utc": text(start + timedelta(minutes=minutes)), "staff_id": STAFF[step], "device_id": None,
+            "room_id": "WAITING",
             "result": "done", "note": None,
         }  # fmt: skip
         self.event("examination.step", start, {**data, **more}, recorded)
@@ -92,7 +93,8 @@ class LakeWriter:
             "accession_number": accession, "agent": agent, "nuclide": nuclide, "prescribed_mbq": prescribed,
             "assayed_mbq": (given + left) * 2 ** (before.total_seconds() / half_life), "assayed_at_utc": text(moment - before),
             "residual_mbq": left * 2 ** (-after.total_seconds() / half_life), "residual_at_utc": text(moment + after),
-            "administered_at_utc": text(moment), "lot": "L1", "lot_expires_at_utc": text(moment + timedelta(hours=4)), "route": "IV",
+            "administered_at_utc": text(moment), "lot": "L1", "lot_expires_at_utc": text(moment + timedelta(hours=4)),
+            "route": "IV",
             "staff_id": "N01",
         }  # fmt: skip
         self.event("examination.dose", moment, {**data, **more})
@@ -147,8 +149,8 @@ class LakeWriter:
             "site_id": SITE, "run_key": run or f"run-{uid}", "analysis": analysis, "study_uid": f"{uid}.0", "series_uid": uid,
             "station_name": device, "device_serial": f"SN-{device}" if device else None, "manufacturer": "M", "model": "X",
             "modality": "NM", "procedure": procedure, "status": "measured", "method": "m", "method_version": "1.0.0",
-            "acquired_at_utc": acquired, "series_recorded_at_utc": (acquired or at("12:00")) + timedelta(minutes=1), "instance_count": 1,
-            "picture": f"pictures/run-{uid}.png",
+            "acquired_at_utc": acquired, "series_recorded_at_utc": (acquired or at("12:00")) + timedelta(minutes=1),
+            "instance_count": 1, "picture": f"pictures/run-{uid}.png",
         } | more  # fmt: skip
         rows = [{**base, "measure": m, "value": v, "unit": unit} for m, v in values.items()]
         self.measures += rows or [{**base, "status": "not_measured", "method": None, "method_version": None, "picture": None}]
@@ -177,8 +179,10 @@ class LakeWriter:
             if one is not None:
                 self.readings.append(
                     {
-                        "event_id": f"batch-{moment:%Y%m%d}", "site_id": SITE, "room_id": room_id, "sensor_id": sensor_id, "quantity": quantity,
-                        "value": one, "unit": unit, "quality": "good", "read_at_utc": moment, "recorded_at_utc": moment, "journal_offset": 1,
+                        "event_id": f"batch-{moment:%Y%m%d}", "site_id": SITE, "room_id": room_id, "sensor_id": sensor_id,
+                        "quantity": quantity,
+                        "value": one, "unit": unit, "quality": "good", "read_at_utc": moment, "recorded_at_utc": moment,
+                        "journal_offset": 1,
                     }
                 )  # fmt: skip
             moment += timedelta(minutes=10)
@@ -186,7 +190,8 @@ class LakeWriter:
     def outcome(self, message_id: str, outcome: str, reason: str | None = None) -> None:
         """Add what became of one arrival."""
         self.event("intake.outcome", at("09:00"), {
-            "channel": "hl7", "message_id": message_id, "outcome": outcome, "reason": reason, "sha256": "1" * 64, "size_bytes": 10, "sender": "HIS",
+            "channel": "hl7", "message_id": message_id, "outcome": outcome, "reason": reason, "sha256": "1" * 64,
+            "size_bytes": 10, "sender": "HIS",
         })  # fmt: skip
 
     def credential(self, staff_id: str, start: str, end: str, **more: Any) -> None:
@@ -261,7 +266,8 @@ def hospital() -> LakeWriter:
     w.order("A7", "BONE", at("10:00"), control="CA", sent=at("09:00"))
     w.order("A8", "BONE", at("09:00", DAY + timedelta(days=1)))
     w.event("adverse.event", at("10:00"), {
-        "event_number": "AE1", "accession_number": "A2", "device_id": "PETCT1", "room_id": "INJECTION", "category": "extravasation",
+        "event_number": "AE1", "accession_number": "A2", "device_id": "PETCT1", "room_id": "INJECTION",
+        "category": "extravasation",
         "severity": "minor", "occurred_at_utc": text(at("09:00")), "reported_at_utc": text(at("09:30")), "reported_by": "N01",
         "description": "swelling",
     })  # fmt: skip

@@ -12,12 +12,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 
 from connectors.settings import Settings, load
 from photopeak.warehouse import PROJECT, BuildFailed, behind, build_marts, publish
-from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 
-LIMITS = """limit_id,version,procedure,measure,device_id,detector,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,standard,clause,requirement,approver
+LIMITS = """limit_id,version,procedure,measure,device_id,detector,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
+standard,clause,requirement,approver
 UNI,1,planar_uniformity,ufov_iu_percent,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
 UNI-C,1,planar_uniformity,cfov_iu_percent,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
 COR,1,centre_of_rotation,cor_offset_mm,,,-1.5,1.5,-2,2,2020-01-01,,NEMA NU 1,4.1,TST-06,nobody
@@ -90,14 +91,17 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
     ]
     ranks = house.rows("SELECT severity FROM marts.fct_finding ORDER BY rank")
     assert ranks == [("fail",)] * 10 + [("warn",)] * 5 + [("info",)]
-    flood = "SELECT value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'"
-    assert house.rows(flood) == [(7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)]
+    columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
+    assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
+        (7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)
+    ]
 
 
 @pytest.mark.req("SYS-02", "SYS-17")
 def test_examinations(house: House) -> None:
-    columns = "accession_number, status, device_id, round(administered_mbq, 6), series_count, steps_expected, steps_done, steps_missing, findings, verdict"
-    assert house.rows(f"SELECT {columns} FROM marts.fct_examination ORDER BY 1") == [
+    columns = "accession_number, status, device_id, round(administered_mbq, 6), series_count"
+    counts = "steps_expected, steps_done, steps_missing, findings, verdict"
+    assert house.rows(f"SELECT {columns}, {counts} FROM marts.fct_examination ORDER BY 1") == [
         ("A0", "reported", "GC1", 150.0, 0, 8, 8, 0, 0, "pass"),
         ("A1", "reported", "SPCT1", 700.0, 1, 8, 8, 0, 0, "pass"),
         ("A2", "reported", "PETCT1", 216.0, 0, 8, 8, 0, 2, "fail"),
@@ -108,15 +112,18 @@ def test_examinations(house: House) -> None:
         ("A7", "cancelled", None, None, 0, 0, 0, 0, 0, "none"),
         ("A8", "ordered", None, None, 0, 8, 0, 0, 0, "none"),
     ]
-    one = "SELECT arrived_at_utc, started_at_utc, ended_at_utc, reported_at_utc, room_id, exam_code FROM marts.fct_examination WHERE accession_number = 'A1'"
-    assert house.rows(one) == [(naive("08:28"), naive("08:30"), naive("11:48"), naive("12:48"), "ROOM-SPCT1", "BONE")]
+    one = "arrived_at_utc, started_at_utc, ended_at_utc, reported_at_utc, room_id, exam_code"
+    assert house.rows(f"SELECT {one} FROM marts.fct_examination WHERE accession_number = 'A1'") == [
+        (naive("08:28"), naive("08:30"), naive("11:48"), naive("12:48"), "ROOM-SPCT1", "BONE")
+    ]
     future = "SELECT DISTINCT state FROM marts.fct_examination_step WHERE accession_number = 'A8'"
     assert house.rows(future) == [("pending",)]
 
 
 @pytest.mark.req("AUD-03")
 def test_staff_total_against_compliant_work(house: House) -> None:
-    assert house.rows("SELECT staff_id, month, staff_role, steps_total, steps_compliant, steps_credential_invalid FROM marts.mart_staff_month ORDER BY 1") == [
+    columns = "staff_id, month, staff_role, steps_total, steps_compliant, steps_credential_invalid"
+    assert house.rows(f"SELECT {columns} FROM marts.mart_staff_month ORDER BY 1") == [
         ("D01", date(2026, 3, 1), "physician", 14, 14, 0),
         ("N01", date(2026, 3, 1), "nurse", 20, 19, 0),  # the injection of A5 came before the identity check
         ("RP01", date(2026, 3, 1), "radiopharmacist", 7, 6, 0),
@@ -144,8 +151,8 @@ def test_device_days_and_months(house: House) -> None:
     assert [s[2] for s in states if s[0] == "SPCT1"] == [
         "fit"
     ] * 4  # a good flood stands beside the one that could not be measured
-    months = "SELECT examinations, phantom_tests, phantom_fails, image_quality_mean, image_quality_n, days_fit FROM marts.mart_device_month WHERE device_id = 'SPCT1'"
-    assert house.rows(months) == [(4, 9, 0, 50.0, 2, 4)]
+    columns = "examinations, phantom_tests, phantom_fails, image_quality_mean, image_quality_n, days_fit"
+    assert house.rows(f"SELECT {columns} FROM marts.mart_device_month WHERE device_id = 'SPCT1'") == [(4, 9, 0, 50.0, 2, 4)]
 
 
 @pytest.mark.req("SYS-18")
@@ -161,8 +168,8 @@ def test_environment_hours_and_the_exact_gap(house: House) -> None:
     assert house.rows(gap) == [
         (100 * 142 / 144, "no good reading from 2026-03-09T19:20Z for 20 min; 142 of 144 ten-minute slots of the day")
     ]
-    hours = "SELECT hour_utc, slots_expected, slots_received, completeness_percent FROM marts.mart_environment_hour WHERE room_id = 'WAITING' ORDER BY 1"
-    waiting = house.rows(hours)
+    columns = "hour_utc, slots_expected, slots_received, completeness_percent"
+    waiting = house.rows(f"SELECT {columns} FROM marts.mart_environment_hour WHERE room_id = 'WAITING' ORDER BY 1")
     assert waiting[0] == (naive("10:00"), 3, 3, 100.0)  # it began at half past
     assert waiting[-1] == (naive("09:00", NEW_DAY), 0, 2, None)  # live readings after as_of: shown, nothing expected
     assert {w[1:] for w in waiting[1:-1]} == {(6, 6, 100.0)} and len(waiting) == 15
@@ -200,7 +207,7 @@ def test_models_truth_tables(house: House) -> None:
 
 @pytest.mark.req("ENB-09", "DC-09")
 def test_late_and_repeated_facts_and_a_new_limit_row(house: House) -> None:
-    """A replayed file changes nothing; corrections replace, late facts land on their day; a limit row takes effect at the next build."""
+    """A replay changes nothing; corrections replace, late facts land on their day; a limit row takes effect at the next build."""
     first = house.digest()
     hospital().write(house.settings.lake, "events-1000-1999")  # every event and reading once more, as a repeated range would
     build_marts(house.settings, AS_OF, house.project)
@@ -230,8 +237,11 @@ def test_late_and_repeated_facts_and_a_new_limit_row(house: House) -> None:
         r for (r,) in house.rows("SELECT subject_id FROM marts.fct_finding")
     }
     assert gone == {"A4/identity_check", "A2", "A3/acquisition", "GC1/2026-03-09", "water.PETCT1.2"}
-    runs = "SELECT run_key, is_current, value, limit_high, limit_id, verdict FROM marts.fct_phantom_test WHERE series_uid = 'flood.GC1.0' AND measure LIKE 'ufov%' ORDER BY 1"
-    assert house.rows(runs) == [
+    columns, where = (
+        "run_key, is_current, value, limit_high, limit_id, verdict",
+        "series_uid = 'flood.GC1.0' AND measure LIKE 'ufov%'",
+    )
+    assert house.rows(f"SELECT {columns} FROM marts.fct_phantom_test WHERE {where} ORDER BY 1") == [
         ("run-flood.GC1.0", False, 7.5, 8.0, "UNI-GC1", "warn"),
         ("run-new", True, 4.5, 8.0, "UNI-GC1", "warn"),
     ]
