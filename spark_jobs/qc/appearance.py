@@ -11,10 +11,11 @@ __all__ = ["look_of_rotation", "look_of_static"]
 PATTERN = 0.12  # relative structure beyond counting noise: bars 0.14-0.6, uniform fields below 0.05
 FLAT_PART = 0.6  # of the lit area within 30 % of its median
 EVEN = 0.3
+OTHER = "none of the known test images"
 
 
 def look_of_static(image: NDArray, pixel_mm: float) -> str:
-    """Return 'plateau', 'pattern', 'whole_body' or 'other' for one planar image."""
+    """Return 'plateau', 'pattern', 'whole_body' or OTHER for one planar image."""
     if looks_like_whole_body(image, pixel_mm):
         return "whole_body"
     n = max(1, int(6.4 / pixel_mm))
@@ -22,15 +23,15 @@ def look_of_static(image: NDArray, pixel_mm: float) -> str:
     blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n).sum((1, 3), dtype=np.float64)
     lit = lit_area(blocks)
     if lit.sum() < 100 or lit.mean() < 0.1:
-        return "other"
+        return OTHER
     inside = blocks[peel(lit)]
     if inside.size == 0 or (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() < FLAT_PART:
-        return "other"
+        return OTHER
     return "pattern" if _structure(image, lit, n) > PATTERN else "plateau"
 
 
 def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
-    """Return the relative structure at pixel scale beyond Poisson noise: a trimmed mean over tiles, so that dead tubes drop out."""
+    """Return the relative structure at pixel scale beyond Poisson noise (trimmed mean over tiles: dead tubes drop out)."""
     tile = 2 * n if n > 1 else 4
     rows, columns = image.shape[0] // tile, image.shape[1] // tile
     tiles = image[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile).swapaxes(1, 2).astype(np.float64)
@@ -46,23 +47,23 @@ def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
 
 
 def look_of_rotation(views: NDArray) -> str:
-    """Return 'spots' when each view holds one to three small bright spots and little else, else 'other'."""
+    """Return 'spots' when each view holds one to three small bright spots and little else, otherwise OTHER."""
     step = max(1, len(views) // 8)
     for view in views[::step]:
         image = view.astype(np.float64)
         if image.max() <= 0:
-            return "other"
+            return OTHER
         padded = np.pad(image, 1)
         smooth = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
         smooth = (smooth[:-2] + smooth[1:-1] + smooth[2:]) / 9
         net = smooth - np.median(smooth)
         bright = net > 0.5 * net.max()
         if bright.mean() > 0.02 and bright.sum() > 120:
-            return "other"
+            return OTHER
         rows, columns = np.nonzero(bright)
         spots = _groups(rows, columns)
         if not 1 <= spots <= 3:
-            return "other"
+            return OTHER
     return "spots"
 
 

@@ -1,4 +1,4 @@
-"""Images with known truth, as arrays and as DICOM bytes, for the tests of the image engine. Nothing here is taken from the engine."""
+"""Images with known truth, as arrays and as DICOM bytes, to test the image engine. Nothing here is taken from it."""
 
 from functools import cache
 from io import BytesIO
