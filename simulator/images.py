@@ -27,7 +27,7 @@ def make(plan: Plan, job: ImageJob) -> Dataset:
     """Return the DICOM object of an image job, ready to be written or sent."""
     rng = dice(plan.seed, "image", job.key)
     if job.kind == "ct_water":
-        hu = float(np.clip(rng.normal(0, 0.3), -0.7, 0.7)) + job.fault.get("hu", 0.0)
+        hu = job.fault.get("hu", float(np.clip(rng.normal(0, 0.3), -0.7, 0.7)))
         ds = _ct(phantoms.ct_water(rng, hu=hu))
     else:
         ds = _nm(job, _counts(plan, job, rng))
