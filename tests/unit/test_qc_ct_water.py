@@ -33,9 +33,12 @@ def test_wrong_geometry_or_filling_is_refused():
     inserts = water(0, 5)
     for angle in range(0, 360, 45):
         inserts[np.hypot(x - 58 * np.cos(np.deg2rad(angle)), y - 58 * np.sin(np.deg2rad(angle))) < 7] = 900
+    single = water(0, 5)
+    single[np.hypot(x - 45, y) < 10] = 100
     ellipse = np.where((x / 110) ** 2 + (y / 70) ** 2 < 1, 0.0, -1000.0)
     for image, word in (
         (inserts, "insert"),
+        (single, "not homogeneous"),
         (ellipse, "not round"),
         (np.full((256, 256), -1000.0), "no object"),
         (water(200, 5), "not filled with water"),
