@@ -72,13 +72,12 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], None])
     run["integrity"] = not broken
     history.store(settings.reports, run, checkpoint.runs_kept)
     pages.write(settings.reports, run)
-    if not broken:
+    published = not broken and population.find_release(settings.warehouse) == path  # a newer candidate has its own attestation
+    if published:
         publish()
     failing = [r["rule"] for r in run["rules"] if r["severity"] == "finding" and not r["success"]]
     read = sum(s["population"] for s in run["suites"])
-    return _job(
-        run_id, began, read, len(run["rules"]), integrity=not broken, published=not broken, broken=broken, failing=failing
-    )
+    return _job(run_id, began, read, len(run["rules"]), integrity=not broken, published=published, broken=broken, failing=failing)
 
 
 def _job(run_id: str, began: float, read: int = 0, written: int = 0, **more: Any) -> dict[str, Any]:

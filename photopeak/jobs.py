@@ -99,11 +99,13 @@ def _build_marts(settings: Settings, request: Request) -> Account:
 
 
 def _attest_quality(settings: Settings, request: Request) -> Account:
+    from connectors.stores.lake.lock import locked
     from expectations.run import attest
     from photopeak import warehouse
 
     _only("attest_quality", request, "end")
-    return attest(settings, _moment(request.end) if request.end else settings.now(), lambda: warehouse.publish(settings))
+    with locked(settings.consumers, "attest_quality"):
+        return attest(settings, _moment(request.end) if request.end else settings.now(), lambda: warehouse.publish(settings))
 
 
 def _only(name: str, request: Request, *allowed: str) -> None:

@@ -1,0 +1,102 @@
+"""The service `reports`: what it gives away and what not, and an auditor's walk through it in a browser with no internet."""
+
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+import sample_warehouse as sample
+from fastapi.testclient import TestClient
+from local_server import browser, serving
+
+from connectors.settings import Settings, load
+from expectations import history
+from expectations.run import attest
+from photopeak.pages import reports
+
+
+@pytest.fixture(scope="module")
+def attested(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two attested releases, the second one with the planted faults."""
+    settings = load(home=tmp_path_factory.mktemp("home"))
+    sample.make_lake(settings.lake)
+    sample.write_picture(settings.reports)
+    for name, faults in (("r1", False), ("r2", True)):
+        sample.make_release(settings.warehouse, name, faults=faults)
+        attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda: sample.publish(settings.warehouse))
+    return settings
+
+
+def test_an_empty_folder_says_what_to_wait_for(tmp_path: Path) -> None:
+    client = TestClient(reports.create_app(tmp_path / "none"))
+    assert "No report yet" in client.get("/").text and "尚无报告" in client.get("/", headers={"accept-language": "zh"}).text
+    assert client.get("/health").json() == {"service": "reports"}
+    assert client.get("/index.html").status_code == 404
+
+
+@pytest.mark.req("ENB-01")
+@pytest.mark.parametrize(
+    "path", ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "/pictures/..%2f..%2fsecret", "/.hidden", "/link"]
+)
+def test_nothing_but_reports_is_given_away(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "reports"
+    (folder / "pictures").mkdir(parents=True)
+    (tmp_path / "secret").write_text("hospital secret")
+    (folder / ".hidden").write_text("hospital secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    answer = TestClient(reports.create_app(folder)).get(path)
+    assert answer.status_code == 404 and "hospital secret" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_can_be_written(attested: Settings, method: str) -> None:
+    assert TestClient(reports.create_app(attested.reports)).request(method, "/index.html", content=b"x").status_code == 405
+
+
+@pytest.mark.req("AUD-16", "MEC-09")
+def test_an_auditor_walks_from_rule_to_rows_to_picture_without_internet(attested: Settings) -> None:
+    with serving(reports.create_app(attested.reports)) as address, browser() as (context, outside, complaints):
+        page = context.new_page()
+        page.goto(f"{address}/?lang=zh")
+        assert "10" in page.locator("h1").inner_text() and page.locator("h1 [lang=en]").is_hidden()
+        page.click("text=English")
+        page.click("text=Phantom measures are inside their limits")
+        section = page.locator("section#PHANTOM_LIMIT")
+        assert section.locator("text=WS 523-2019, 5.1").is_visible() and section.locator("text=1 / 6").is_visible()
+        row = section.locator("table.rows tbody tr")
+        assert row.count() == 1 and "9.4" in row.inner_text() and "GC1" in row.inner_text()
+        section.locator("text=Great Expectations").click()
+        page.wait_for_load_state("networkidle")
+        assert "values must not belong to this set" in page.inner_text("body")
+        page.click("text=Failed Only")
+        page.locator("text=values must never be null").first.wait_for(state="hidden")  # the filter of Data Docs works offline
+        page.click("text=Home")
+        page.wait_for_selector("text=Earlier runs")
+        assert page.locator("section.card").last.locator("tbody tr").count() == 2, "the earlier run is still there"
+        page.goto(f"{address}/index.html")
+        page.click("text=Phantom measures are inside their limits")
+        page.locator("section#PHANTOM_LIMIT table.rows a").click()
+        page.wait_for_url("**/pictures/*.png")
+    assert (outside, complaints) == ([], [])
+
+
+def test_every_page_opens_without_a_request_to_elsewhere(attested: Settings) -> None:
+    found = sorted(p.relative_to(attested.reports).as_posix() for p in attested.reports.rglob("*.html"))
+    newest = history.index(attested.reports)[-1]["run_id"]
+    pages = [p for p in found if p != "data_docs/index.html" and ("/validations/" not in p or newest in p)]
+    assert len(pages) > 40
+    with serving(reports.create_app(attested.reports)) as address, browser() as (context, outside, complaints):
+        page = context.new_page()
+        for path in pages:
+            page.goto(f"{address}/{path}", wait_until="load")
+    assert (outside, complaints) == ([], [])
+
+
+def test_the_front_page_opens_from_a_disk_too(attested: Settings) -> None:
+    with browser() as (context, _, complaints):
+        page = context.new_page()
+        page.goto((attested.reports / "index.html").as_uri())
+        assert page.locator("h1").is_visible()
+        assert page.evaluate("getComputedStyle(document.querySelector('.card')).borderRadius") == "10px", (
+            "the style sheet is found"
+        )
+    assert complaints == []
