@@ -101,7 +101,7 @@ def metadata(settings: Settings, applications: set[str]) -> None:
         if name not in applications:
             continue
         stamp, digest = settings.home / name / "prepared", _digest(sources, settings)
-        if stamp.exists() and stamp.read_text() == digest:
+        if stamp.exists() and stamp.read_text() == digest and (settings.home / name / f"{name}.db").exists():
             continue
         print(f"[up] preparing {name}, about {EXPECTED_S} s", flush=True)
         running[name] = (_start(settings, name, command, environment), stamp, digest)
@@ -145,7 +145,7 @@ def _start(settings: Settings, name: str, command: list[str], environment: Mappi
 
 def _digest(sources: list[Path], settings: Settings) -> str:
     """Return the digest of what a database is prepared from; ports and host are part of it, links are made from them."""
-    digest = hashlib.sha256(settings.public().encode())
+    digest = hashlib.sha256(f"{settings.host} {settings.site_id} {settings.superset_port} {settings.airflow_port}".encode())
     for path in sources:
         if path.exists():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -82,7 +82,7 @@ def _listens(port: int, family: set[int]) -> bool:
     for pid in family if inodes else ():
         try:
             for handle in Path(f"/proc/{pid}/fd").iterdir():
-                if os.readlink(handle) in inodes:
+                if str(handle.readlink()) in inodes:
                     return True
         except OSError:
             continue  # ended meanwhile
@@ -178,13 +178,15 @@ def supervisor_pid(settings: Settings) -> int | None:
 def marked(settings: Settings) -> list[int]:
     """Return the processes that this installation's supervisor started, itself included, whoever their parent is now."""
     mark = f"{MARK}={settings.home}".encode()
-    own = {os.getpid(), *_ancestors()}
+    own, work = {os.getpid(), *_ancestors()}, settings.home.resolve() / "tmp"
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in own:
             continue
         try:
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
+            given = (entry / "environ").read_bytes().split(b"\0")
+            # a process that shows a title of its own (Airflow, gunicorn) has overwritten its environment: its folder tells then
+            if mark in given or (not any(v.startswith(b"PATH=") for v in given) and (entry / "cwd").readlink() == work):
                 found.append(int(entry.name))
         except OSError:
             continue  # ended, or another account's

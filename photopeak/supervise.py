@@ -197,7 +197,7 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
             raise ServiceFailed(
                 f"{row['service']} does not start ({row['reason']}): see {settings.home / 'log' / row['service']}.log"
             )
-        if time.monotonic() - said > 4:
+        if time.monotonic() - said > 8:
             said = time.monotonic()
             left = f"about {expected_s - spent:.0f} s left" if expected_s > spent else "longer than usual"
             print(

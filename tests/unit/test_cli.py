@@ -1,0 +1,149 @@
+"""The one command: what it is called, how it ends, and what stays apart."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from connectors.settings import Settings, load
+from connectors.stores.lake.lock import locked
+from photopeak import jobs, prepare, requirements
+from photopeak.cli import app
+from photopeak.services import NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+PLATFORM = ("photopeak", "connectors", "spark_jobs", "expectations", "dashboards", "simulator")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "a home with spaces"
+    monkeypatch.setenv("PHOTOPEAK_HOME", str(folder))
+    return folder
+
+
+def photopeak(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "photopeak", *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    made = load()
+    prepare.files(made)
+    return made
+
+
+def test_every_verb_is_documented() -> None:
+    verbs = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    told = set(re.findall(r"photopeak (\w+)", (ROOT / "README.md").read_text())) | set(
+        re.findall(r"`(\w+)`", (ROOT / "photopeak" / "README.md").read_text())
+    )
+    assert verbs and verbs - told == set()
+
+
+def test_job_of_a_new_home_has_nothing_new_and_says_so_in_json(settings: Settings) -> None:
+    done = photopeak("job", "ingest_pacs", "--json")
+    account = json.loads(done.stdout)
+    assert done.returncode == 99
+    assert set(account) >= {"job", "run_key", "from", "to", "read", "written", "quarantined", "seconds"}
+    assert (account["job"], account["read"]) == ("ingest_pacs", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["job", "nonsense"], 2, "there is no job 'nonsense'"),
+        (["job", "ingest_pacs", "--from", "yesterday"], 2, "journal offsets"),
+        (["job", "build_marts", "--series", "1.2"], 2, "takes no --series"),
+        (["job", "build_marts", "--to", "soon"], 2, "no moment"),
+        (["send", "/nowhere/at/all"], 2, "does not exist"),
+        (["up", "nonsense"], 3, "there is no service 'nonsense'"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_wrong_use_is_one_sentence(home: Path, arguments: list[str], code: int, said: str) -> None:
+    done = photopeak(*arguments)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert not home.joinpath("airflow").exists()
+
+
+def test_wrong_setting_names_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOPEAK_DICOM_PORT", "many")
+    done = photopeak("status")
+    assert done.returncode == 2 and "PHOTOPEAK_DICOM_PORT" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_locked_is_75(settings: Settings) -> None:
+    with locked(settings.consumers, "ingest_his"):
+        done = photopeak("job", "ingest_his", "--json")
+    assert done.returncode == 75 and done.stdout == "" and "another run of ingest_his" in done.stderr
+
+
+def test_send_without_a_node_is_an_environment_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pydicom
+
+    image = next(Path(pydicom.__file__).parent.rglob("JPEG2000.dcm"))
+    done = photopeak("send", str(image), "--to", "127.0.0.1:1")
+    assert done.returncode == 3 and "photopeak up dicom" in done.stderr
+
+
+def test_jobs_are_the_dags() -> None:
+    assert set(jobs.JOBS) == {p.stem for p in (ROOT / "dags").glob("*.py")}
+
+
+def test_compose_names_the_same_services() -> None:
+    named = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+    assert set(named) - {"prepare"} == set(NAMES)
+
+
+def test_requirements_join_catalogue_and_outcomes(tmp_path: Path) -> None:
+    ids, ran = tmp_path / "ids.txt", tmp_path / "ran.json"
+    ids.write_text("A-01  one\nA-02  two\nA-03  three\nA-04  four\n")
+    ran.write_text(
+        json.dumps({"A-01": {"x": "passed", "y": "skipped"}, "A-02": {"x": "passed", "y": "failed"}, "A-03": {"z": "skipped"}})
+    )
+    rows = requirements.outcomes(ran, ids)
+    assert [(r["id"], r["outcome"], len(r["tests"])) for r in rows] == [
+        ("A-01", "passed", 2), ("A-02", "failed", 2), ("A-03", "not_run", 1), ("A-04", "not_run", 0),
+    ]  # fmt: skip
+
+
+def test_marked_requirements_are_in_the_catalogue() -> None:
+    marks = re.compile(r"mark\.req\(([^)]*)\)")
+    texts = [p.read_text() for p in (ROOT / "tests").rglob("test_*.py")]
+    used = {id_ for text in texts for mark in marks.findall(text) for id_ in re.findall(r'"([^"]+)"', mark)}
+    assert used - set(requirements.catalogue()) == set()
+
+
+def test_nothing_imports_dags_plugins_or_tests() -> None:
+    for room in PLATFORM:
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = (
+                    [a.name for a in node.names]
+                    if isinstance(node, ast.Import)
+                    else [node.module or ""]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
+                assert not {n.split(".")[0] for n in names} & {"dags", "plugins", "photopeak_airflow", "tests", "bench"}, path
+
+
+def test_rooms_are_named_for_what_they_can_do() -> None:
+    wrong = {"utils", "common", "helpers", "misc"}
+    found = [p for room in (*PLATFORM, "dags", "plugins", "tests") for p in (ROOT / room).rglob("*") if p.stem in wrong]
+    assert found == []
+
+
+def test_every_package_is_listed() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {".".join(p.parent.relative_to(ROOT).parts) for room in PLATFORM for p in (ROOT / room).rglob("__init__.py")}
+    assert there - listed == set()
