@@ -261,7 +261,7 @@ def main() -> int:
         journal = SqliteJournal(settings.journals / "events.db")
         sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
     except OSError as exc:
-        print(f"events: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
+        print(f"events: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
     app = make_app(Door(settings, journal, sealed, lambda: datetime.now(UTC)), settings.device_tokens)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -32,7 +32,7 @@ def main() -> int:
         clear = FileObjectStore(settings.objects / "clear").open()
         intake = Intake(settings, journal, sealed, clear, Vault.of(settings, keys), keys)
     except OSError as exc:
-        print(f"dicom: {settings.home} cannot be written ({exc}): free or set PHOTOPEAK_HOME.", file=sys.stderr)
+        print(f"dicom: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
     clock = lambda: datetime.now(UTC)  # noqa: E731 - when a thing was recorded is never pinned
     watch = SeriesWatch(settings, journal, clear, clock)

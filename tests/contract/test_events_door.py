@@ -52,14 +52,17 @@ def service(home, **more):
         run.wait()
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("door")
+def furnished(folder):
     devices = folder / "secrets" / "devices"
     devices.mkdir(parents=True)
     (devices / "tablet").write_text(TOKEN + "\n")
     (devices / "unconfigured").touch()  # an empty token opens for nobody
     return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return furnished(tmp_path_factory.mktemp("door"))
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +186,16 @@ def test_there_are_no_pages_that_load_from_elsewhere(door):
     assert [door.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json", "/")] == [404] * 4
 
 
-def test_a_nearly_full_disk_is_507_and_nothing_is_stored(home):
+def test_a_nearly_full_disk_is_507_and_nothing_is_stored(tmp_path):
+    home = furnished(tmp_path)
     with service(home, PHOTOPEAK_MIN_FREE_MIB="999999999") as (client, _):
         answer = post(client, check("full"))
         assert answer.status_code == 507 and "free some space" in answer.json()["error"]
     assert SqliteJournal(home / "journal" / "events.db", read_only=True).find("urn:photopeak:tablet", "full") is None
 
 
-def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(home):
+def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(tmp_path):
+    home = furnished(tmp_path)
     with service(home) as (client, run):
         env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(client.base_url.port)}
         second = subprocess.run([sys.executable, "-m", "connectors.events_door"], env=env, capture_output=True, text=True)

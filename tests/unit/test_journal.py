@@ -133,6 +133,14 @@ def test_a_full_disk_is_an_error_for_everybody_and_the_journal_goes_on_afterward
     journal.close()
 
 
+def test_a_journal_has_one_writer(tmp_path):
+    first = SqliteJournal(tmp_path / "j.db")
+    with pytest.raises(JournalError, match="another process"):
+        SqliteJournal(tmp_path / "j.db")
+    first.close()
+    SqliteJournal(tmp_path / "j.db").close()
+
+
 def test_a_reader_may_not_write(tmp_path):
     SqliteJournal(tmp_path / "j.db").close()
     with pytest.raises(JournalError):

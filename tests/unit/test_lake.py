@@ -12,7 +12,7 @@ from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake import consumers
 from connectors.stores.lake.files import FileLake
-from connectors.stores.lake.ingest import CONSUMERS, ingest, ingest_his, ingest_sensors
+from connectors.stores.lake.ingest import CONSUMERS, ingest, ingest_his, ingest_sensors, replay
 from connectors.stores.lake.lock import Locked, locked
 from connectors.stores.lake.memory import MemoryLake
 from connectors.stores.lake.tables import EVENTS, ensure_tables
@@ -133,6 +133,19 @@ def test_a_kill_between_writing_and_committing_repeats_the_same_files(settings, 
     door.append([event(7)])
     ingest_his(settings)
     assert [n for _, n in rows(settings)] == [1, 2, 3, 4]
+
+
+def test_a_replay_doubles_nothing_though_two_consumers_have_cut_one_journal_differently(settings, door):
+    door.append([event(0), batch(1)])
+    ingest_sensors(settings)
+    door.append([event(2), batch(3)])
+    ingest_sensors(settings)
+    ingest_his(settings)
+    before = rows(settings), rows(settings, "readings", "event_id, read_at_utc")
+    for name in ("ingest_his", "ingest_sensors"):
+        assert replay(settings, CONSUMERS[name], 1).read == 2
+    assert (rows(settings), rows(settings, "readings", "event_id, read_at_utc")) == before
+    assert verify(settings) == []
 
 
 def test_only_one_run_at_a_time(settings, door):

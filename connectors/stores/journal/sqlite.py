@@ -1,6 +1,8 @@
 """The embedded journal: one SQLite file, one commit for all threads that wait (group commit), each commit synced to disk."""
 
+import fcntl
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -48,6 +50,12 @@ class SqliteJournal:
         if read_only:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise JournalError(f"another process writes journal {path.name} already: stop it first (photopeak down)") from None
         self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         # FULL: a commit returns after the sync of the log; the size limit gives space back after a burst
         self._writer.executescript(
@@ -97,6 +105,7 @@ class SqliteJournal:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+                os.close(self._lock)
 
     def _select(self, clause: str, *values: object) -> list[tuple[int, Event]]:
         if not self._path.exists():

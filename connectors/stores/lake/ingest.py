@@ -114,21 +114,23 @@ def replay(settings: Settings, consumer: Consumer, first: int, last: int | None 
     began, lake = time.monotonic(), FileLake(settings.lake)
     journals = {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
     counts = {"read": 0, "written": 0, "quarantined": 0}
-    start, end = {}, {}
+    start: dict[str, int] = {}
+    end: dict[str, int] = {}
     with locked(settings.consumers, consumer.name):
         position = load(settings.consumers, consumer.name)
         _refuse_lost_journals(consumer, position, {name: journals[name].head() for name in consumer.journals})
         for name in consumer.journals:
-            for a, b in sorted(r for r in _ranges(settings, name) if r[1] >= first and (last is None or r[0] <= last)):
+            for a, b in sorted(r for r in _ranges(settings, consumer, name) if r[1] >= first and (last is None or r[0] <= last)):
                 _write(lake, consumer, journals, {name: (a, b)}, counts)
                 start[name], end[name] = min(a, start.get(name, a)), max(b, end.get(name, b))
     run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
     return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
 
 
-def _ranges(settings: Settings, journal: str) -> set[tuple[int, int]]:
-    """Return the offset ranges that files of the lake were written from."""
-    stems = (p.stem.split("-") for p in settings.lake.rglob(f"{journal}-*-*.parquet"))
+def _ranges(settings: Settings, consumer: Consumer, journal: str) -> set[Range]:
+    """Return the offset ranges that this consumer's files were written from; a journal's other consumer has cut it otherwise."""
+    folders = [f for f in (settings.lake / "events").glob("type=*") if consumer.takes(journal, f.name.removeprefix("type="))]
+    stems = (p.stem.split("-") for f in folders for p in f.rglob(f"{journal}-*-*.parquet"))
     return {(int(a), int(b)) for _, a, b in stems}
 
 
