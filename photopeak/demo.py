@@ -13,7 +13,7 @@ from pathlib import Path
 
 from connectors.settings import ROOT, Settings, load
 
-__all__ = ["run"]
+__all__ = ["open_series", "run"]
 
 SEED = 20260331
 PATIENCE_S = 900  # without any progress of what waits
@@ -32,7 +32,17 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
     with stage(seconds, "start", "starting the platform"):
         supervise.up(settings)
     with stage(seconds, "hospital", "a pretend hospital sends three months and one live day"):
-        _simulator(settings, "run", "--day", f"{live_day(settings):%Y-%m-%d}", "--seed", str(seed), "--history-days", str(history_days), *_doors(settings))
+        _simulator(
+            settings,
+            "run",
+            "--day",
+            f"{live_day(settings):%Y-%m-%d}",
+            "--seed",
+            str(seed),
+            "--history-days",
+            str(history_days),
+            *_doors(settings),
+        )
     with stage(seconds, "platform", "the platform measures, judges and attests what came in"):
         settle(settings)
     with stage(seconds, "check", "comparing with the answer key"):
@@ -77,8 +87,13 @@ def settle(settings: Settings) -> None:
         if left != best:
             best, since = left, time.monotonic()
         elif time.monotonic() - since > PATIENCE_S:
-            raise TimeoutError(f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why")
-        print(f"  {time.monotonic() - began:4.0f} s  waiting: " + ", ".join(f"{n} {what}" for what, n in left.items() if n), flush=True)
+            raise TimeoutError(
+                f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why"
+            )
+        print(
+            f"  {time.monotonic() - began:4.0f} s  waiting: " + ", ".join(f"{n} {what}" for what, n in left.items() if n),
+            flush=True,
+        )
         time.sleep(5)
 
 
@@ -88,7 +103,11 @@ def outstanding(settings: Settings) -> dict[str, int]:
     from spark_jobs.jobs.analyse import waiting
 
     events = 0
-    for consumer, journals in {"ingest_pacs": ["dicom"], "ingest_his": ["hl7", "events"], "ingest_sensors": ["modbus", "events"]}.items():
+    for consumer, journals in {
+        "ingest_pacs": ["dicom"],
+        "ingest_his": ["hl7", "events"],
+        "ingest_sensors": ["modbus", "events"],
+    }.items():
         note = settings.consumers / f"{consumer}.json"
         committed = json.loads(note.read_text())["committed"] if note.exists() else {}
         for journal in journals:
@@ -96,11 +115,15 @@ def outstanding(settings: Settings) -> dict[str, int]:
                 head = db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0] if db else 0
             # the poller goes on for as long as the platform runs: what it adds meanwhile is nothing to wait for
             events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
-    with _journal(settings, "dicom") as db:
-        still_open = db.execute(OPEN_SERIES).fetchone()[0] if db else 0
     measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
-    left = {"events": events, "open series": still_open, "series to measure": sum(measured.values())}
+    left = {"events": events, "open series": open_series(settings), "series to measure": sum(measured.values())}
     return {**left, "release to publish": 0 if any(left.values()) else int(behind(settings))}
+
+
+def open_series(settings: Settings) -> int:
+    """Return how many series have instances that no `dicom.series` event speaks of yet."""
+    with _journal(settings, "dicom") as db:
+        return int(db.execute(OPEN_SERIES).fetchone()[0]) if db else 0
 
 
 OPEN_SERIES = """
@@ -160,7 +183,9 @@ def _doors(settings: Settings) -> list[str]:
 
 def _simulator(settings: Settings, verb: str, *arguments: str, must: bool = True) -> int:
     env = {**os.environ, "PHOTOPEAK_REAL_DATA": os.environ.get("PHOTOPEAK_REAL_DATA", str(Path(ROOT).parent / "shared" / "data"))}
-    code = subprocess.run([sys.executable, "-m", "simulator", verb, "--home", str(settings.home), *arguments], cwd=ROOT, env=env, check=False).returncode
+    code = subprocess.run(
+        [sys.executable, "-m", "simulator", verb, "--home", str(settings.home), *arguments], cwd=ROOT, env=env, check=False
+    ).returncode
     if must and code:
         raise RuntimeError(f"the pretend hospital ended with code {code}; the same command goes on where it stopped")
     return code
