@@ -129,7 +129,8 @@ def open_series(settings: Settings) -> int:
 OPEN_SERIES = """
 SELECT count(*) FROM (
   SELECT json_extract(data, '$.series_uid') AS series_uid,
-         max(CASE WHEN type = 'dicom.instance' THEN offset ELSE 0 END) AS stored, max(CASE WHEN type = 'dicom.series' THEN offset ELSE 0 END) AS closed
+         max(CASE WHEN type = 'dicom.instance' THEN offset ELSE 0 END) AS stored,
+         max(CASE WHEN type = 'dicom.series' THEN offset ELSE 0 END) AS closed
   FROM event WHERE type IN ('dicom.instance', 'dicom.series') GROUP BY 1
 ) WHERE stored > closed"""
 
