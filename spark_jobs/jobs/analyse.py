@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +120,12 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
         mine = table.filter(pa.compute.equal(table["run_key"], s["run_key"]))
         png = next((v for v in mine["png"].to_pylist() if v), None)
         if png:
-            place(settings.reports / "pictures" / f"{s['run_key']}.png", lambda path, png=png: path.write_bytes(png))
+            place(settings.reports / "pictures" / f"{s['run_key']}.png", partial(Path.write_bytes, data=png))
         rows_out = mine.drop_columns(["png"]).sort_by(
             [("procedure", "ascending"), ("detector", "ascending"), ("region", "ascending"), ("measure", "ascending")]
         )
         target = settings.lake / "measures" / f"site_id={s['site_id']}" / f"day={s['day']}" / f"{s['run_key']}.parquet"
-        place(target, lambda path, rows_out=rows_out: pq.write_table(rows_out, path))
+        place(target, partial(pq.write_table, rows_out))
     return table.num_rows
 
 

@@ -6,6 +6,7 @@ Pictures of what did not pass are made by the analysis; of the others only when 
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -51,7 +52,7 @@ def draw(settings: Settings, key: str) -> Path:
             png = picture(instances, measure_series(instances, analysis), facts)
             if png is None:
                 raise NoPicture("this procedure has no picture")
-            place(target, lambda path, png=png: path.write_bytes(png))
+            place(target, partial(Path.write_bytes, data=png))
             return target
     raise NoPicture("measured by methods that have changed since: the newest run of the series has a picture")
 
