@@ -1,0 +1,128 @@
+"""Pictures of the three dashboards as a manager sees them, taken by a real browser when every chart has been drawn.
+
+.venv/bin/python dashboards/screenshots.py --url http://127.0.0.1:8088 --user manager --password-file FILE --out DIR
+"""
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+__all__ = ["DASHBOARDS", "browser_page", "login", "open_dashboard", "settle", "take", "trouble"]
+
+DASHBOARDS = ("audit-overview", "devices-and-phantoms", "environment")
+WIDTH, HEIGHT = 1440, 900
+MAX_BYTES = 250_000
+# what is still on its way, and what went wrong, in terms of the page
+STATE = """() => {
+  const holders = [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')];
+  const shows = h => h.querySelector('[data-test="slice-container"] canvas, [data-test="slice-container"] table, .superset-legacy-chart-big-number, .header-line');
+  return {charts: holders.length,
+          drawn: holders.filter(h => shows(h)).length,
+          loading: document.querySelectorAll('[data-test="loading-indicator"], .loading, .ant-spin-spinning').length,
+          alerts: [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"] .ant-alert, [data-test="error-container"]')].map(a => a.innerText),
+          empty: holders.filter(h => h.querySelector('.ant-empty, [data-test="chart-empty-state"]') || /No results were returned|No data/.test(h.innerText))
+                        .map(h => (h.querySelector('[data-test="editable-title"]') || h).innerText.slice(0, 80))};
+}"""
+
+
+@contextmanager
+def browser_page(executable: str = "/usr/bin/chromium", scale: float = 1) -> Iterator[Page]:
+    """Give a page of a headless Chromium that is closed at the end."""
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        try:
+            yield browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=scale, locale="en-GB").new_page()
+        finally:
+            browser.close()
+
+
+def login(page: Page, url: str, user: str, password: str) -> None:
+    """Log in by Superset's form; a refused password is an error."""
+    page.goto(f"{url}/login/", timeout=90_000)
+    page.fill("#username", user)
+    page.fill("#password", password)
+    page.click('button[type="submit"], [data-test="login-button"]')
+    page.wait_for_url(lambda address: "/login" not in address, timeout=60_000)
+
+
+def settle(page: Page, seconds: float = 120) -> dict:
+    """Scroll until each chart was asked for, wait until all are drawn, and return what the page then shows."""
+    until = time.monotonic() + seconds
+    page.wait_for_selector('[data-test="dashboard-component-chart-holder"]', timeout=seconds * 1000)
+    quiet = 0
+    state: dict = {}
+    while time.monotonic() < until:
+        for holder in page.query_selector_all('[data-test="dashboard-component-chart-holder"]'):
+            holder.scroll_into_view_if_needed()
+            page.wait_for_timeout(60)
+        state = page.evaluate(STATE)
+        done = not state["loading"] and state["drawn"] + len(state["empty"]) >= state["charts"] > 0
+        quiet = quiet + 1 if done or state["alerts"] else 0
+        if quiet >= 2:
+            break
+        page.wait_for_timeout(700)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_timeout(500)
+    return state
+
+
+def open_dashboard(page: Page, url: str, slug: str, query: str = "") -> dict:
+    """Open a dashboard and return what it shows when it has settled."""
+    page.goto(f"{url}/superset/dashboard/{slug}/{query}", timeout=90_000)
+    return settle(page)
+
+
+def trouble(state: dict) -> list[str]:
+    """Return one sentence for each chart that failed or was not drawn; an empty chart is no trouble by itself."""
+    found = [f"a chart shows an error: {text[:200]}" for text in state["alerts"]]
+    if state["loading"] or state["drawn"] + len(state["empty"]) < state["charts"]:
+        found.append(f"only {state['drawn']} of {state['charts']} charts were drawn in time")
+    return found
+
+
+def take(page: Page, path: Path) -> None:
+    """Save the whole page as a PNG of limited size: fewer colours first, then fewer pixels."""
+    height = page.evaluate("Math.max(...[...document.querySelectorAll('body, #app, .dashboard, .grid-container')].map(e => e.getBoundingClientRect().bottom + window.scrollY))")
+    page.set_viewport_size({"width": WIDTH, "height": min(int(height) + 40, 8000)})
+    page.wait_for_timeout(2500)
+    image: Image.Image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    for width, colours in ((WIDTH, 128), (1100, 64), (900, 48), (700, 32)):
+        small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS) if width != image.width else image
+        small.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= MAX_BYTES:
+            return
+
+
+def main() -> int:
+    """Take the pictures; return 1 when a chart failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--user", default="manager")
+    parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    bad = 0
+    with browser_page(args.chromium) as page:
+        login(page, args.url.rstrip("/"), args.user, args.password_file.read_text().strip())
+        for slug in DASHBOARDS:
+            state = open_dashboard(page, args.url.rstrip("/"), slug)
+            take(page, args.out / f"{slug}.png")
+            print(f"{slug}: {state['drawn']} of {state['charts']} charts drawn" + "".join(f"\n  nothing to show: {t.splitlines()[0]}" for t in state["empty"]))
+            for sentence in trouble(state):
+                bad += 1
+                print(f"  {sentence}", file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
