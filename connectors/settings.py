@@ -123,4 +123,4 @@ class Settings(BaseSettings):
 def load(**overrides: object) -> Settings:
     """Build the settings from overrides, the environment and `<home>/photopeak.env`, in this order of precedence."""
     home = Path(str(overrides.get("home") or os.environ.get("PHOTOPEAK_HOME") or ROOT / "var")).expanduser().absolute()
-    return Settings(_env_file=home / "photopeak.env", **{**overrides, "home": home})  # type: ignore[arg-type]
+    return Settings(_env_file=home / "photopeak.env", **{**overrides, "home": home})  # type: ignore[arg-type, call-arg]

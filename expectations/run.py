@@ -21,7 +21,7 @@ from expectations.suites import Checkpoint, Suite, read_checkpoint, read_suites
 __all__ = ["attest"]
 
 
-def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], None]) -> dict[str, Any]:
+def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object]) -> dict[str, Any]:
     """Attest the candidate or else the published release, write its reports, call `publish` unless integrity is broken.
 
     Returns the job's JSON: the run key, `read` rows of populations, `written` rules; beside the contract
