@@ -78,8 +78,10 @@ def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
 
 
 def _policy(request: Request) -> str:
-    """Return the content policy: Data Docs carry their scripts and styles inside the page."""
+    """Return the content policy: Data Docs carry scripts and styles inside the page, a browser puts a style around a picture."""
+    policy = NOTHING_FROM_ELSEWHERE
+    if request.url.path.startswith(("/data_docs/", "/pictures/")):
+        policy = policy.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
     if request.url.path.startswith("/data_docs/"):
-        inline = NOTHING_FROM_ELSEWHERE.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'")
-        return inline.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-    return NOTHING_FROM_ELSEWHERE
+        policy = policy.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'")
+    return policy
