@@ -100,7 +100,7 @@ def check_pixels(dataset: Dataset, transfer_syntax: UID) -> None:
         bits = bits * 2 // 3
     if bits == 0 or len(value) < (bits + 7) // 8:
         raise Malformed(
-            f"{rows} × {columns} × {frames} frames need {(bits + 7) // 8} bytes of pixel data, there are {len(value)}"
+            f"{rows} x {columns} x {frames} frames need {(bits + 7) // 8} bytes of pixel data, there are {len(value)}"
         )
 
 

@@ -109,9 +109,7 @@ class Intake:
                 return Answer(SUCCESS)
             dataset = _read(received, file)
             if before is not None:
-                raise Refused(
-                    OTHER_BYTES, f"an instance with this UID and other content is there since {before.recorded_at:%Y-%m-%d}"
-                )
+                raise Refused(OTHER_BYTES, "this UID is there already, with other content")
             event = self._event(received, file, dataset, at)
         except Refused as exc:
             self._sealed.put(file)
