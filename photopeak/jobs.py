@@ -1,5 +1,6 @@
 """Registry of jobs: what `photopeak job NAME` runs, by hand or for Airflow. Nothing is imported before its job is asked for."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,8 +81,6 @@ def _recorded(settings: Settings, analysis: str, request: Request) -> list[str]:
         "SELECT data, recorded_at_utc FROM read_parquet($glob, hive_partitioning = false) ORDER BY recorded_at_utc",
         params={"glob": glob},
     ).fetchall()
-    import json
-
     wanted: dict[str, None] = {}
     for text, recorded in rows:
         at = recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded
@@ -104,8 +103,12 @@ def _attest_quality(settings: Settings, request: Request) -> Account:
     from photopeak import warehouse
 
     _only("attest_quality", request, "end")
+
+    def publish() -> None:
+        warehouse.publish(settings)
+
     with locked(settings.consumers, "attest_quality"):
-        return attest(settings, _moment(request.end) if request.end else settings.now(), lambda: warehouse.publish(settings))
+        return attest(settings, _moment(request.end) if request.end else settings.now(), publish)
 
 
 def _only(name: str, request: Request, *allowed: str) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from connectors.settings import Settings
 from photopeak import prepare, probe
@@ -32,14 +31,14 @@ minfds=1024
 umask=027
 
 [unix_http_server]
-file=supervisor.sock
+file=/proc/self/cwd/supervisor.sock
 chmod=0700
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 [supervisorctl]
-serverurl=unix://supervisor.sock
+serverurl=unix:///proc/self/cwd/supervisor.sock
 """
 PROGRAM = """
 [program:{name}]
@@ -100,7 +99,7 @@ def down(settings: Settings) -> None:
     began, pid = time.monotonic(), probe.supervisor_pid(settings)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
-        while time.monotonic() - began < STOP_S and probe.supervisor_pid(settings) == pid:
+        while time.monotonic() - began < STOP_S and pid in probe.marked(settings):
             time.sleep(0.2)
     left = _end_leftovers(settings)
     if pid is None and not left:
@@ -193,9 +192,9 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
             return
         broken = [rows[n] for n in waiting if rows[n]["state"] == "failed"]
         if broken or spent > PATIENCE_S:
-            row: dict[str, Any] = (broken or [rows[n] for n in waiting])[0]
+            one = (broken or [rows[n] for n in waiting])[0]
             raise ServiceFailed(
-                f"{row['service']} does not start ({row['reason']}): see {settings.home / 'log' / row['service']}.log"
+                f"{one['service']} does not start ({one['reason']}): see {settings.home / 'log' / one['service']}.log"
             )
         if time.monotonic() - said > 8:
             said = time.monotonic()

@@ -67,5 +67,5 @@ def test_outcomes() -> None:
         outcome("build_marts", 99, "{}", "", False)
     with pytest.raises(AirflowException, match="tries again by itself"):
         outcome("build_marts", 75, "", "locked", False)
-    with pytest.raises(AirflowException, match="the disk is full.*photopeak job build_marts"):
+    with pytest.raises(AirflowException, match=r"the disk is full.*photopeak job build_marts"):
         outcome("build_marts", 3, "", "photopeak: the disk is full", False)
