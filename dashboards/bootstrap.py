@@ -1,6 +1,6 @@
 """Bring Superset to what this checkout says, in one process: tables, permissions, dashboards, roles, users. Returns at once when nothing changed.
 
-    PHOTOPEAK_HOME=… .venv-superset/bin/python dashboards/bootstrap.py
+PHOTOPEAK_HOME=… .venv-superset/bin/python dashboards/bootstrap.py
 """
 
 import csv
@@ -67,13 +67,18 @@ def bootstrap(*, force: bool = False) -> int:
     folder = home / "secrets"
     secret_file(Path(os.environ.get("PHOTOPEAK_SUPERSET_SECRET_KEY_FILE") or folder / "superset_secret_key"))
     passwords = {
-        name: secret_file(Path(os.environ.get(f"PHOTOPEAK_SUPERSET_{name.upper()}_PASSWORD_FILE") or folder / f"superset_{name}_password"))
+        name: secret_file(
+            Path(os.environ.get(f"PHOTOPEAK_SUPERSET_{name.upper()}_PASSWORD_FILE") or folder / "passwords" / f"superset-{name}")
+        )
         for name in ("admin", "manager")
     }
     texts = bundle.read(bundle.placeholders(home))
     code = [(HERE / name).read_text(encoding="utf-8") for name in ("bootstrap.py", "sync.py", "roles.py")]
     marks = {name: hashlib.sha256(f"{name}:{password}".encode()).hexdigest() for name, password in passwords.items()}
-    want = {"digest": bundle.digest(texts, *code, *sites(), os.environ.get("PHOTOPEAK_SITE_ID", "MAIN"), version("apache-superset")), "passwords": marks}
+    want = {
+        "digest": bundle.digest(texts, *code, *sites(), os.environ.get("PHOTOPEAK_SITE_ID", "MAIN"), version("apache-superset")),
+        "passwords": marks,
+    }
 
     with (state / ".bootstrap.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,7 +122,9 @@ def _apply(texts: dict[str, str], passwords: dict[str, str], reset: set[str]) ->
         unknown = roles.apply_roles(sites())
         roles.apply_users(passwords, site, reset)
         if unknown:
-            raise SystemExit(f"This version of Superset does not know these permissions, correct dashboards/roles.py: {', '.join(unknown)}")
+            raise SystemExit(
+                f"This version of Superset does not know these permissions, correct dashboards/roles.py: {', '.join(unknown)}"
+            )
     return counts
 
 

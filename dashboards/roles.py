@@ -37,7 +37,9 @@ def apply_roles(sites: list[str]) -> list[str]:
     datasets = db.session.query(SqlaTable).all()
     found = {p: sm.find_permission_view_menu(*p) for p in MANAGER_PERMISSIONS}
     manager = sm.find_role(MANAGER) or sm.add_role(MANAGER)
-    manager.permissions = [x for x in found.values() if x] + [sm.add_permission_view_menu("datasource_access", d.perm) for d in datasets]
+    manager.permissions = [x for x in found.values() if x] + [
+        sm.add_permission_view_menu("datasource_access", d.perm) for d in datasets
+    ]
 
     def rows(name: str, kind: str, clause: str, roles: list[Any]) -> None:
         rule = db.session.query(RowLevelSecurityFilter).filter_by(name=name).one_or_none() or RowLevelSecurityFilter(name=name)

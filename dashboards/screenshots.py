@@ -21,15 +21,22 @@ WIDTH, HEIGHT = 1440, 900
 MAX_BYTES = 250_000
 # what is still on its way, and what went wrong, in terms of the page
 STATE = """() => {
-  const holders = [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"]')];
-  const shows = h => h.querySelector('[data-test="slice-container"] canvas, [data-test="slice-container"] table, .superset-legacy-chart-big-number, .header-line');
-  return {charts: holders.length,
-          drawn: holders.filter(h => shows(h)).length,
-          loading: document.querySelectorAll('[data-test="loading-indicator"], .loading, .ant-spin-spinning').length,
-          alerts: [...document.querySelectorAll('[data-test="dashboard-component-chart-holder"] .ant-alert, [data-test="error-container"]')].map(a => a.innerText),
-          empty: holders.filter(h => h.querySelector('.ant-empty, [data-test="chart-empty-state"]') || /No results were returned|No data/.test(h.innerText))
-                        .map(h => (h.querySelector('[data-test="editable-title"]') || h).innerText.slice(0, 80))};
+  const all = (root, what) => [...root.querySelectorAll(what)];
+  const slice = '[data-test="slice-container"]';
+  const shown = ['canvas', 'table', '.header-line'].map(x => `${slice} ${x}`).join();
+  const charts = all(document, '[data-test="dashboard-component-chart-holder"]')
+    .filter(h => h.querySelector(`[data-test="slice-header"], .slice-header, ${slice}`));
+  const empty = h => h.querySelector('.ant-empty') || /No results were returned|No data/.test(h.innerText);
+  return {
+    charts: charts.length,
+    drawn: charts.filter(h => h.querySelector(shown) && !empty(h)).length,
+    loading: all(document, '[data-test="loading-indicator"], .loading, .ant-spin-spinning').length,
+    alerts: charts.flatMap(h => all(h, '.ant-alert, [data-test="error-container"]')).map(a => a.innerText),
+    empty: charts.filter(empty).map(h => h.innerText.slice(0, 80)),
+  };
 }"""
+HEIGHT_OF_ALL = """() => Math.max(...[...document.querySelectorAll('body, #app, .dashboard, .grid-container')]
+  .map(e => e.getBoundingClientRect().bottom + window.scrollY))"""
 
 
 @contextmanager
@@ -38,7 +45,9 @@ def browser_page(executable: str = "/usr/bin/chromium", scale: float = 1) -> Ite
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
         try:
-            yield browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=scale, locale="en-GB").new_page()
+            yield browser.new_context(
+                viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=scale, locale="en-GB"
+            ).new_page()
         finally:
             browser.close()
 
@@ -89,13 +98,17 @@ def trouble(state: dict) -> list[str]:
 
 def take(page: Page, path: Path) -> None:
     """Save the whole page as a PNG of limited size: fewer colours first, then fewer pixels."""
-    height = page.evaluate("Math.max(...[...document.querySelectorAll('body, #app, .dashboard, .grid-container')].map(e => e.getBoundingClientRect().bottom + window.scrollY))")
+    height = page.evaluate(HEIGHT_OF_ALL)
     page.set_viewport_size({"width": WIDTH, "height": min(int(height) + 40, 8000)})
     page.wait_for_timeout(2500)
     image: Image.Image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     for width, colours in ((WIDTH, 128), (1100, 64), (900, 48), (700, 32)):
-        small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS) if width != image.width else image
+        small = (
+            image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+            if width != image.width
+            else image
+        )
         small.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size <= MAX_BYTES:
             return
@@ -117,7 +130,10 @@ def main() -> int:
         for slug in DASHBOARDS:
             state = open_dashboard(page, args.url.rstrip("/"), slug)
             take(page, args.out / f"{slug}.png")
-            print(f"{slug}: {state['drawn']} of {state['charts']} charts drawn" + "".join(f"\n  nothing to show: {t.splitlines()[0]}" for t in state["empty"]))
+            print(
+                f"{slug}: {state['drawn']} of {state['charts']} charts drawn"
+                + "".join(f"\n  nothing to show: {t.splitlines()[0]}" for t in state["empty"])
+            )
             for sentence in trouble(state):
                 bad += 1
                 print(f"  {sentence}", file=sys.stderr)

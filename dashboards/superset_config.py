@@ -28,7 +28,7 @@ def _write_ahead(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def DB_CONNECTION_MUTATOR(uri: Any, params: dict, _user: Any, _security: Any, _source: Any) -> tuple:  # noqa: N802, Superset's name
+def DB_CONNECTION_MUTATOR(uri: Any, params: dict, _user: Any, _security: Any, _source: Any) -> tuple:
     """Return the address of the release that `current` points to now: an open DuckDB file never changes under its reader."""
     if uri.drivername.startswith("duckdb") and uri.database and uri.database != ":memory:":
         uri = uri.set(database=os.path.realpath(uri.database))
@@ -37,7 +37,13 @@ def DB_CONNECTION_MUTATOR(uri: Any, params: dict, _user: Any, _security: Any, _s
 
 def _cache(name: str, seconds: int) -> dict[str, Any]:
     folder = str(_STATE / "cache" / name)
-    return {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": folder, "CACHE_DEFAULT_TIMEOUT": seconds, "CACHE_THRESHOLD": 2000, "CACHE_KEY_PREFIX": f"{name}_"}
+    return {
+        "CACHE_TYPE": "FileSystemCache",
+        "CACHE_DIR": folder,
+        "CACHE_DEFAULT_TIMEOUT": seconds,
+        "CACHE_THRESHOLD": 2000,
+        "CACHE_KEY_PREFIX": f"{name}_",
+    }
 
 
 CACHE_CONFIG = _cache("meta", 86_400)

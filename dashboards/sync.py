@@ -1,6 +1,6 @@
 """Make Superset show exactly the bundle: import by uuid, then remove what the bundle no longer holds.
 
-    .venv-superset/bin/python dashboards/sync.py      (PHOTOPEAK_HOME set; after an edit of a YAML file)
+.venv-superset/bin/python dashboards/sync.py      (PHOTOPEAK_HOME set; after an edit of a YAML file)
 """
 
 from pathlib import Path
