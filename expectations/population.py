@@ -34,8 +34,9 @@ def find_release(warehouse: Path) -> Path | None:
 
 
 @contextmanager
-def open_release(path: Path, lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a read-only connection with the lake's tables as views `lake_events`, `lake_readings`, `lake_measures`."""
+def open_release(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a read-only connection with the lake's tables, as the release froze them, as views `lake_events`, `lake_readings`, `lake_measures`."""
+    lake = path.parent / "lake"
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'; set threads = 2")
         for table in LAKE:

@@ -36,7 +36,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object
         return _job("", began)
     checkpoint = read_checkpoint()
     suites, digest = read_suites(checkpoint.layers)
-    with population.open_release(path, settings.lake) as connection:
+    with population.open_release(path) as connection:
         release = population.release_of(connection, path)
         run_id = _run_id(release, digest)
         current = settings.warehouse / "current" / "qc.duckdb"

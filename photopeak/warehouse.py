@@ -1,6 +1,7 @@
 """Releases of the warehouse: build a candidate privately with dbt, publish it by one atomic swap of a link, keep the last few.
 
-A release is `warehouse/releases/<ns>/qc.duckdb` with a `release.json` beside it; the links `candidate` and `current` name one.
+A release is a folder `warehouse/releases/<ns>/` with `qc.duckdb`, `release.json` and `lake/`: links to the lake files that it was built from.
+The links `candidate` and `current` name one release each.
 Nobody but a build ever opens a database file for writing, and it does so before the file has its place.
 """
 
@@ -69,6 +70,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
             else next((r for r in (_linked(settings, name) for name in LINKS) if r and _note(r).get("run_key") == key), None)
         )
         if same is None:
+            _freeze(settings, files)
             built = _dbt(settings, key, moment, project)
             rows = _place(
                 settings,
@@ -141,6 +143,21 @@ def _lake_digest(files: list[str]) -> str:
     return hashlib.sha256("\n".join(n for n in files if not n.rsplit("/", 1)[-1].startswith("modbus-")).encode()).hexdigest()
 
 
+def _freeze(settings: Settings, files: list[str]) -> None:
+    """Link the lake as listed below `build/lake`: intake goes on, and what a release is built from and attested against must not."""
+    frozen = settings.warehouse / "build" / "lake"
+    shutil.rmtree(frozen, ignore_errors=True)
+    for table in TABLES:
+        (frozen / table).mkdir(parents=True)
+    for name in files:
+        target = frozen / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(settings.lake / name)
+        except OSError:  # another file system
+            target.symlink_to(settings.lake / name)
+
+
 def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
     """Run `dbt build` into a private file and return it."""
     work = settings.warehouse / "build"  # one fixed path: dbt parses its project anew whenever the path changes
@@ -153,7 +170,7 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
     given = {"as_of_utc": moment, "site_id": settings.site_id}
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith("DBT_")},
-        "PHOTOPEAK_LAKE": str(settings.lake),
+        "PHOTOPEAK_LAKE": str(work / "lake"),
         "PHOTOPEAK_WAREHOUSE_FILE": str(database),
         "PHOTOPEAK_RUN_KEY": key,  # no dbt variable: a changed one makes dbt parse the whole project anew
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -206,6 +223,7 @@ def _place(settings: Settings, built: Path, note: dict[str, Any]) -> int:
     (draft / "release.json").write_text(json.dumps({**note, "rows": counts}, indent=2))
     _sync(built)
     built.replace(draft / "qc.duckdb")
+    (built.parent / "lake").replace(draft / "lake")
     release = releases / str(time.time_ns())  # a name that sorts, nothing more
     draft.replace(release)
     _sync(releases)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["AS_OF", "FAULTS", "change", "link", "make_lake", "make_release", "publish", "write_picture"]
+__all__ = ["AS_OF", "FAULTS", "change", "link", "make_release", "publish", "write_picture"]
 
 AS_OF = datetime(2026, 3, 10, 16, 0)  # naive UTC: end of the local day 2026-03-10
 DEVICES = ["GC1", "SPCT1", "PETCT1"]
@@ -51,6 +51,7 @@ def make_release(warehouse: Path, name: str, *, faults: bool = True, broken_key:
     """Build one release and point `candidate` at it; `broken_key` plants a duplicate key, which must block publishing."""
     folder = warehouse / "releases" / name
     folder.mkdir(parents=True)
+    make_lake(folder / "lake")
     with duckdb.connect(str(folder / "qc.duckdb")) as c:
         c.execute("create schema marts")
         c.execute(Path(__file__).with_name("sample_marts.sql").read_text(encoding="utf-8"))

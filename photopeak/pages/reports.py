@@ -66,7 +66,7 @@ def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
         return HTMLResponse(f"<!doctype html><meta charset=utf-8><title>Photopeak</title><p>{words['no_reports']}</p>")
 
     @app.get("/pictures/{run_key}.png")
-    def picture(run_key: Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]) -> Response:
+    def picture(run_key: Annotated[str, PathParameter(pattern=r"^[\w-]{1,80}$")]) -> Response:
         path = folder / "pictures" / f"{run_key}.png"
         reason = None if path.is_file() or draw is None else draw(run_key)
         if path.is_file():

@@ -16,9 +16,7 @@ MOMENT = sample.AS_OF.replace(tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made = load(home=tmp_path / "home")
-    sample.make_lake(made.lake)
-    return made
+    return load(home=tmp_path / "home")
 
 
 def run(settings: Settings) -> tuple[dict, dict]:

@@ -18,7 +18,6 @@ from photopeak.pages import reports
 def attested(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Two attested releases, the second one with the planted faults."""
     settings = load(home=tmp_path_factory.mktemp("home"))
-    sample.make_lake(settings.lake)
     sample.write_picture(settings.reports)
     for name, faults in (("r1", False), ("r2", True)):
         sample.make_release(settings.warehouse, name, faults=faults)
