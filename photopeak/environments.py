@@ -35,7 +35,10 @@ def main(names: list[str]) -> int:
         try:
             build(name)
         except subprocess.CalledProcessError as failed:
-            print(f"[setup] {name} failed: {' '.join(map(str, failed.cmd))[:200]}; run the same command again to go on", file=sys.stderr)
+            print(
+                f"[setup] {name} failed: {' '.join(map(str, failed.cmd))[:200]}; run the same command again to go on",
+                file=sys.stderr,
+            )
             return 3
         left -= MINUTES[name]
     return 0
