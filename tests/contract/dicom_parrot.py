@@ -21,8 +21,10 @@ EXPLICIT, NM, VERIFICATION = str(ExplicitVRLittleEndian), str(NuclearMedicineIma
 
 
 def peer(program: str) -> str:
-    """Return the path of a Debian peer program, or skip."""
-    found = shutil.which(program)
+    """Return the path of a Debian peer program, or skip; pynetdicom's own scripts of the same names are no independent peers."""
+    ours = str(Path(sys.prefix) / "bin")
+    elsewhere = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != ours]
+    found = shutil.which(program, path=os.pathsep.join(elsewhere))
     if found is None:
         pytest.skip(f"{program} is not installed (Debian packages dcmtk, orthanc)")
     return found
