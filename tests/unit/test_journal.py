@@ -133,6 +133,34 @@ def test_a_full_disk_is_an_error_for_everybody_and_the_journal_goes_on_afterward
     journal.close()
 
 
+def test_no_fault_of_a_commit_is_taken_for_durable_by_those_who_wait_for_it(tmp_path, monkeypatch):
+    journal = SqliteJournal(tmp_path / "j.db")
+    outcomes = []
+
+    def append(id_):
+        try:
+            outcomes.append(journal.append([event(id_)]))
+        except JournalError as exc:
+            outcomes.append(str(exc))
+
+    def broken(*_):
+        raise MemoryError("no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "_insert", broken)
+        threads = [threading.Thread(target=append, args=(id_,)) for id_ in ("a", "b", "c")]
+        with journal._committing:  # all three wait, and the first commits for all
+            for thread in threads:
+                thread.start()
+            while len(journal._queue) < len(threads):
+                pass
+        for thread in threads:
+            thread.join()
+    assert outcomes == ["journal j.db: no memory"] * 3
+    assert journal.append([event("d")]) == [Receipt(1, "stored")]
+    journal.close()
+
+
 def test_a_journal_has_one_writer(tmp_path):
     first = SqliteJournal(tmp_path / "j.db")
     with pytest.raises(JournalError, match="another process"):

@@ -123,11 +123,11 @@ class SqliteJournal:
                 head = self._write(db, one, head)
             db.execute("COMMIT")
             self._head = head
-        except (sqlite3.Error, OSError) as exc:
-            if db is not None and db.in_transaction:
-                db.execute("ROLLBACK")
+        except Exception as exc:  # whatever it is: a caller that got no error would take its events for durable
             for one in batch:  # each caller gets an error of its own: one exception raised in several threads garbles its trace
                 one.error = JournalError(f"journal {self._path.name}: {exc}")
+            if db is not None and db.in_transaction:
+                db.execute("ROLLBACK")
         for one in batch:
             one.done = True
 
