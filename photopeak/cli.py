@@ -4,11 +4,12 @@ import errno
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.settings import load
+if TYPE_CHECKING:
+    from connectors.settings import Settings
 
 __all__ = ["app", "main"]
 
@@ -150,6 +151,13 @@ def doctor() -> None:
     from photopeak import doctor as verb
 
     raise typer.Exit(verb.main([]))
+
+
+def load() -> "Settings":
+    """Return the settings; imported here because `analyse` on a laptop needs none and should answer within a second."""
+    from connectors.settings import load as read
+
+    return read()
 
 
 class _standard_output_for_the_result:
