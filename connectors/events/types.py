@@ -16,13 +16,18 @@ TYPES = tuple(sorted(p.stem for p in FOLDER.glob("*.json")))
 
 
 def validate(event: Event) -> None:
-    """Raise InvalidEvent, with the place and the reason, unless the schema of the event's type accepts its data."""
+    """Raise InvalidEvent unless the schema of the event's type accepts its data.
+
+    The text says place and reason, never the value: it goes to journal, lake and log, and the value may be somebody's name.
+    """
     if event.type not in TYPES:
         raise InvalidEvent(f"unknown type {event.type!r}")
     error = best_match(_validator(event.type).iter_errors(event.data))
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "data"
-        raise InvalidEvent(f"{place}: {error.message[:300]}")
+        value = repr(error.instance)
+        said = f"the value{error.message.removeprefix(value)}" if error.message.startswith(value) else error.message
+        raise InvalidEvent(f"{place}: {said[:300]}")
 
 
 @cache
