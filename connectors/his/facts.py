@@ -15,8 +15,8 @@ MBQ = {"": 1.0, "MBQ": 1.0, "GBQ": 1000.0, "KBQ": 0.001, "MCI": 37.0}
 KG = {"": 1.0, "KG": 1.0, "G": 0.001}
 NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
-TEXTS = ("ST", "TX", "FT", "CE", "CWE", "")
-DOCUMENTS = ("ED", "RP")  # stay in the sealed bytes
+PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times: a number of the patient in them is chance
+SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 MAX_TEXT = 256
 MIN_SECRET = 4  # a shorter number is found in every second text
 
@@ -151,7 +151,7 @@ def _results(message: Message, group: _Group, pseudonym: str, who: Patient, offs
             raise InvalidMessage("OBX without an observation code (OBX-3)", error="101")
         observations.append({
             "code": obx.get(3)[:MAX_TEXT], "name": clean(obx.get(3, 2)), "unit": _clip(obx.get(6)),
-            "value": None if obx.get(2) in DOCUMENTS else clean(obx.text(5)) if obx.get(2) in TEXTS else _clip(obx.text(5)),
+            "value": None if obx.get(2) in SEALED else _clip(obx.text(5)) if obx.get(2) in PLAIN else clean(obx.text(5)),
             "reference_range": _clip(obx.get(7)), "status": _clip(obx.get(11)),
         })  # fmt: skip
     return Fact("his.observation", accession or pseudonym, reported or said_at(message, offset), {

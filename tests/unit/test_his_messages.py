@@ -105,12 +105,14 @@ def test_free_text_holds_no_name_and_no_number_of_the_patient() -> None:
         "OBR|1||A100|BONE|||20260302110000" + "|" * 15 + "20260302120000",
         "OBX|1|TX|CONCLUSION^结论^L||患者王小明 (P0001, 13800001111) 未见异常~Xiaoming||||||F",
         "OBX|2|NM|GLU^glucose^L||5.6|mmol/L|3.9-6.1||||F",
+        "OBX|3|XPN|WHO^patient^L||王^小明||||||F", "OBX|4|IS|WARD^ward^L||A-3 王小明||||||F",
     )  # fmt: skip
     (fact,) = said(text("ORU^R01^ORU_R01", *segments).encode())
     assert (
         fact.occurred_at == datetime(2026, 3, 2, 4, tzinfo=UTC) and fact.data["observed_at_utc"] == "2026-03-02T03:00:00.000000Z"
     )
-    first, second = fact.data["observations"]
+    first, second, person, ward = fact.data["observations"]
+    assert (person["value"], ward["value"]) == (None, "A-3 █")
     assert first["value"] == "患者█ (█, █) 未见异常\nXiaoming"
     assert second == {
         "code": "GLU", "name": "glucose", "unit": "mmol/L", "value": "5.6", "reference_range": "3.9-6.1", "status": "F",
