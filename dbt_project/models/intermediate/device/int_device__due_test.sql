@@ -3,7 +3,10 @@
   is not made daily is due for the first time when it could have been made once: every_days - 1 days after the first data.
 #}
 with schedule as (
-    select *, row_number() over (partition by device_id, procedure order by valid_from desc) as newest_first
+    select
+        *,
+        -- a new version counts from its first day on and leaves the days before to the version of then
+        lead(valid_from) over (partition by device_id, procedure order by valid_from) as next_valid_from
     from {{ ref('phantom_schedule') }}
 ),
 
@@ -17,7 +20,8 @@ slots as (
         d.day >= {{ plus_days('case when s.valid_from > d.first_day then s.valid_from else d.first_day end', 's.every_days - 1') }} as must_be_there,
         u.first_patient_at_utc
     from {{ ref('int_device__day') }} as d
-    inner join schedule as s on d.device_id = s.device_id and s.newest_first = 1 and s.valid_from <= d.day
+    inner join schedule as s
+        on d.device_id = s.device_id and s.valid_from <= d.day and (s.next_valid_from is null or d.day < s.next_valid_from)
     left join {{ ref('int_device__patient_use') }} as u on d.site_id = u.site_id and d.device_id = u.device_id and d.day = u.day
 ),
 
