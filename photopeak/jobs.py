@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.settings import Settings
 
-__all__ = ["JOBS", "NOTHING_NEW", "JobUsage", "Request", "run"]
+__all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run"]
 
 NOTHING_NEW = 99
 Account = dict[str, Any]

@@ -1,12 +1,15 @@
 """Derive lake, warehouse and reports again from journals and objects; the rows come out equal."""
 
 import shutil
+import time
 from pathlib import Path
 
 from connectors.settings import Settings
-from photopeak.jobs import JOBS, NOTHING_NEW, Request, run
+from photopeak.jobs import JOBS, NOTHING_NEW, Account, Request, run
 
 __all__ = ["rebuild"]
+
+PATIENCE_S = 900
 
 
 def rebuild(settings: Settings) -> None:
@@ -30,10 +33,24 @@ def rebuild(settings: Settings) -> None:
         _empty(settings.reports)
     warehouse.clear(settings)
     for number, name in enumerate(JOBS, 1):
-        account, code = run(settings, name, Request())
+        account, code = _in_turn(settings, name)
         if code not in (0, NOTHING_NEW):
             raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
         print(f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True)
+
+
+def _in_turn(settings: Settings, name: str) -> tuple[Account, int]:
+    """Run one job; while Airflow, woken by the empty lake, runs it already, wait: what that run leaves is ours to do."""
+    from connectors.stores.lake.lock import Locked
+
+    began = time.monotonic()
+    while True:
+        try:
+            return run(settings, name, Request())
+        except Locked:
+            if time.monotonic() - began > PATIENCE_S:
+                raise
+            time.sleep(1)
 
 
 def _empty(folder: Path) -> None:
