@@ -42,6 +42,8 @@ def measure_instances(series: Sequence[Instance], analysis: str | None = None) -
         return _unique(_measured(series, analysis))
     except Unreadable as exc:
         return [refused(str(exc))]
+    except Exception as exc:  # header values are decoded when they are asked for, and pydicom raises many kinds over broken ones
+        return [refused(f"the series cannot be measured: {type(exc).__name__}: {exc}"[:500])]
 
 
 def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:

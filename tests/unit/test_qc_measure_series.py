@@ -150,6 +150,9 @@ def test_a_broken_file_is_a_reason_not_an_exception():
     for cut in (200, 800, len(whole) // 2):
         (result,) = measure_series([whole[:cut]])
         assert result.status == "not_measured" and result.reason
+    spoilt = tomo([0.0]).replace(b"5.625 ", b"5,625 ")
+    (result,) = measure_series([spoilt])
+    assert result.status == "not_measured" and "5,625" in str(result.reason)
 
 
 @pytest.mark.req("ENG-03")
