@@ -19,6 +19,7 @@ CODE_SEQUENCES = (
     "RequestedProcedureCodeSequence",
     "ProcedureCodeSequence",
 )
+DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 # what a physicist or reader needs to judge a bone scan, beside the pixels
 BONE_FIELDS = (
     "AcquisitionDate",
@@ -57,7 +58,7 @@ class Instance:
     codes: tuple[str, ...]  # code values of scheme 99PHOTOPEAK
     station_name: str | None
     device_serial: str | None
-    acquired_on: str | None  # YYYY-MM-DD
+    acquired_on: str | None  # YYYY-MM-DD; from the same elements, in the same order, as intake dates an object
 
     @property
     def kind(self) -> str | None:
@@ -188,7 +189,7 @@ def _instance(ds: Any, source: str | None) -> Instance:
         for item in owner.get(name) or []
         if item.get("CodingSchemeDesignator") == "99PHOTOPEAK"
     ]
-    date = str(ds.get("AcquisitionDate") or ds.get("SeriesDate") or ds.get("StudyDate") or "")
+    date = next((d for d in (str(ds.get(name) or "") for name in DATES) if d[:8].isdigit() and len(d) >= 8), "")
     kinds = ds.get("ImageType") or []
     return Instance(
         dataset=ds,
@@ -204,7 +205,7 @@ def _instance(ds: Any, source: str | None) -> Instance:
         codes=tuple(dict.fromkeys(codes)),
         station_name=str(ds.get("StationName") or "") or None,
         device_serial=str(ds.get("DeviceSerialNumber") or "") or None,
-        acquired_on=f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) >= 8 else None,
+        acquired_on=f"{date[:4]}-{date[4:6]}-{date[6:8]}" if date else None,
     )
 
 

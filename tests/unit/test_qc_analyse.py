@@ -55,6 +55,15 @@ def test_a_folder_sorts_itself_and_one_refusal_gives_exit_1(tmp_path, capsys):
 
 
 @pytest.mark.req("ENG-03")
+@pytest.mark.parametrize(
+    "when", [{"AcquisitionDateTime": "20260401120000.00"}, {"ContentDate": "20260401"}, {"StudyDate": "20260401"}]
+)
+def test_the_limit_in_force_is_found_by_any_date_that_intake_would_take(tmp_path, capsys, when):
+    image = write(tmp_path, "a.dcm", flood(AcquisitionDate=None, **when))
+    assert run(capsys, image)[1][0]["verdict"] == "pass"
+
+
+@pytest.mark.req("ENG-03")
 def test_a_path_that_is_not_there_is_a_sentence_and_exit_2(tmp_path, capsys):
     assert analyse([tmp_path / "nothing.dcm"], json=True) == 2
     said = capsys.readouterr()
