@@ -58,7 +58,12 @@ def _analyse(name: str, analysis: str) -> Callable[[Settings, Request], Account]
         from spark_jobs.jobs import analyse
 
         if request.start is None and request.end is None:
-            return analyse.run(settings, analysis, series=request.series)
+            account = analyse.run(settings, analysis, series=request.series)
+            if request.series and not account["read"]:
+                raise JobUsage(
+                    f"{name}: the lake holds no series {request.series} of this kind; `photopeak job ingest_pacs` brings what came in"
+                )
+            return account
         _only(name, request, "start", "end")
         accounts = [analyse.run(settings, analysis, series=uid) for uid in _recorded(settings, analysis, request)]
         total = {k: sum(a[k] for a in accounts) for k in ("read", "written", "quarantined")}

@@ -63,6 +63,7 @@ def test_job_of_a_new_home_has_nothing_new_and_says_so_in_json(settings: Setting
         (["job", "ingest_pacs", "--from", "yesterday"], 2, "journal offsets"),
         (["job", "build_marts", "--series", "1.2"], 2, "takes no --series"),
         (["job", "build_marts", "--to", "soon"], 2, "no moment"),
+        (["job", "analyse_phantoms", "--series", "1.2"], 2, "holds no series 1.2"),
         (["send", "/nowhere/at/all"], 2, "does not exist"),
         (["up", "nonsense"], 3, "there is no service 'nonsense'"),
         (["frobnicate"], 2, "No such command"),
