@@ -15,8 +15,9 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
+LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
@@ -144,6 +145,8 @@ def _declared(
     ):
         if min(2 * half, pixels) - extent > 3:
             return None, "the lit area is smaller than the declared field of view: source, collimator or header is wrong"
+        if 2 * half < LEAST_DECLARED * extent:
+            return None, "the lit area is much larger than the declared field of view: defects outside it would pass unseen"
     return shape, None
 
 

@@ -120,4 +120,9 @@ def test_a_field_that_is_not_lit_as_declared_is_refused():
     image = lit("RECTANGLE", (300.0, 300.0), 6.4, 96) * 50_000
     result = method.measure(image, 6.4, field_shape="RECTANGLE", field_mm=(533.0, 387.0))
     assert result.status == "not_measured" and "lit area" in result.reason
+    for field in ((533.0, 387.0), (490.0, 350.0)):  # an open crystal is lit a little beyond the useful field
+        beyond = lit("RECTANGLE", (545.0, 399.0), 6.4, 96) * 50_000
+        assert method.measure(beyond, 6.4, field_shape="RECTANGLE", field_mm=field).status == "measured"
+    small = method.measure(beyond, 6.4, field_shape="RECTANGLE", field_mm=(300.0, 300.0))
+    assert small.status == "not_measured" and "outside it" in small.reason and not small.measures
     assert method.measure(np.zeros((96, 96)), 6.4).status == "not_measured"
