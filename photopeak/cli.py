@@ -199,7 +199,10 @@ def sentence(error: Exception) -> tuple[str, int] | None:
                 ENVIRONMENT,
             )
         return text, ENVIRONMENT if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) else FAILED
-    if name in ("BuildFailed", "ServiceFailed", "SuiteError", "IOException") or type(error) in (RuntimeError, TimeoutError):
+    if name in ("BuildFailed", "OtherMethods", "ServiceFailed", "SuiteError", "IOException") or type(error) in (
+        RuntimeError,
+        TimeoutError,
+    ):
         return text, FAILED
     if name.startswith(("Spark", "PySpark", "AnalysisException", "PythonException")):
         return text[:500], FAILED

@@ -26,7 +26,7 @@ from spark_jobs.measure import METHODS_DIGEST, measure_series, render
 from spark_jobs.qc.result import Result
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["SparkUnreachable", "is_clinical", "picture", "run", "run_key", "waiting"]
+__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "picture", "run", "run_key", "waiting"]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
 NEWEST = """
@@ -34,11 +34,15 @@ SELECT site_id, recorded_at_utc, occurred_at_utc, data FROM read_parquet($glob, 
 QUALIFY row_number() OVER (PARTITION BY site_id, json_extract_string(data, '$.series_uid') ORDER BY journal_offset DESC) = 1
 ORDER BY recorded_at_utc, journal_offset"""
 WORK = pa.schema([("run_key", pa.string()), ("series", pa.string())])
-RESULT = MEASURES.append(pa.field("png", pa.binary()))
+RESULT = MEASURES.append(pa.field("png", pa.binary())).append(pa.field("methods", pa.string()))
 
 
 class SparkUnreachable(ConnectionError):
     """No Spark Connect server answers at the address of the settings."""
+
+
+class OtherMethods(RuntimeError):
+    """Spark's workers hold other methods than this command: their rows would lie under a run key that is not theirs."""
 
 
 def run(settings: Settings, analysis: str, series: str | None = None) -> dict[str, Any]:
@@ -116,17 +120,27 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
 
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, schema=WORK)).repartition(min(4, len(rows)))
     table = frame.mapInArrow(partition, from_arrow_schema(RESULT)).toArrow().cast(RESULT)
+    _same_methods(table)
     for s in work:
         mine = table.filter(pa.compute.equal(table["run_key"], s["run_key"]))
         png = next((v for v in mine["png"].to_pylist() if v), None)
         if png:
             place(settings.reports / "pictures" / f"{s['run_key']}.png", partial(Path.write_bytes, data=png))
-        rows_out = mine.drop_columns(["png"]).sort_by(
+        rows_out = mine.drop_columns(["png", "methods"]).sort_by(
             [("procedure", "ascending"), ("detector", "ascending"), ("region", "ascending"), ("measure", "ascending")]
         )
         target = settings.lake / "measures" / f"site_id={s['site_id']}" / f"day={s['day']}" / f"{s['run_key']}.parquet"
         place(target, partial(pq.write_table, rows_out))
     return table.num_rows
+
+
+def _same_methods(table: pa.Table) -> None:
+    """Raise unless all rows were measured by the methods that the run keys name: workers keep the code that they once loaded."""
+    if set(table["methods"].to_pylist()) - {METHODS_DIGEST}:
+        raise OtherMethods(
+            "the methods were edited while Spark was running, and nothing was written: end the process of `spark` that `photopeak status` "
+            "names, which starts it anew, and run this again"
+        )
 
 
 def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
@@ -138,6 +152,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         },
         **{k: series.get(k) for k in ("manufacturer", "model", "modality")},
         "analysis": analysis,
+        "methods": METHODS_DIGEST,
         "acquired_at_utc": _utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
         "series_recorded_at_utc": _utc(datetime.fromisoformat(series["recorded_at_utc"])),
         "instance_count": len(series["instances"]),
