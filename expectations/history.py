@@ -38,8 +38,11 @@ def runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def store(reports: Path, run: dict[str, Any], keep: int) -> None:
-    """Add "since" to each failing rule of the run, keep its full result, and drop all but the newest `keep` runs."""
+def store(reports: Path, run: dict[str, Any], keep: int, days: int = 0) -> None:
+    """Add "since" to each failing rule of the run, keep its full result, and drop old runs.
+
+    The newest `keep` runs stay, and of the newest `days` days the last run of each: a busy day must not push last week out.
+    """
     rows = index(reports)
     order = [r["run_id"] for r in runs(rows)]
     at = order.index(run["run_id"]) if run["run_id"] in order else len(order)
@@ -53,7 +56,9 @@ def store(reports: Path, run: dict[str, Any], keep: int) -> None:
     for r in rows:
         by_run[r["run_id"]].append(r)
     by_run[run["run_id"]] = [_row(run, rule) for rule in run["rules"]]
-    kept = list(by_run)[-keep:]
+    last = {rows_of[0]["as_of_utc"][:10]: name for name, rows_of in by_run.items() if rows_of}
+    of_days = {last[day] for day in sorted(last)[-days:]} if days else set()
+    kept = [name for n, name in enumerate(by_run, 1) if n > len(by_run) - keep or name in of_days]
     write_text(reports / "index.json", json.dumps([r for name in kept for r in by_run[name]], ensure_ascii=False, indent=1))
     for old in {p.name for p in (reports / "runs").iterdir()} - set(kept):
         shutil.rmtree(reports / "runs" / old)

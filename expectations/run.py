@@ -70,7 +70,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object
     data_docs.install(draft, settings.reports, run)
     broken = [r["rule"] for r in run["rules"] if r["severity"] == "integrity" and not r["success"]]
     run["integrity"] = not broken
-    history.store(settings.reports, run, checkpoint.runs_kept)
+    history.store(settings.reports, run, checkpoint.runs_kept, checkpoint.days_kept)
     pages.write(settings.reports, run)
     published = not broken and population.find_release(settings.warehouse) == path  # a newer candidate has its own attestation
     if published:

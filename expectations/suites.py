@@ -25,6 +25,7 @@ class Checkpoint:
     layers: tuple[str, ...]
     rows_kept: int
     runs_kept: int
+    days_kept: int  # of each of so many days the last run, beside the newest runs
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Suite:
 def read_checkpoint(name: str = "attest_quality", folder: Path = HERE / "checkpoints") -> Checkpoint:
     """Return the checkpoint of that name."""
     text = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    return Checkpoint(text["name"], tuple(text["layers"]), int(text["rows_kept"]), int(text["runs_kept"]))
+    return Checkpoint(text["name"], tuple(text["layers"]), int(text["rows_kept"]), int(text["runs_kept"]), int(text["days_kept"]))
 
 
 def read_suites(layers: tuple[str, ...] = ("raw", "staging", "marts"), folder: Path = HERE / "suites") -> tuple[list[Suite], str]:

@@ -104,6 +104,16 @@ def test_a_repeated_run_replaces_its_rows_and_keeps_its_place(tmp_path: Path) ->
     assert [(r["run_id"], r["success"]) for r in history.index(tmp_path)] == [("r1", True), ("r2", False)]
 
 
+@pytest.mark.req("AUD-16")
+def test_a_busy_day_does_not_push_last_week_out(tmp_path: Path) -> None:
+    moments = ["2026-03-01T08", "2026-03-02T08", "2026-03-02T20", "2026-03-03T08", "2026-03-03T09", "2026-03-03T10"]
+    for moment in moments:
+        history.store(tmp_path, {**result(moment, A=False), "as_of_utc": f"{moment}:00:00Z"}, keep=2, days=3)
+    kept = ["2026-03-01T08", "2026-03-02T20", "2026-03-03T09", "2026-03-03T10"]
+    assert [r["run_id"] for r in history.runs(history.index(tmp_path))] == kept
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == kept
+
+
 def test_data_docs_lose_everything_that_comes_from_elsewhere() -> None:
     page = (
         '<html><head><link rel="stylesheet" href="https://a.example/bootstrap/4.3.1/css/bootstrap.min.css"/>'
