@@ -3,6 +3,7 @@
 PHOTOPEAK_HOME=… .venv-superset/bin/python dashboards/bootstrap.py
 """
 
+import contextlib
 import csv
 import fcntl
 import hashlib
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bundle
+import sync
 
 __all__ = ["bootstrap"]
 
@@ -78,6 +80,7 @@ def bootstrap(*, force: bool = False) -> int:
     want = {
         "digest": bundle.digest(texts, *code, *sites(), os.environ.get("PHOTOPEAK_SITE_ID", "MAIN"), version("apache-superset")),
         "passwords": marks,
+        "uuids": sync.uuids(texts),
     }
 
     with (state / ".bootstrap.lock").open("w") as lock:
@@ -87,7 +90,10 @@ def bootstrap(*, force: bool = False) -> int:
         if done == want and not force:
             print("dashboards: nothing changed")
             return 0
-        counts = _apply(texts, passwords, {n for n in marks if done and done.get("passwords", {}).get(n) != marks[n]})
+        reset = {n for n in marks if done and done.get("passwords", {}).get(n) != marks[n]}
+        # the migrations talk; what they say is of use only when one fails
+        with (state / "bootstrap.log").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+            counts = _apply(texts, passwords, reset, set(done.get("uuids", [])))
         draft = stamp.with_name(f".{STAMP}")
         draft.write_text(json.dumps(want))
         draft.replace(stamp)
@@ -95,13 +101,12 @@ def bootstrap(*, force: bool = False) -> int:
     return 0
 
 
-def _apply(texts: dict[str, str], passwords: dict[str, str], reset: set[str]) -> dict[str, int]:
+def _apply(texts: dict[str, str], passwords: dict[str, str], reset: set[str], former: set[str]) -> dict[str, int]:
     import logging
 
     logging.disable(logging.WARNING)  # some thousand lines about permissions; failures still raise
     import roles
     import superset
-    import sync
     from flask import g
     from flask_migrate import upgrade
     from superset.app import create_app
@@ -118,7 +123,7 @@ def _apply(texts: dict[str, str], passwords: dict[str, str], reset: set[str]) ->
         if sm.find_user("admin") is None:
             roles.apply_users({"admin": passwords["admin"]}, site, set())
         g.user = sm.find_user("admin")
-        counts = sync.import_bundle(texts)
+        counts = sync.import_bundle(texts, former)
         unknown = roles.apply_roles(sites())
         roles.apply_users(passwords, site, reset)
         if unknown:

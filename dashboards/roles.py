@@ -16,6 +16,7 @@ MANAGER_PERMISSIONS = [
     ("can_read", "DashboardPermalinkRestApi"),
     ("can_write", "DashboardPermalinkRestApi"),
     ("can_read", "CurrentUserRestApi"),
+    ("can_read", "SecurityRestApi"),  # the token against forged requests, nothing else
     ("can_read", "Theme"),
     ("can_time_range", "Api"),
     ("can_get_column_values", "Datasource"),

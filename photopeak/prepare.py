@@ -93,6 +93,7 @@ def metadata(settings: Settings, applications: set[str]) -> None:
             [
                 *sorted(p for p in superset.rglob("*") if p.suffix in (".py", ".yaml", ".json")),
                 ROOT / "requirements/superset.txt",
+                ROOT / "dbt_project/seeds/sites.csv",
             ],
         ),
     }
@@ -145,7 +146,8 @@ def _start(settings: Settings, name: str, command: list[str], environment: Mappi
 
 def _digest(sources: list[Path], settings: Settings) -> str:
     """Return the digest of what a database is prepared from; ports and host are part of it, links are made from them."""
-    digest = hashlib.sha256(f"{settings.host} {settings.site_id} {settings.superset_port} {settings.airflow_port}".encode())
+    ports = (settings.superset_port, settings.airflow_port, settings.reports_port, settings.status_port)
+    digest = hashlib.sha256(f"{settings.host} {settings.site_id} {ports}".encode())
     for path in sources:
         if path.exists():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -179,6 +179,9 @@ def superset_environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_HOME": str(settings.home / "superset"),
         "SUPERSET_CONFIG_PATH": str(ROOT / "dashboards" / "superset_config.py"),
         "FLASK_APP": "superset.app:create_app()",
+        "PHOTOPEAK_SITE_ID": settings.site_id,
+        "PHOTOPEAK_REPORTS_URL": f"http://{near(settings)}:{settings.reports_port}",
+        "PHOTOPEAK_STATUS_URL": f"http://{near(settings)}:{settings.status_port}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
