@@ -5,6 +5,7 @@ The links `candidate` and `current` name one release each.
 Nobody but a build ever opens a database file for writing, and it does so before the file has its place.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -59,6 +60,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
     """
     began = time.monotonic()
     moment = _moment(as_of_utc)
+    _refuse_unknown_site(settings, project)
     with locked(settings.consumers, "build_marts"):
         ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
         files = _lake_files(settings)
@@ -118,6 +120,20 @@ def run_key(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, fi
     names = _lake_files(settings) if files is None else files
     parts = [settings.site_id, _settled_key(as_of_utc, project), *names]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _refuse_unknown_site(settings: Settings, project: Path) -> None:
+    """Raise when the reference data do not know this site, or know another clock of it: its rows would vanish, or lie on wrong days."""
+    seed = project / "seeds" / "sites.csv"
+    with seed.open(encoding="utf-8", newline="") as f:
+        offsets = {row["site_id"]: int(row["utc_offset_minutes"]) for row in csv.DictReader(f)}
+    if settings.site_id not in offsets:
+        raise BuildFailed(f"site {settings.site_id} (PHOTOPEAK_SITE_ID) is not in dbt_project/seeds/sites.csv: add its row")
+    if offsets[settings.site_id] != settings.utc_offset_minutes:
+        raise BuildFailed(
+            f"site {settings.site_id} has an offset of {offsets[settings.site_id]} min in dbt_project/seeds/sites.csv and of "
+            f"{settings.utc_offset_minutes} min in PHOTOPEAK_UTC_OFFSET_MINUTES: make them the same"
+        )
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:

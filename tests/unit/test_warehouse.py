@@ -22,10 +22,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project of one seed; dbt never sees it."""
+    """Return a project of two seeds; dbt never sees it."""
     folder = tmp_path / "project"
     (folder / "seeds").mkdir(parents=True)
     (folder / "seeds" / "limits.csv").write_text("limit_id\nA\n")
+    (folder / "seeds" / "sites.csv").write_text("site_id,utc_offset_minutes\nMAIN,480\n")
     return folder
 
 
@@ -134,3 +135,12 @@ def test_failures_name_tests_and_messages(tmp_path: Path) -> None:
         "test unique_staff_staff_id: Got 1 result, configured to fail",
         "model stg_his__order: Parser Error",
     ]
+
+
+@pytest.mark.parametrize("given", [{"site_id": "EAST"}, {"utc_offset_minutes": 0}])
+def test_a_site_that_the_reference_data_do_not_know_is_no_empty_release(
+    tmp_path: Path, project: Path, builds: list[str], given: dict[str, object]
+) -> None:
+    with pytest.raises(BuildFailed, match=r"sites\.csv"):
+        build_marts(load(home=tmp_path / "var", **given), AS_OF, project)
+    assert builds == []
