@@ -2,16 +2,19 @@
 
 After the Basic Application Level Confidentiality Profile (PS3.15 annex E) with these options: UIDs, full dates, device
 identity, patient characteristics and descriptions of study, series and protocol are retained, because quality control needs
-them. Pixels are not cleaned: names burnt into an image stay in it (secondary captures; nuclear-medicine acquisitions have
-none). The sealed original keeps everything.
+them; a text in which the patient's own name or number stands is emptied. Pixels are not cleaned: names burnt into an image
+stay in it (secondary captures; nuclear-medicine acquisitions have none). The sealed original keeps everything.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
+from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 from connectors.identity import Keys, is_phantom
 
@@ -52,6 +55,8 @@ REMOVED = frozenset(NAMED.split())
 METHOD = "Basic profile; UIDs, dates, device, characteristics kept"
 REMOVED_TAGS = frozenset(t for t in map(tag_for_keyword, REMOVED) if t is not None)
 EMPTIED_TAGS = frozenset(t for t in map(tag_for_keyword, EMPTIED) if t is not None)
+TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC"))
+MIN_SECRET = 4  # a shorter number is found in every second text
 PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
 
 
@@ -73,14 +78,45 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
     A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
     """
     phantom = is_phantom(patient_id)
+    secrets = () if phantom else _secrets(identity_of(dataset)["name"] or "", patient_id)
     _strip(dataset, phantom)
     if not phantom:
+        _blot(dataset, secrets, convert_encodings(dataset.get("SpecificCharacterSet") or "ISO_IR 6"))
         _replace(dataset, keys)
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = METHOD
     out = BytesIO()
     dcmwrite(out, dataset, enforce_file_format=True)
     return out.getvalue()
+
+
+def _secrets(patient_name: str, patient_id: str) -> tuple[str, ...]:
+    """Return the texts that name the patient: the id, and family and given name together however they are joined."""
+    found = {patient_id} if len(patient_id) >= MIN_SECRET else set()
+    for group in patient_name.split("="):  # alphabetic, ideographic, phonetic
+        family, _, rest = group.strip(" \0").partition("^")
+        given = rest.partition("^")[0]
+        if family and given:
+            found |= {
+                f"{a}{between}{b}" for a, b in ((family, given), (given, family)) for between in ("", " ", ",", ", ", "^", "_")
+            }
+        elif len(family) >= MIN_SECRET or not family.isascii():
+            found.add(family)
+    return tuple(s.lower() for s in found if len(s) > 1)
+
+
+def _blot(dataset: Dataset, secrets: tuple[str, ...], encodings: Sequence[str]) -> None:
+    """Empty the texts, at any depth, in which one of the secrets stands; they are read without being decoded in place."""
+    for tag in list(dataset.keys()):
+        vr = _vr(dataset, tag)
+        if vr == "SQ":
+            for item in dataset[tag].value:
+                _blot(item, secrets, encodings)
+        elif vr in TEXTS and tag != PATIENT_ID:
+            value = dataset.get_item(tag).value or ""
+            said = (decode_bytes(value, encodings, TEXT_VR_DELIMS) if isinstance(value, bytes) else str(value)).lower()
+            if any(secret in said for secret in secrets):
+                dataset[tag] = DataElement(tag, vr, "")
 
 
 def _strip(dataset: Dataset, phantom: bool) -> None:
