@@ -61,7 +61,7 @@ def status(as_json: Json = False) -> None:
 
     rows = probe.status(load())
     print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else probe.table(rows))
-    raise typer.Exit(DONE if all(r["state"] == "up" and not r["reason"] for r in rows) else FAILED)
+    raise typer.Exit(DONE if all(r["state"] == "up" for r in rows) else FAILED)
 
 
 @app.command()
