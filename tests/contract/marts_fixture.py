@@ -1,19 +1,17 @@
 """Three months of plausible marts for the dashboards' tests: the columns of the dbt contracts, seeded, with faults whose counts are known."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import yaml
+from marts_rows import AS_OF, DAYS, DEVICES, devices, examinations
 
 __all__ = ["AS_OF", "DAYS", "FAILING", "columns_of_marts", "make_warehouse"]
 
 MARTS = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "marts"
-AS_OF = datetime(2026, 3, 10, 16, 0)
-DAYS = 60
-DEVICES = {"GC1": "ROOM-GC1", "SPCT1": "ROOM-SPCT1", "PETCT1": "ROOM-PETCT1"}
 ROOMS = [*DEVICES.values(), "HOTLAB", "INJECTION", "WAITING"]
 FAILING = 6  # findings of severity fail, below
 BANDS = {
@@ -21,11 +19,6 @@ BANDS = {
     "humidity": ("%", 45, 30, 60),
     "dose_rate": ("uSv/h", 1.2, None, 10),
     "pressure_difference": ("Pa", -12, None, -5),
-}
-AGENTS = {
-    "BONE": ("Tc-99m MDP", "Tc-99m", 740.0),
-    "FDG": ("F-18 FDG", "F-18", 370.0),
-    "THYROID": ("Tc-99m pertechnetate", "Tc-99m", 185.0),
 }
 
 
@@ -65,8 +58,8 @@ def _rows(extra_findings: int) -> dict[str, list[dict[str, Any]]]:
     r = random.Random(7)
     days = [AS_OF - timedelta(days=n, hours=14) for n in range(DAYS)][::-1]  # 10:00 of the site's clock
     out: dict[str, list[dict[str, Any]]] = {}
-    _devices(out, r, days)
-    _examinations(out, r, days)
+    devices(out, r, days)
+    examinations(out, r, days)
     _rooms(out, r)
     _findings(out, extra_findings)
     out["mart_release"] = [
@@ -88,259 +81,6 @@ def _rows(extra_findings: int) -> dict[str, list[dict[str, Any]]]:
         {**out["fct_finding"][0], "finding_id": "elsewhere", "site_id": "ELSEWHERE", "reason": "ELSEWHERE-ONLY"}
     )
     return out
-
-
-def _devices(out: dict[str, list], r: random.Random, days: list[datetime]) -> None:
-    tests, states = out.setdefault("fct_phantom_test", []), out.setdefault("mart_device_day", [])
-
-    def test(
-        device: str,
-        when: datetime,
-        procedure: str,
-        measure: str,
-        unit: str,
-        value: float,
-        detector: str | None,
-        high: float | None,
-        low: float | None,
-        warn: float | None,
-    ) -> str:
-        bad = (high is not None and value > high) or (low is not None and value < low)
-        verdict = "fail" if bad else "warn" if warn is not None and value > warn else "none" if high is None else "pass"
-        key = f"{len(tests):064x}"
-        tests.append(
-            {
-                "run_key": key,
-                "procedure": procedure,
-                "detector": detector,
-                "measure": measure,
-                "device_id": device,
-                "series_uid": f"1.2.{len(tests)}",
-                "value": value,
-                "unit": unit,
-                "status": "measured",
-                "method": "m",
-                "method_version": "1",
-                "measured_at_utc": when - timedelta(hours=3),
-                "recorded_at_utc": when,
-                "limit_low": low,
-                "limit_high": high,
-                "warn_high": warn,
-                "limit_version": 1,
-                "verdict": verdict,
-                "is_current": True,
-                "reason": f"{value:.2f} {unit} is outside the limit" if bad else None,
-                "picture_href": f"pictures/{key}.png",
-            }
-        )
-        return verdict
-
-    for i, when in enumerate(days):
-        for device in DEVICES:
-            verdicts = []
-            skipped = device == "PETCT1" and i == DAYS - 9
-            if device != "PETCT1":
-                for head in ("1", "2"):
-                    value = r.gauss(2.3, 0.2) + (4 if device == "GC1" and head == "2" and i >= DAYS - 2 else 0)
-                    verdicts.append(test(device, when, "planar_uniformity", "ufov_iu_percent", "%", value, head, 5, None, 3))
-                    test(device, when, "planar_uniformity", "cfov_iu_percent", "%", value - 0.2, head, 5, None, 3)
-                    test(device, when, "planar_uniformity", "binned_pixel_mm", "mm", 6.4, head, None, None, None)
-                    if i % 7 == 0:
-                        verdicts.append(
-                            test(
-                                device,
-                                when,
-                                "centre_of_rotation",
-                                "cor_offset_mm",
-                                "mm",
-                                r.gauss(0, 0.15) + (3 if device == "SPCT1" and i > DAYS - 10 else 0),
-                                head,
-                                1,
-                                -1,
-                                None,
-                            )
-                        )
-            if device != "GC1" and not skipped:
-                verdicts.append(
-                    test(
-                        device,
-                        when,
-                        "ct_water",
-                        "water_hu",
-                        "HU",
-                        r.gauss(0, 0.6) + (6 if device == "PETCT1" and i == DAYS - 1 else 0),
-                        None,
-                        5,
-                        -5,
-                        None,
-                    )
-                )
-            state = (
-                "not_confirmed"
-                if skipped
-                else "not_fit"
-                if "fail" in verdicts
-                else "conditional"
-                if "warn" in verdicts
-                else "fit"
-            )
-            states.append(
-                {
-                    "device_id": device,
-                    "day": (when + timedelta(hours=8)).date(),
-                    "state": state,
-                    "tests_due": 2,
-                    "tests_done": len(verdicts),
-                    "tests_failed": verdicts.count("fail"),
-                    "reason": None
-                    if state == "fit"
-                    else "a due test is missing"
-                    if skipped
-                    else "a test of the day failed or warned",
-                    "examinations": 8,
-                }
-            )
-    months = sorted({d["day"].replace(day=1) for d in states})
-    out["mart_device_month"] = [
-        {
-            "device_id": d,
-            "month": m,
-            "examinations": r.randint(120, 260),
-            "series": 300,
-            "phantom_tests": 40,
-            "phantom_fails": r.randint(0, 2),
-            "image_quality_mean": r.uniform(82, 99),
-            "image_quality_n": 40,
-            "days_fit": 28,
-            "days_not_fit": 1,
-            "days_not_confirmed": 0,
-        }
-        for d in DEVICES
-        for m in months
-    ]
-
-
-def _examinations(out: dict[str, list], r: random.Random, days: list[datetime]) -> None:
-    exams, doses, quality, intake = [], [], [], []
-    for i, when in enumerate(days):
-        for j, (code, (agent, nuclide, mbq)) in enumerate(AGENTS.items()):
-            number, device = f"ACC{i:03d}{j}", list(DEVICES)[j]
-            at = when + timedelta(minutes=30 * j)
-            given = mbq * (0.7 if i == DAYS - 1 and j == 0 else r.gauss(1, 0.03))
-            verdict = "fail" if given < 0.9 * mbq else "none" if i == DAYS - 1 else "pass"
-            exams.append(
-                {
-                    "accession_number": number,
-                    "exam_code": code,
-                    "status": "done",
-                    "ordered_at_utc": at,
-                    "device_id": device,
-                    "room_id": DEVICES[device],
-                    "agent": agent,
-                    "findings": 0,
-                    "verdict": verdict,
-                }
-            )
-            doses.append(
-                {
-                    "accession_number": number,
-                    "agent": agent,
-                    "nuclide": nuclide,
-                    "prescribed_mbq": mbq,
-                    "administered_mbq": given,
-                    "deviation_percent": 100 * (given / mbq - 1),
-                    "tolerance_percent": 10,
-                    "drl_mbq": mbq,
-                    "drl_ratio": given / mbq,
-                    "administered_at_utc": at,
-                    "staff_id": "N01",
-                    "verdict": "fail" if given < 0.9 * mbq else "pass",
-                    "reason": "30 % below the prescription" if given < 0.9 * mbq else None,
-                }
-            )
-            intake += [
-                {
-                    "event_id": f"{number}{k}",
-                    "channel": ch,
-                    "message_id": number,
-                    "outcome": "stored",
-                    "size_bytes": 900,
-                    "received_at_utc": at,
-                }
-                for k, ch in enumerate(("dicom", "hl7", "events"))
-            ]
-            if code == "BONE":
-                for aspect in ("anterior", "posterior"):
-                    kcts = r.gauss(1100, 90) - (500 if i == DAYS - 3 else 0)
-                    quality.append(
-                        {
-                            "run_key": f"{i:064x}",
-                            "series_uid": f"1.3.{i}",
-                            "aspect": aspect,
-                            "region": "whole body",
-                            "measure": "view_kcts",
-                            "device_id": device,
-                            "accession_number": number,
-                            "value": kcts,
-                            "unit": "kcts",
-                            "status": "measured",
-                            "method": "m",
-                            "method_version": "1",
-                            "measured_at_utc": at,
-                            "limit_low": 750,
-                            "limit_version": 1,
-                            "verdict": "fail" if kcts < 750 else "pass",
-                            "is_current": True,
-                            "picture_href": f"pictures/{i:064x}.png",
-                        }
-                    )
-    intake[3].update(outcome="duplicate", reason="same bytes again")
-    intake[4].update(outcome="quarantined", reason="truncated image")
-    out.update(fct_examination=exams, mart_administered_activity=doses, fct_image_quality=quality, fct_intake_outcome=intake)
-    months = sorted({e["ordered_at_utc"].date().replace(day=1) for e in exams})
-    staff = {"T01": "technologist", "T02": "technologist", "N01": "nurse", "D01": "physician"}
-    out["mart_staff_month"] = [
-        {
-            "staff_id": s,
-            "staff_role": role,
-            "month": m,
-            "steps_total": 100 + i,
-            "steps_compliant": 97 - i,
-            "steps_credential_invalid": 0,
-            "steps_credential_unknown": 0,
-            "compliance_percent": 97.0,
-        }
-        for i, (s, role) in enumerate(staff.items())
-        for m in months
-    ]
-    out["mart_credential_validity"] = [
-        {
-            "staff_id": s,
-            "credential": "radiation_worker",
-            "role": role,
-            "issuer": "Bureau",
-            "valid_from_utc": AS_OF - timedelta(days=700),
-            "valid_until_utc": AS_OF + timedelta(days=d),
-            "days_left": d,
-            "state": "expired" if d < 0 else "expires_soon" if d < 30 else "valid",
-            "steps_while_invalid": 4 if d < 0 else 0,
-        }
-        for (s, role), d in zip(staff.items(), (-12, 20, 300, 400), strict=True)
-    ]
-    out["fct_adverse_event"] = [
-        {
-            "event_number": "AE-1",
-            "accession_number": "ACC0500",
-            "device_id": "GC1",
-            "room_id": "INJECTION",
-            "category": "extravasation",
-            "severity": "minor",
-            "occurred_at_utc": days[50],
-            "reported_at_utc": days[50],
-            "reported_by": "N02",
-            "description": "Extravasation at the injection site 注射部位外渗",
-        }
-    ]
 
 
 def _rooms(out: dict[str, list], r: random.Random) -> None:
