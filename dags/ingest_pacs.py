@@ -27,7 +27,8 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "ingest_pacs",
-    schedule=woken_by(journal("ingest_pacs", {"dicom": 5}), otherwise="7,37 * * * *"),
+    # a series closes 10 s after its last image: rest a little longer, or the images alone cause a release of their own
+    schedule=woken_by(journal("ingest_pacs", {"dicom": 5}, quiet_s=12), otherwise="7,37 * * * *"),
     doc_md=__doc__,
     tags=["intake"],
     **COMMON,
