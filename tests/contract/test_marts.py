@@ -68,7 +68,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return made
 
 
-@pytest.mark.req("SYS-02", "BIZ-04", "BIZ-07", "ENV-18", "ENV-21", "TST-09", "ENB-09")
+@pytest.mark.req("SYS-02", "BIZ-07", "ENV-18", "ENV-21", "ENB-09")
 def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
     found = house.rows("SELECT rule_id, severity, subject_id FROM marts.fct_finding ORDER BY 1, 3")
     assert found == [
@@ -135,7 +135,7 @@ def test_staff_total_against_compliant_work(house: House) -> None:
     ) == [("expired", -10, 1)]
 
 
-@pytest.mark.req("ENV-21", "TST-09")
+@pytest.mark.req("ENV-21")
 def test_device_days_and_months(house: House) -> None:
     states = house.rows(
         "SELECT device_id, day, state, tests_due, tests_done, tests_failed, examinations FROM marts.mart_device_day ORDER BY 1, 2"

@@ -32,7 +32,6 @@ def test_an_empty_folder_says_what_to_wait_for(tmp_path: Path) -> None:
     assert client.get("/index.html").status_code == 404
 
 
-@pytest.mark.req("ENB-01")
 @pytest.mark.parametrize(
     "path", ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "/pictures/..%2f..%2fsecret", "/.hidden", "/link"]
 )

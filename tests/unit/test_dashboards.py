@@ -65,7 +65,6 @@ def test_a_dataset_is_a_mart_and_has_its_columns(path: str) -> None:
     assert all(CHINESE.search(label) and LATIN.search(label) for label in metric_labels)
 
 
-@pytest.mark.req("AUD-01")
 @pytest.mark.parametrize("path", sorted(CHARTS))
 def test_a_chart_names_what_exists_and_obeys_the_period_filter(path: str) -> None:
     chart = CHARTS[path]

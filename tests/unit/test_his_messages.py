@@ -39,7 +39,6 @@ ORDER = (
         ("GB18030", "utf-8"),
     ],
 )
-@pytest.mark.req("IF-11")
 def test_an_order_says_the_same_in_every_character_set(charset: str, codec: str, end: str) -> None:
     (fact,) = said(text("ORM^O01^ORM_O01", *ORDER, charset=charset, end=end).encode(codec))
     assert (fact.type, fact.subject, fact.occurred_at) == ("his.order", "A100", datetime(2026, 3, 1, 1, 29, tzinfo=UTC))

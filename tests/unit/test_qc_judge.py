@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import duckdb
 import jinja2
-import pytest
 
 from spark_jobs.judge import SEEDS, Limit, device_of, in_force, read_limits, verdict
 
@@ -15,7 +14,6 @@ EMPTY = Limit("L", 1, "p", "m", None, None, None, None, None, None, "2020-01-01"
 MACROS = SEEDS.parent / "macros"
 
 
-@pytest.mark.req("TST-09")
 def test_verdicts_equal_those_of_the_dbt_macro():
     module = jinja2.Environment().from_string((MACROS / "judge.sql").read_text()).module
     expression = str(module.verdict("value", "status", "warn_low", "warn_high", "fail_low", "fail_high"))
@@ -32,7 +30,6 @@ def test_verdicts_equal_those_of_the_dbt_macro():
     assert set(ours) == {"pass", "warn", "fail", "none"}
 
 
-@pytest.mark.req("TST-09")
 def test_the_most_specific_row_wins_then_the_highest_version_in_force():
     rows = [
         replace(EMPTY, limit_id="any", version=9),
