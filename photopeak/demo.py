@@ -16,6 +16,7 @@ from connectors.settings import ROOT, Settings, load
 __all__ = ["open_series", "run"]
 
 SEED = 20260331
+EXPECTED_S = 110  # from the last message to the published release, on two cores
 PATIENCE_S = 900  # without any progress of what waits
 
 
@@ -90,10 +91,9 @@ def settle(settings: Settings) -> None:
             raise TimeoutError(
                 f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why"
             )
-        print(
-            f"  {time.monotonic() - began:4.0f} s  waiting: " + ", ".join(f"{n} {what}" for what, n in left.items() if n),
-            flush=True,
-        )
+        passed = time.monotonic() - began
+        hope = f"about {EXPECTED_S - passed:.0f} s left" if passed < EXPECTED_S else "longer than usual"
+        print(f"  {passed:4.0f} s  {hope}; waiting: {', '.join(f'{n} {what}' for what, n in left.items() if n)}", flush=True)
         time.sleep(5)
 
 
