@@ -1,6 +1,5 @@
 """The only reader of the environment: every path, port and URL of the platform, typed, built once at the edge and passed down."""
 
-import json
 import os
 import secrets
 from datetime import UTC, datetime
@@ -114,10 +113,6 @@ class Settings(BaseSettings):
     def now(self) -> datetime:
         """Return the pinned moment, or the present one; only verbs ask. Intake dates what it receives by the real clock."""
         return self.as_of_utc or datetime.now(UTC)
-
-    def public(self) -> str:
-        """Return the settings as JSON, without secrets."""
-        return json.dumps(self.model_dump(mode="json"), indent=2)
 
 
 def load(**overrides: object) -> Settings:
