@@ -98,6 +98,8 @@ class Door:
             raise InvalidEvent(f"source {event.source!r} is not the sender's, urn:photopeak:{sender}")
         if not SITE.fullmatch(event.site) or len(event.subject) > 256:
             raise InvalidEvent("siteid or subject is malformed")
+        if event.site != self._settings.site_id:  # the marts would drop it silently
+            raise InvalidEvent(f"siteid {event.site!r} is not this door's site, {self._settings.site_id}")
         validate(event)
         try:
             event.sha256()

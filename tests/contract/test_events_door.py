@@ -205,3 +205,11 @@ def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(
         began = time.monotonic()
         run.send_signal(signal.SIGTERM)
         assert run.wait(10) == 0 and time.monotonic() - began < 3
+
+
+def test_an_event_of_another_site_is_quarantined_with_the_reason(door, new):
+    answer = post(door, {**check("elsewhere"), "siteid": "OTHER"})
+    [told] = answer.json()["quarantined"]
+    assert (answer.status_code, answer.json()["stored"], told["id"]) == (202, 0, "elsewhere")
+    assert told["reason"] == "siteid 'OTHER' is not this door's site, MAIN"
+    assert [(e.type, e.data["outcome"]) for e in new()] == [("intake.outcome", "quarantined")]
