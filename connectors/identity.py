@@ -28,7 +28,7 @@ class Unsealable(ValueError):
 
 def is_phantom(patient_id: str) -> bool:
     """Return whether an identity is a phantom's (`QC^<serial>`): nobody's privacy, and it must stay recognisable."""
-    return patient_id.startswith(("QC^", "QC-"))
+    return patient_id.startswith("QC^")
 
 
 class Keys:
