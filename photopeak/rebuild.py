@@ -21,8 +21,10 @@ def rebuild(settings: Settings) -> None:
     from connectors.stores.lake.lock import locked
     from connectors.stores.lake.tables import ensure_tables
     from photopeak import warehouse
+    from spark_jobs.jobs.analyse import require_spark
     from spark_jobs.schemas.measures import MEASURES
 
+    require_spark(settings)  # before anything is dropped: without it the measures would not come back
     with ExitStack() as held:  # nobody may write while the lake is dropped
         for name in (*CONSUMERS, "analyse_phantoms", "analyse_images"):
             held.enter_context(locked(settings.consumers, name))

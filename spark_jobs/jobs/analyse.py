@@ -26,7 +26,7 @@ from spark_jobs.measure import METHODS_DIGEST, measure_series, render
 from spark_jobs.qc.result import Result
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "picture", "run", "run_key", "waiting"]
+__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "picture", "require_spark", "run", "run_key", "waiting"]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
 NEWEST = """
@@ -209,12 +209,9 @@ def picture(instances: list[bytes], results: list[Result], facts: dict[str, Any]
     return next((p for p in (render(instances, r) for r in first) if p), None)
 
 
-def _session(settings: Settings) -> Any:
-    """Return the session that all jobs share: a new one costs 3 s, and a client of a dead server would hang for minutes."""
+def require_spark(settings: Settings) -> str:
+    """Return the host and port where Spark Connect answers; raise SparkUnreachable."""
     import socket
-
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
     address = settings.spark_url.removeprefix("sc://").split("/")[0]
     host, _, port = address.partition(":")
@@ -224,6 +221,15 @@ def _session(settings: Settings) -> Any:
         raise SparkUnreachable(
             f"no Spark Connect server answers at {settings.spark_url}: start it with `photopeak up spark`"
         ) from None
+    return address
+
+
+def _session(settings: Settings) -> Any:
+    """Return the session that all jobs share: a new one costs 3 s, and a client of a dead server would hang for minutes."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    address = require_spark(settings)
     note = settings.home / "run" / "spark-session"
     for fresh in (False, True):
         if fresh or not note.exists():
