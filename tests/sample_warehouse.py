@@ -38,6 +38,7 @@ RULES = {
     "INTAKE_QUARANTINED": ("warn", "Message quarantined", "报文被隔离"),
     "INTAKE_DUPLICATE": ("info", "Message sent twice", "报文重复发送"),
     "IMAGE_QUALITY_LIMIT": ("warn", "Image quality below its limit", "图像质量低于限值"),
+    "IMAGE_NOT_MEASURED": ("warn", "Image quality could not be measured", "图像质量无法测量"),
     "ADVERSE_EVENT": ("warn", "Adverse event reported", "报告了不良事件"),
 }
 

@@ -255,6 +255,8 @@ def hospital() -> LakeWriter:
     w.examination("A0", "THYROID", "GC1", at("09:00", yesterday))
     w.series("flood.bad", "SPCT1", at("07:30"))
     w.measure("flood.bad", "SPCT1", at("07:30"), None, {}, reason="pixels cannot be blocked")
+    w.series("bone.bad", "SPCT1", at("11:50"), phantom=False)
+    w.measure("bone.bad", "SPCT1", at("11:50"), None, {}, analysis="clinical", reason="clipped pixels")
 
     w.examination("A1", "BONE", "SPCT1", at("08:30"))  # clean
     w.examination("A2", "FDG", "PETCT1", at("08:40"), factor=0.72)

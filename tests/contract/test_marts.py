@@ -77,6 +77,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("DOSE_RANGE", "fail", "A2"),
         ("ENVIRONMENT_GAP", "warn", "ROOM-GC1/temperature/2026-03-10"),
         ("ENVIRONMENT_LIMIT", "fail", "ROOM-SPCT1/humidity/2026-03-10"),
+        ("IMAGE_NOT_MEASURED", "warn", "bone.bad"),
         ("IMAGE_QUALITY_LIMIT", "fail", "bone.A4/counts"),
         ("INTAKE_DUPLICATE", "info", "M1"),
         ("INTAKE_QUARANTINED", "warn", "M2"),
@@ -90,7 +91,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("STEP_TIMING", "fail", "A6/acquisition"),
     ]
     ranks = house.rows("SELECT severity FROM marts.fct_finding ORDER BY rank")
-    assert ranks == [("fail",)] * 10 + [("warn",)] * 5 + [("info",)]
+    assert ranks == [("fail",)] * 10 + [("warn",)] * 6 + [("info",)]
     columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
     assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
         (7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)

@@ -33,6 +33,17 @@ not_measured as (
     group by site_id, series_uid, device_id
 ),
 
+-- a whole-body image of a patient that nobody could judge; other patients' images are only tried as phantoms, which says nothing of them
+unseen as (
+    select
+        site_id, series_uid, device_id, min(accession_number) as accession_number,
+        min(acquired_at_utc) as acquired_at_utc, min(series_recorded_at_utc) as recorded_at_utc,
+        {{ join_text('reason', '; ') }} as reason, max(picture) as picture
+    from {{ ref('int_measure__judged') }}
+    where analysis = 'clinical' and is_current and device_id <> 'UNREGISTERED' and status = 'not_measured'
+    group by site_id, series_uid, device_id
+),
+
 missing as (
     select t.site_id, t.device_id, t.day, min(u.first_patient_at_utc) as first_patient_at_utc, {{ join_text('t.reason', '; ') }} as reason
     from {{ ref('int_device__due_test') }} as t
@@ -81,3 +92,11 @@ select
 from clinical as c
 left join {{ ref('devices') }} as d on c.device_id = d.device_id
 where c.worst_first = 1
+
+union all
+
+select
+    u.site_id, 'IMAGE_NOT_MEASURED', 'series', u.series_uid, u.device_id, d.room_id, u.accession_number, null,
+    coalesce(u.acquired_at_utc, u.recorded_at_utc), null, null, null, u.reason, null, u.picture, 'fct_image_quality', 'fail'
+from unseen as u
+left join {{ ref('devices') }} as d on u.device_id = d.device_id
