@@ -41,7 +41,7 @@ series_quality as (
 ),
 
 quality as (
-    select site_id, device_id, month, avg(quality_percent) as image_quality_mean, count(*) as image_quality_n
+    select site_id, device_id, month, round(avg(quality_percent), 6) as image_quality_mean, count(*) as image_quality_n
     from series_quality
     group by site_id, device_id, month
 ),

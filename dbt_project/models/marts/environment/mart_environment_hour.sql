@@ -28,7 +28,8 @@ received as (
         min(sensor_id) as sensor_id,
         max(unit) as unit,
         min(value_min) as value_min,
-        sum(value_sum) / sum(readings) as value_mean,
+        -- rounded: in which order threads add is not fixed, and a rebuild must give equal rows
+        round(sum(value_sum) / sum(readings), 6) as value_mean,
         max(value_max) as value_max,
         count(distinct slot_utc) as slots_received
     from {{ ref('int_environment__slot') }}
