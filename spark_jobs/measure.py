@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from spark_jobs.procedures import PROCEDURES, header_votes, look
+from spark_jobs.procedures import CODES, PROCEDURES, Procedure, header_votes, look
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read
 from spark_jobs.selector import choose
@@ -59,14 +59,14 @@ def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:
         return [_without_numbers(next(iter(votes)) if len(votes) == 1 else None, doubt)]
     seen = look(series)
     by_pixels = {name for name, p in PROCEDURES.items() if p.look == seen}
-    choice = choose({c for i in series for c in i.codes}, votes, by_pixels, seen)
+    choice = choose({c for i in series for c in i.codes}, CODES, votes, by_pixels, seen)
     if choice.procedure is None:
         return [refused(choice.reason or "no procedure fits")]
     procedure = PROCEDURES[choice.procedure]
     if procedure.analysis == "phantom" and choice.procedure not in by_pixels:
         # code and class agree, yet the wrong object on the table gives numbers that look right
         return [_without_numbers(choice.procedure, f"the order says {choice.procedure}, but the pixels look like {seen}")]
-    doubt = _doubt_of_kind(series, procedure.analysis, analysis)
+    doubt = _doubt_of_kind(series, procedure, analysis)
     return [_without_numbers(choice.procedure, doubt)] if doubt else procedure.run(series)
 
 
@@ -86,12 +86,13 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     return None
 
 
-def _doubt_of_kind(series: Sequence[Instance], kind: str, asked: str | None) -> str | None:
+def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str | None) -> str | None:
     """Return why a series of a known procedure must not be measured, or None."""
+    kind = procedure.analysis
     if asked not in (None, kind):
         return f"a {kind} series is no {asked} series"
     if kind == "phantom":
-        if any(i.modality == "NM" and i.image_type[:1] == ("DERIVED",) for i in series):
+        if not procedure.reconstructed and any(i.modality == "NM" and i.image_type[:1] == ("DERIVED",) for i in series):
             return "processed pixels (ImageType DERIVED): measure the image as acquired"
         if any(i.is_lossy for i in series):
             return "the pixels went through lossy compression"
@@ -117,7 +118,7 @@ def render(instances: Sequence[bytes], result: Result) -> bytes | None:
 
     A result keeps the arrays of its picture; only one that came without them (from a store) is measured again.
     """
-    from spark_jobs.picture import draw
+    from spark_jobs.pictures import draw
 
     if result.figure is None and result.status != NOT_MEASURED:
         again = [r for r in measure_series(instances) if (r.procedure, r.detector) == (result.procedure, result.detector)]

@@ -3,18 +3,10 @@
 Header free text (descriptions, names of protocols) has no vote: in real files phantoms carry the description of a bone scan.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-__all__ = ["CODES", "Choice", "choose"]
-
-# code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
-CODES = {
-    "PP-FLOOD": "planar_uniformity",
-    "PP-COR": "centre_of_rotation",
-    "PP-CTWATER": "ct_water",
-    "PP-WBBONE": "whole_body_bone",
-}
+__all__ = ["Choice", "choose"]
 
 
 @dataclass(frozen=True)
@@ -25,20 +17,22 @@ class Choice:
     reason: str | None = None
 
 
-def choose(codes: Collection[str], header: Collection[str], pixels: Collection[str], look: str) -> Choice:
+def choose(
+    codes: Collection[str], known: Mapping[str, str], header: Collection[str], pixels: Collection[str], look: str
+) -> Choice:
     """Return the one procedure that two votes agree on.
 
     Parameters
     ----------
-    codes
-        Code values found; unknown ones have no vote.
+    codes, known
+        Code values found, and the procedures that code values name; unknown ones have no vote.
     header, pixels
         The procedures that the header's class, and the pixels, admit. A class alone names many tests, so it decides only together
         with another vote.
     look
         What the pixels look like, for the reason.
     """
-    ordered = {CODES[c] for c in codes if c in CODES}
+    ordered = {known[c] for c in codes if c in known}
     if len(ordered) > 1:
         return Choice(None, f"the order names {len(ordered)} procedures: {', '.join(sorted(ordered))}")
     if ordered:

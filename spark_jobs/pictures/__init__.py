@@ -1,0 +1,66 @@
+"""Pictures of results: the image with its field of view and worst spot, or the fitted curve, labelled in English and Chinese."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from spark_jobs.pictures import clinical, ct, planar, rotation
+from spark_jobs.pictures.ink import INK
+from spark_jobs.qc.result import Result
+
+__all__ = ["draw"]
+
+FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
+STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
+FAMILIES = (planar, rotation, ct, clinical)
+PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
+TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
+
+
+def draw(result: Result) -> bytes | None:
+    """Return a PNG of a result that carries its arrays, or None when its procedure has no picture."""
+    painter = PAINTERS.get(str((result.figure or {}).get("kind")))
+    if painter is None or result.figure is None:
+        return None
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    family = _chinese_font()
+    english, chinese = TITLES[str(result.procedure)]
+    with matplotlib.rc_context({"font.family": [family, "DejaVu Sans"] if family else ["DejaVu Sans"], "font.size": 9}):
+        figure = Figure(figsize=(9, 5.6), dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        picture, words = figure.subplots(1, 2, width_ratios=[3, 2])
+        painter(picture, result.figure, bool(family))
+        words.axis("off")
+        title = f"{english}  {chinese}" if family else english
+        state = f"{result.status}  {STATUS[result.status]}" if family else result.status
+        head = [title, state + (f"  detector {result.detector}" if result.detector else "")]
+        words.text(0, 1, "\n".join(head), va="top", weight="bold", color=INK, fontsize=11)
+        lines = [_line(m) for m in result.measures]
+        words.text(0, 0.86, "\n".join(lines[:26]), va="top", color=INK, fontsize=8, linespacing=1.5)
+        foot = [f"{result.method} {result.method_version}", *([result.reason] if result.reason else []), *result.warnings]
+        words.text(0, 0, "\n".join(_wrapped(foot)), va="bottom", color="#57606a", fontsize=7.5)
+        out = BytesIO()
+        figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def _chinese_font() -> str | None:
+    from matplotlib import font_manager
+
+    there = {f.name for f in font_manager.fontManager.ttflist}
+    return next((name for name in FONTS if name in there), None)
+
+
+def _line(m: Any) -> str:
+    spread = f" ± {m.uncertainty:.2g}" if m.uncertainty else ""
+    region = f" ({m.region})" if m.region else ""
+    return f"{m.name}{region} = {m.value:.4g}{spread} {m.unit if m.unit != '1' else ''}".rstrip()
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    import textwrap
+
+    return [part for line in lines for part in textwrap.wrap(line, 58)]

@@ -1,0 +1,42 @@
+"""One row of the table of procedures, and what the rows share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.reading import Instance
+
+__all__ = ["Procedure", "middle", "refusal"]
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """One procedure: its module (PROCEDURE, METHOD, VERSION, measure), who may ask for it, and how a series is fed to it.
+
+    `code` is the code value of scheme 99PHOTOPEAK that an order or a protocol names it with; `header` says whether the class of
+    the header (modality and value 3 of ImageType, nothing else) admits the procedure; `look` is the look of the pixels that does.
+    """
+
+    module: ModuleType
+    code: str
+    analysis: str  # phantom | clinical
+    header: Callable[[Instance], bool]
+    look: str
+    run: Callable[[Sequence[Instance]], list[Result]]
+    reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
+
+
+def refusal(module: ModuleType, reason: str, detector: str | None = None) -> Result:
+    """Return a result of this procedure without numbers."""
+    return Result(module.PROCEDURE, NOT_MEASURED, reason, detector, module.METHOD, module.VERSION)
+
+
+def middle(series: Sequence[Instance], count: int) -> list[Instance]:
+    """Return at most `count` slices spread over the middle three fifths of the slices along the axis."""
+    ordered = sorted(series, key=lambda i: i.position_mm)
+    cut = len(ordered) // 5
+    inner = ordered[cut : len(ordered) - cut]
+    return [inner[k] for k in sorted({round(k) for k in np.linspace(0, len(inner) - 1, min(count, len(inner)))})]
