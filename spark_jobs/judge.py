@@ -18,7 +18,7 @@ ORDER = ("none", "pass", "warn", "fail")
 
 @dataclass(frozen=True)
 class Limit:
-    """One row of limits.csv. `device_id` or `detector` None means any; four bounds None: the value is not known yet."""
+    """One row of limits.csv. `device_id`, `detector` or `region` None means any; four bounds None: the value is not known yet."""
 
     limit_id: str
     version: int
@@ -26,6 +26,7 @@ class Limit:
     measure: str
     device_id: str | None
     detector: str | None
+    region: str | None
     warn_low: float | None
     warn_high: float | None
     fail_low: float | None
@@ -64,9 +65,15 @@ def device_of(device_serial: str | None, station_name: str | None, path: Path | 
 
 
 def in_force(
-    limits: Iterable[Limit], procedure: str | None, measure: str, device_id: str | None, detector: str | None, day: str | None
+    limits: Iterable[Limit],
+    procedure: str | None,
+    measure: str,
+    device_id: str | None,
+    detector: str | None,
+    day: str | None,
+    region: str | None = None,
 ) -> Limit | None:
-    """Return the limit of a measure on a day: the most specific row (device before detector), then the highest version."""
+    """Return the limit of a measure on a day: the most specific row (device before detector before region), then the highest version."""
     if day is None:
         return None
     fits = [
@@ -75,13 +82,18 @@ def in_force(
         if (x.procedure, x.measure) == (procedure, measure)
         and x.device_id in (None, device_id)
         and x.detector in (None, detector)
+        and x.region in (None, region)
         and x.valid_from <= day
         and (x.valid_until is None or x.valid_until >= day)
     ]
     # the last sort decides least: two rows of one rank are told apart as the warehouse does it
     fits.sort(key=lambda x: x.limit_id)
-    fits.sort(key=lambda x: (2 * (x.device_id is not None) + (x.detector is not None), x.version, x.valid_from), reverse=True)
+    fits.sort(key=lambda x: (_rank(x), x.version, x.valid_from), reverse=True)
     return fits[0] if fits else None
+
+
+def _rank(limit: Limit) -> int:
+    return 4 * (limit.device_id is not None) + 2 * (limit.detector is not None) + (limit.region is not None)
 
 
 def verdict(value: float | None, status: str, limit: Limit | None) -> str:
@@ -104,7 +116,7 @@ def judge(result: Result, limits: Sequence[Limit], device_id: str | None, day: s
     rows = []
     verdicts = ["none"]
     for m in result.measures:
-        limit = in_force(limits, result.procedure, m.name, device_id, result.detector, day)
+        limit = in_force(limits, result.procedure, m.name, device_id, result.detector, day, m.region)
         if limit is None:
             continue
         own = verdict(m.value, result.status, limit)

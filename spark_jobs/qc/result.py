@@ -16,7 +16,7 @@ class Measure:
     """One number of a procedure.
 
     `uncertainty` (one standard deviation, in `unit`) and `at` (where the value was found) are None where the method gives none;
-    `aspect` and `region` are None for device tests.
+    `aspect` is None for device tests, `region` (sphere, quadrant, material, organ) where the value is of the whole image.
     """
 
     name: str
@@ -60,7 +60,9 @@ class Result:
         for m in self.measures:
             row: dict[str, Any] = {"name": m.name, "value": m.value, "unit": m.unit, "uncertainty": m.uncertainty, "at": m.at}
             if m.aspect is not None:
-                row |= {"aspect": m.aspect, "region": m.region}
+                row["aspect"] = m.aspect
+            if m.aspect is not None or m.region is not None:
+                row["region"] = m.region
             measures.append(row)
         return {
             "procedure": self.procedure,

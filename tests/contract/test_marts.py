@@ -17,13 +17,13 @@ from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 from connectors.settings import Settings, load
 from photopeak.warehouse import PROJECT, BuildFailed, behind, build_marts, publish
 
-LIMITS = """limit_id,version,procedure,measure,device_id,detector,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
+LIMITS = """limit_id,version,procedure,measure,device_id,detector,region,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
 standard,clause,requirement,approver
-UNI,1,planar_uniformity,ufov_iu_percent,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
-UNI-C,1,planar_uniformity,cfov_iu_percent,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
-COR,1,centre_of_rotation,cor_offset_mm,,,-1.5,1.5,-2,2,2020-01-01,,NEMA NU 1,4.1,TST-06,nobody
-CT,1,ct_water,water_hu,,,-4,4,-5,5,2020-01-01,,ACR,water,TST-02,nobody
-BONE,1,whole_body_bone,view_kcts,,,,,500,,2020-01-01,,house,1,ANA-24,nobody
+UNI,1,planar_uniformity,ufov_iu_percent,,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
+UNI-C,1,planar_uniformity,cfov_iu_percent,,,,,4,,5,2020-01-01,,NEMA NU 1,2.4,TST-02,nobody
+COR,1,centre_of_rotation,cor_offset_mm,,,,-1.5,1.5,-2,2,2020-01-01,,NEMA NU 1,4.1,TST-06,nobody
+CT,1,ct_water,water_hu,,,,-4,4,-5,5,2020-01-01,,ACR,water,TST-02,nobody
+BONE,1,whole_body_bone,view_kcts,,,,,,500,,2020-01-01,,house,1,ANA-24,nobody
 """
 NEW_DAY = DAY + timedelta(days=1)
 LATER = AS_OF + timedelta(days=1)
@@ -229,8 +229,8 @@ def test_late_and_repeated_facts_and_a_new_limit_row(house: House) -> None:
     late.events = late.events[5000:]
     late.write(house.settings.lake, "events-5001-5999")
     with (house.project / "seeds" / "limits.csv").open("a") as f:
-        f.write(f"CT,2,ct_water,water_hu,,,-4.6,4.6,-5,5,{DAY - timedelta(days=2)},,ACR,water,TST-02,nobody\n")
-        f.write("UNI-GC1,1,planar_uniformity,ufov_iu_percent,GC1,,,4,,8,2020-01-01,,house,1,TST-02,nobody\n")
+        f.write(f"CT,2,ct_water,water_hu,,,,-4.6,4.6,-5,5,{DAY - timedelta(days=2)},,ACR,water,TST-02,nobody\n")
+        f.write("UNI-GC1,1,planar_uniformity,ufov_iu_percent,GC1,,,,4,,8,2020-01-01,,house,1,TST-02,nobody\n")
     assert behind(house.settings, house.project)
     build_marts(house.settings, AS_OF, house.project)
 

@@ -40,7 +40,8 @@ limits_in_force as (
         row_number() over (
             partition by n.row_id
             order by
-                case when l.device_id is not null then 2 else 0 end + case when l.detector is not null then 1 else 0 end desc,
+                case when l.device_id is not null then 4 else 0 end + case when l.detector is not null then 2 else 0 end
+                + case when l.region is not null then 1 else 0 end desc,
                 l.version desc, l.valid_from desc, l.limit_id
         ) as best_first
     from numbered as n
@@ -49,6 +50,7 @@ limits_in_force as (
             n.procedure = l.procedure and n.measure = l.measure
             and (l.device_id is null or l.device_id = n.device_id)
             and (l.detector is null or l.detector = n.detector)
+            and (l.region is null or l.region = n.region)
             and l.valid_from <= n.acquired_day
             and (l.valid_until is null or l.valid_until >= n.acquired_day)
 )
