@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 __all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFERRED_BYTES = 65536  # larger values of a file stay there: 88 slices of CT are 46 MB
 CODE_SEQUENCES = (
     "PerformedProtocolCodeSequence",
     "ScheduledProtocolCodeSequence",
@@ -75,16 +77,31 @@ class Instance:
         """Return whether the pixels went through an irreversible compression."""
         return self.dataset.get("LossyImageCompression") == "01"
 
-    @cached_property
+    @property
     def pixels(self) -> NDArray:
-        """Return stored values as frames × rows × columns."""
+        """Return stored values as frames × rows × columns.
+
+        The slices of a CT series are decoded each time they are asked for: hundreds of them would not fit beside each other.
+        """
+        return self._decoded() if self.modality == "CT" else self._kept
+
+    @cached_property
+    def _kept(self) -> NDArray:
+        return self._decoded()
+
+    def _decoded(self) -> NDArray:
+        from pydicom.pixels import pixel_array
+
         ds = self.dataset
         if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
             raise Unreadable("a colour picture is a screen capture, not an image that can be measured")
+        stored = ds.get_item("PixelData", keep_deferred=True)
         try:
-            pixels = ds.pixel_array
+            pixels = pixel_array(ds)
         except Exception as exc:  # decoders of each transfer syntax raise what they like
             raise Unreadable(f"the pixels cannot be decoded: {str(exc).splitlines()[0][:200]}") from exc
+        finally:
+            ds["PixelData"] = stored  # what was left in the file goes back to it
         if pixels.ndim == 2:
             pixels = pixels[None]
         if ds.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
@@ -111,7 +128,9 @@ class Instance:
     def position_mm(self) -> float:
         """Return where a slice lies along its normal; slices without a position keep their instance number."""
         position, orientation = self.dataset.get("ImagePositionPatient"), self.dataset.get("ImageOrientationPatient")
-        if position and orientation and len(position) == 3 and len(orientation) == 6:
+        if position and len(position) == 3 and not orientation:
+            return float(position[2])
+        if position and len(position) == 3 and len(orientation) == 6:
             axes = np.asarray([float(v) for v in orientation])
             return float(np.dot(np.cross(axes[:3], axes[3:]), [float(v) for v in position]))
         return float(self.dataset.get("InstanceNumber") or 0)
@@ -147,13 +166,26 @@ class Instance:
 
 def read(data: bytes, source: str | None = None) -> Instance:
     """Return the instance in these bytes, or raise `Unreadable` with the reason."""
+    return _read(BytesIO(data), source)
+
+
+def read_file(path: Path) -> Instance:
+    """Return the instance in a file, or raise `Unreadable` with the reason. The pixels stay in the file until they are asked for."""
+    return _read(path, str(path))
+
+
+def _read(place: BytesIO | Path, source: str | None) -> Instance:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
     try:
-        ds = pydicom.dcmread(BytesIO(data))
+        ds = pydicom.dcmread(place, defer_size=DEFERRED_BYTES if isinstance(place, Path) else None)
+        if isinstance(place, Path) and ds.file_meta.get("TransferSyntaxUID") == DEFLATED:
+            ds = pydicom.dcmread(place)  # what is left in a deflated file cannot be found again
     except InvalidDicomError:
         raise Unreadable("this is no DICOM file") from None
+    except OSError:
+        raise
     except Exception as exc:
         raise Unreadable(f"the DICOM file is damaged: {exc}") from exc
     try:
@@ -162,11 +194,6 @@ def read(data: bytes, source: str | None = None) -> Instance:
         raise
     except Exception as exc:
         raise Unreadable(f"the header is damaged: {type(exc).__name__}: {exc}") from exc
-
-
-def read_file(path: Path) -> Instance:
-    """Return the instance in a file, or raise `Unreadable` with the reason."""
-    return read(path.read_bytes(), str(path))
 
 
 def grouped(instances: Sequence[Instance]) -> list[list[Instance]]:
