@@ -59,7 +59,9 @@ def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:
         return [_without_numbers(next(iter(votes)) if len(votes) == 1 else None, doubt)]
     seen = look(series)
     by_pixels = {name for name, p in PROCEDURES.items() if p.look == seen}
-    choice = choose({c for i in series for c in i.codes}, CODES, votes, by_pixels, seen)
+    codes = {c for i in series for c in i.codes}
+    by_pixels |= {CODES[c] for c in codes if c in CODES and seen in PROCEDURES[CODES[c]].also}
+    choice = choose(codes, CODES, votes, by_pixels, seen)
     if choice.procedure is None:
         return [refused(choice.reason or "no procedure fits")]
     procedure = PROCEDURES[choice.procedure]
@@ -96,7 +98,7 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
             return "processed pixels (ImageType DERIVED): measure the image as acquired"
         if any(i.is_lossy for i in series):
             return "the pixels went through lossy compression"
-        if any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
+        if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
             return "negative counts: the pixels were processed"
     return None
 

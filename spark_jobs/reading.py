@@ -113,6 +113,8 @@ class Instance:
         """Return whether the largest value is the limit of what the pixel type can hold: something above it was cut off."""
         bits, signed = int(self.dataset.get("BitsStored") or 16), int(self.dataset.get("PixelRepresentation") or 0)
         top = int(self.pixels.max())
+        if self.kind == "RECON TOMO" and int((self.pixels == top).sum()) == 1:
+            return False  # reconstructions are scaled until their brightest voxel fills the type
         # 32767 in 16 unsigned bits is the limit of systems that count in signed words
         return top == 2 ** (bits - signed) - 1 or (top == 32767 and int((self.pixels == top).sum()) > 2)
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from spark_jobs.procedures import clinical, ct, planar, rotation
+from spark_jobs.procedures import clinical, ct, planar, rotation, tomographic
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "PROCEDURES", "Procedure", "header_votes", "look"]
 
-PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for row in (*planar.ROWS, *rotation.ROWS, *ct.ROWS, *clinical.ROWS)}
+FAMILIES = (planar, rotation, tomographic, ct, clinical)
+PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}
-LOOKS = (ct.look, rotation.look, planar.look)
+LOOKS = (ct.look, rotation.look, tomographic.look, planar.look)
 
 
 def header_votes(series: Sequence[Instance]) -> set[str]:

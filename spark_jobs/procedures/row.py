@@ -17,7 +17,8 @@ class Procedure:
     """One procedure: its module (PROCEDURE, METHOD, VERSION, measure), who may ask for it, and how a series is fed to it.
 
     `code` is the code value of scheme 99PHOTOPEAK that an order or a protocol names it with; `header` says whether the class of
-    the header (modality and value 3 of ImageType, nothing else) admits the procedure; `look` is the look of the pixels that does.
+    the header (modality and value 3 of ImageType, nothing else) admits the procedure; `look` is the look of the pixels that does,
+    and `also` are looks of images that hold its phantom beside others: they count only for an order that names the procedure.
     """
 
     module: ModuleType
@@ -27,6 +28,7 @@ class Procedure:
     look: str
     run: Callable[[Sequence[Instance]], list[Result]]
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
+    also: tuple[str, ...] = ()
 
 
 def refusal(module: ModuleType, reason: str, detector: str | None = None) -> Result:

@@ -1,0 +1,35 @@
+"""Pictures of tomograms of phantoms: the slice, its field and what was found in it."""
+
+from typing import Any
+
+from spark_jobs.pictures.ink import CFOV, INK, UFOV, WORST
+
+__all__ = ["PAINTERS", "TITLES"]
+
+
+def _uniformity(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    from matplotlib.patches import Circle
+
+    row, column = f["axis"]
+    axes.imshow(f["image"], cmap="viridis", vmin=0.8, vmax=1.2, interpolation="nearest")
+    for radius, colour in ((f["radius"], UFOV), (f["centre"], CFOV)):
+        axes.add_patch(Circle((column, row), radius, fill=False, lw=1.5, ec=colour))
+    axes.add_patch(Circle((column, row), f["ring_mm"] / f["pixel_mm"], fill=False, lw=1.2, ls=":", ec=WORST))
+    worst = f["worst"]
+    axes.plot(worst["column"], worst["row"], "o", ms=14, mfc="none", mec=WORST, mew=2)
+    note = f"{100 * (worst['relative'] - 1):+.1f} %" + (" 最差点" if chinese else " worst spot")
+    axes.annotate(note, (worst["column"], worst["row"]), (8, 10), textcoords="offset points", color=WORST, weight="bold")
+    reach = 1.5 * f["radius"]
+    axes.set_xlim(column - reach, column + reach)
+    axes.set_ylim(row + reach, row - reach)
+    axes.set_title("mean of uniform slices ÷ its mean" + ("  均匀层均值" if chinese else ""))
+    axes.set_axis_off()
+    profile = axes.inset_axes((0.02, 0.01, 0.96, 0.17))
+    profile.plot(f["radii_mm"], f["profile"], color=INK, lw=1)
+    profile.axvline(f["ring_mm"], color=WORST, lw=1, ls=":")
+    profile.tick_params(labelsize=6)
+    profile.set_title("radial profile / mm" + ("  径向曲线" if chinese else ""), fontsize=7)
+
+
+PAINTERS = {"tomographic_uniformity": _uniformity}
+TITLES = {"tomographic_uniformity": ("Tomographic uniformity", "断层均匀性")}

@@ -1,0 +1,101 @@
+"""Reconstructed tomograms of phantoms: slices in the order of their places, and which phantom they show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.procedures.row import Procedure
+from spark_jobs.qc import tomographic_uniformity
+from spark_jobs.qc.result import Result
+from spark_jobs.qc.tomogram import find_phantom
+from spark_jobs.reading import Instance, Unreadable
+
+__all__ = ["ROWS", "Volume", "look", "volumes"]
+
+FEWEST_SLICES = 6
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One reconstruction: slices × rows × columns, with the rescale of the header, and the distance of its slices."""
+
+    values: NDArray
+    pixel_mm: float
+    slice_mm: float
+    detector: str | None = None
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return which phantom the tomogram shows, or None when the series is no reconstruction."""
+    if not _reconstruction(series[0]):
+        return None
+    seen = set()
+    for volume in volumes(series):
+        found = find_phantom(volume.values, volume.pixel_mm, volume.slice_mm)
+        seen.add(found if isinstance(found, str) else found.kind)
+    return " and ".join(sorted(seen))
+
+
+def volumes(series: Sequence[Instance]) -> list[Volume]:
+    """Return the reconstructions of a series; objects of one frame each are the slices of one volume.
+
+    The frames of an object are put in the order of the slice vector; the number of frames in a rotation has nothing to say about
+    a reconstruction, and real files have it wrong. The sign of the spacing only says which way slices run, which no value here
+    depends on.
+    """
+    if len(series) > 1 and all(len(i.pixels) == 1 for i in series):
+        ordered = sorted(series, key=lambda i: i.position_mm)
+        places = np.array([i.position_mm for i in ordered])
+        if (np.diff(places) <= 0).any():
+            raise Unreadable("two slices lie at one place: two candidates")
+        values = np.concatenate([_rescaled(i) for i in ordered])
+        return [Volume(values, series[0].pixel_mm or 0.0, _slice_mm(series[0]))]
+    out = []
+    for k, instance in enumerate(series):
+        order = instance.vector("SliceVector")
+        if instance.dataset.get("SliceVector") is not None and len(np.unique(order)) < len(order):
+            raise Unreadable("SliceVector names a slice twice: two candidates")
+        if len(order) < FEWEST_SLICES:
+            raise Unreadable(f"{len(order)} slices are too few for a tomogram of a phantom")
+        values = _rescaled(instance)[np.argsort(order, kind="stable")]
+        detector = f"reconstruction {k + 1}" if len(series) > 1 else None
+        out.append(Volume(values, instance.pixel_mm or 0.0, _slice_mm(instance), detector))
+    return out
+
+
+def _slice_mm(instance: Instance) -> float:
+    """Return the distance of slices: the spacing where it is given, else the thickness."""
+    for name in ("SpacingBetweenSlices", "SliceThickness"):
+        value = instance.dataset.get(name)
+        if value is not None and abs(float(value)) > 0:
+            return abs(float(value))
+    raise Unreadable("SpacingBetweenSlices and SliceThickness are missing or zero: the distance of slices is unknown")
+
+
+def _rescaled(instance: Instance) -> NDArray:
+    slope, intercept = float(instance.dataset.get("RescaleSlope") or 1), float(instance.dataset.get("RescaleIntercept") or 0)
+    return instance.pixels if (slope, intercept) == (1.0, 0.0) else instance.pixels.astype(np.float32) * slope + intercept
+
+
+def _reconstruction(instance: Instance) -> bool:
+    return instance.modality == "NM" and instance.kind == "RECON TOMO"
+
+
+def _uniformity(series: Sequence[Instance]) -> list[Result]:
+    return [tomographic_uniformity.measure(v.values, v.pixel_mm, v.slice_mm, detector=v.detector) for v in volumes(series)]
+
+
+ROWS = (
+    Procedure(
+        tomographic_uniformity,
+        "PP-TOMOUNI",
+        "phantom",
+        _reconstruction,
+        "uniform cylinder",
+        _uniformity,
+        reconstructed=True,
+        also=("system phantom",),
+    ),
+)
