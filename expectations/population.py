@@ -59,13 +59,14 @@ def release_of(connection: duckdb.DuckDBPyConnection, path: Path) -> Release:
     return Release(path, str(row[0]), moment.isoformat(timespec="seconds").replace("+00:00", "Z"))
 
 
-def rules_in_force(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Return {rule_id: its newest row of dim_rule that is valid at the release's moment}: it goes before a suite's meta."""
+def rules_in_force(connection: duckdb.DuckDBPyConnection, utc_offset_minutes: int) -> dict[str, dict[str, Any]]:
+    """Return {rule_id: its newest row of dim_rule in force on the release's last local day}: it goes before a suite's meta."""
+    # the release speaks of everything before its moment: midnight belongs to the day that ends there
+    day = f"(m.as_of_utc::timestamp - interval 1 microsecond + to_minutes({int(utc_offset_minutes)}))::date"
     frame = connection.execute(
-        """
+        f"""
         select r.* from marts.dim_rule r, marts.mart_release m
-        where (r.valid_from is null or r.valid_from::timestamp <= m.as_of_utc::timestamp)
-          and (r.valid_until is null or r.valid_until::date >= m.as_of_utc::date)
+        where (r.valid_from is null or r.valid_from::date <= {day}) and (r.valid_until is null or r.valid_until::date >= {day})
         qualify row_number() over (partition by rule_id order by try_cast(version as integer) desc nulls last, version desc) = 1
         """
     ).df()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,8 +22,8 @@ from expectations.suites import Checkpoint, Suite, read_checkpoint, read_suites
 __all__ = ["attest"]
 
 
-def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object]) -> dict[str, Any]:
-    """Attest the candidate or else the published release, write its reports, call `publish` unless integrity is broken.
+def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], object]) -> dict[str, Any]:
+    """Attest the candidate or else the published release, write its reports, call `publish` with its folder unless integrity is broken.
 
     Returns the job's JSON: the run key, `read` rows of populations, `written` rules; beside the contract
     `integrity` (whether it holds), `published`, `broken` (integrity rules that fail or could not be tried) and
@@ -42,7 +43,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object
         current = settings.warehouse / "current" / "qc.duckdb"
         if current.exists() and current.resolve() == path and history.has(settings.reports, run_id):
             return _job(run_id, began)
-        rules = population.rules_in_force(connection)
+        rules = population.rules_in_force(connection, settings.utc_offset_minutes)
         frames = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
     moment = datetime.fromisoformat(release.as_of_utc)
     draft = settings.reports / f".docs-{run_id}"
@@ -74,7 +75,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[], object
     pages.write(settings.reports, run)
     published = not broken and population.find_release(settings.warehouse) == path  # a newer candidate has its own attestation
     if published:
-        publish()
+        publish(path.parent)
     failing = [r["rule"] for r in run["rules"] if r["severity"] == "finding" and not r["success"]]
     read = sum(s["population"] for s in run["suites"])
     return _job(run_id, began, read, len(run["rules"]), integrity=not broken, published=published, broken=broken, failing=failing)

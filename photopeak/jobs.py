@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from connectors.settings import Settings
@@ -109,8 +110,8 @@ def _attest_quality(settings: Settings, request: Request) -> Account:
 
     _only("attest_quality", request, "end")
 
-    def publish() -> None:
-        warehouse.publish(settings)
+    def publish(release: Path) -> None:
+        warehouse.publish(settings, release)
 
     with locked(settings.consumers, "attest_quality"):
         return attest(settings, _moment(request.end) if request.end else settings.now(), publish)

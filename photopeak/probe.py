@@ -1,4 +1,4 @@
-"""How each service is, asked in well under a second: the supervisor's word, who listens on the port, and whether it answers."""
+"""How each service is, asked in well under a second when they are: the supervisor's word, who listens on the port, and whether it answers."""
 
 import http.client
 import os
@@ -19,6 +19,7 @@ __all__ = ["marked", "processes", "status", "supervisor", "supervisor_pid", "tab
 
 BEAT_S = 60  # Airflow's processes write a heartbeat every few seconds
 SLOW_S = 150  # a start that takes longer has failed
+ANSWER_S = 6.0  # a machine that is busy measuring answers late, and is up all the same
 Row = dict[str, Any]
 
 
@@ -90,7 +91,7 @@ def _listens(port: int, family: set[int]) -> bool:
 
 
 def _answers(host: str, port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=1.5)
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
     try:
         connection.request("GET", path)
         return connection.getresponse().status < 400

@@ -90,13 +90,12 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
     return {**account, "seconds": round(time.monotonic() - began, 1)}
 
 
-def publish(settings: Settings) -> str:
-    """Make the candidate the release that everybody reads, and return its run key."""
-    candidate = _linked(settings, "candidate")
-    if candidate is None:
-        raise BuildFailed("there is no candidate release to publish: run `photopeak job build_marts` first")
-    _link(settings, "current", candidate)
-    return str(_note(candidate).get("run_key"))
+def publish(settings: Settings, release: Path) -> str:
+    """Make this release folder, the one that was attested, what everybody reads, and return its run key."""
+    if not (release / "qc.duckdb").exists():
+        raise BuildFailed(f"the release {release.name} is gone; the published one stays: run `photopeak job build_marts` again")
+    _link(settings, "current", release)
+    return str(_note(release).get("run_key"))
 
 
 def behind(settings: Settings, project: Path = PROJECT) -> bool:
@@ -263,7 +262,7 @@ def _linked(settings: Settings, name: str) -> Path | None:
 def _link(settings: Settings, name: str, release: Path) -> None:
     draft = settings.warehouse / f".{name}.{os.getpid()}"
     draft.unlink(missing_ok=True)
-    draft.symlink_to(release.relative_to(settings.warehouse))
+    draft.symlink_to(Path("releases") / release.name)
     draft.replace(settings.warehouse / name)
     _sync(settings.warehouse)
 

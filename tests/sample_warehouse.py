@@ -35,6 +35,7 @@ RULES = {
     "STEP_TIMING": ("warn", "Step outside its time window", "步骤不在规定时间内"),
     "ENVIRONMENT_LIMIT": ("warn", "Room outside its band", "机房环境超出范围"),
     "ENVIRONMENT_GAP": ("warn", "Sensor readings missing", "传感器读数缺失"),
+    "ENVIRONMENT_SILENT": ("fail", "A site or a registered sensor is not heard", "院区或已登记传感器无数据"),
     "INTAKE_QUARANTINED": ("warn", "Message quarantined", "报文被隔离"),
     "INTAKE_DUPLICATE": ("info", "Message sent twice", "报文重复发送"),
     "IMAGE_QUALITY_LIMIT": ("warn", "Image quality below its limit", "图像质量低于限值"),
@@ -70,9 +71,9 @@ def link(warehouse: Path, name: str, folder: Path) -> None:
     draft.replace(warehouse / name)
 
 
-def publish(warehouse: Path) -> None:
-    """Make the candidate the published release."""
-    link(warehouse, "current", (warehouse / "candidate").resolve())
+def publish(warehouse: Path, release: Path | None = None) -> None:
+    """Make a release, default the candidate, the published one."""
+    link(warehouse, "current", release or (warehouse / "candidate").resolve())
 
 
 def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: bool) -> None:

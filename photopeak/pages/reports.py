@@ -57,6 +57,10 @@ def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
     def health() -> dict[str, str]:
         return {"service": "reports"}
 
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)  # a browser that shows a bare picture asks for one
+
     @app.get("/")
     def front(request: Request) -> Response:
         if (folder / "index.html").is_file():

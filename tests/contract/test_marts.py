@@ -25,6 +25,12 @@ COR,1,centre_of_rotation,cor_offset_mm,,,,-1.5,1.5,-2,2,2020-01-01,,NEMA NU 1,4.
 CT,1,ct_water,water_hu,,,,-4,4,-5,5,2020-01-01,,ACR,water,TST-02,nobody
 BONE,1,whole_body_bone,view_kcts,,,,,,500,,2020-01-01,,house,1,ANA-24,nobody
 """
+SENSORS = """sensor_id,room_id,quantity,unit
+ROOM-GC1/temperature,ROOM-GC1,temperature,Cel
+ROOM-SPCT1/humidity,ROOM-SPCT1,humidity,%
+WAITING/temperature,WAITING,temperature,Cel
+HOTLAB/dose_rate,HOTLAB,dose_rate,uSv/h
+"""
 NEW_DAY = DAY + timedelta(days=1)
 LATER = AS_OF + timedelta(days=1)
 
@@ -59,12 +65,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     project = root / "project"
     shutil.copytree(PROJECT, project)
     (project / "seeds" / "limits.csv").write_text(LIMITS)
+    (project / "seeds" / "sensors.csv").write_text(SENSORS)
     made = House(load(home=root / "var"), project)
     hospital().write(made.settings.lake)
     assert behind(made.settings, project)
     account = build_marts(made.settings, AS_OF, project)
     assert account["job"] == "build_marts" and account["read"] > 0 and account["written"] > 0
-    publish(made.settings)
+    publish(made.settings, (made.settings.warehouse / "candidate").resolve())
     return made
 
 
@@ -77,6 +84,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("DOSE_RANGE", "fail", "A2"),
         ("ENVIRONMENT_GAP", "warn", "ROOM-GC1/temperature/2026-03-10"),
         ("ENVIRONMENT_LIMIT", "fail", "ROOM-SPCT1/humidity/2026-03-10"),
+        ("ENVIRONMENT_SILENT", "fail", "HOTLAB/dose_rate"),
         ("IMAGE_NOT_MEASURED", "warn", "bone.bad"),
         ("IMAGE_QUALITY_LIMIT", "fail", "bone.A4/counts"),
         ("INTAKE_DUPLICATE", "info", "M1"),
@@ -91,7 +99,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("STEP_TIMING", "fail", "A6/acquisition"),
     ]
     ranks = house.rows("SELECT severity FROM marts.fct_finding ORDER BY rank")
-    assert ranks == [("fail",)] * 10 + [("warn",)] * 6 + [("info",)]
+    assert ranks == [("fail",)] * 11 + [("warn",)] * 6 + [("info",)]
     columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
     assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
         (7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)

@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def run(settings: Settings) -> tuple[dict, dict]:
     """Attest, and return the job's answer and the stored result by rule."""
-    answer = attest(settings, MOMENT, lambda: sample.publish(settings.warehouse))
+    answer = attest(settings, MOMENT, lambda release: sample.publish(settings.warehouse, release))
     path = settings.reports / "runs" / answer["run_key"] / "result.json"
     return answer, {r["rule"]: r for r in json.loads(path.read_text(encoding="utf-8"))["rules"]}
 
@@ -29,6 +29,16 @@ def run(settings: Settings) -> tuple[dict, dict]:
 def current(settings: Settings) -> str | None:
     link = settings.warehouse / "current"
     return link.resolve().name if link.exists() else None
+
+
+def test_what_was_attested_is_published_whatever_candidate_names_by_then(settings: Settings) -> None:
+    sample.make_release(settings.warehouse, "r1")
+
+    def publish(release: Path) -> None:
+        sample.make_release(settings.warehouse, "r2")
+        sample.publish(settings.warehouse, release)
+
+    assert attest(settings, MOMENT, publish)["published"] and current(settings) == "r1"
 
 
 @pytest.mark.req("AUD-16", "MEC-09", "SYS-10")

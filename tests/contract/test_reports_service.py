@@ -21,7 +21,7 @@ def attested(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     sample.write_picture(settings.reports)
     for name, faults in (("r1", False), ("r2", True)):
         sample.make_release(settings.warehouse, name, faults=faults)
-        attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda: sample.publish(settings.warehouse))
+        attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda release: sample.publish(settings.warehouse, release))
     return settings
 
 
@@ -30,6 +30,7 @@ def test_an_empty_folder_says_what_to_wait_for(tmp_path: Path) -> None:
     assert "No report yet" in client.get("/").text and "尚无报告" in client.get("/", headers={"accept-language": "zh"}).text
     assert client.get("/health").json() == {"service": "reports"}
     assert client.get("/index.html").status_code == 404
+    assert client.get("/favicon.ico").status_code == 204
 
 
 @pytest.mark.parametrize(

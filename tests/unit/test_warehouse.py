@@ -67,12 +67,18 @@ def test_run_key_names_lake_project_and_moment(settings: Settings, project: Path
         key(datetime(2026, 3, 10))
 
 
+def candidate(settings: Settings) -> Path:
+    """Return the folder that the link names."""
+    return (settings.warehouse / "candidate").resolve()
+
+
 def test_build_publish_and_go_back(settings: Settings, project: Path, builds: list[str]) -> None:
     with pytest.raises(BuildFailed, match="build_marts"):
-        publish(settings)
+        publish(settings, settings.warehouse / "releases" / "gone")
+    assert not (settings.warehouse / "current").is_symlink()
     first = build_marts(settings, AS_OF, project)
     assert first["written"] == 2 and first["read"] > 0
-    assert publish(settings) == first["run_key"]
+    assert publish(settings, candidate(settings)) == first["run_key"]
     current = (settings.warehouse / "current").readlink()
     assert (settings.warehouse / "current" / "qc.duckdb").exists() and not current.is_absolute()
 
@@ -89,7 +95,7 @@ def test_build_publish_and_go_back(settings: Settings, project: Path, builds: li
 
 def test_the_last_releases_are_kept_and_the_published_one_always(settings: Settings, project: Path, builds: list[str]) -> None:
     build_marts(settings, AS_OF, project)
-    publish(settings)
+    publish(settings, candidate(settings))
     published = (settings.warehouse / "current").resolve()
     for minute in range(1, 9):
         build_marts(settings, AS_OF.replace(minute=minute), project)
@@ -106,7 +112,7 @@ def test_one_build_at_a_time(settings: Settings, project: Path, builds: list[str
 
 def test_clear_forgets_all_releases(settings: Settings, project: Path, builds: list[str]) -> None:
     build_marts(settings, AS_OF, project)
-    publish(settings)
+    publish(settings, candidate(settings))
     clear(settings)
     assert not settings.warehouse.exists()
     build_marts(settings, AS_OF, project)

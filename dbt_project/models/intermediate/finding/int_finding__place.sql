@@ -57,6 +57,17 @@ where completeness_percent < {{ var('completeness_percent') }}
 union all
 
 select
+    site_id, 'ENVIRONMENT_SILENT', subject_kind, subject_id, null, room_id, null, null, silent_since_utc, null, null, null,
+    case subject_kind
+        when 'sensor' then 'a registered sensor that was never heard, while others of its site are since '
+        else 'none of ' || {{ text('sensors') }} || ' registered sensors was heard since '
+    end || {{ moment_text('silent_since_utc') }},
+    null, null, 'mart_environment_hour', 'fail'
+from {{ ref('int_environment__silence') }}
+
+union all
+
+select
     site_id, case outcome when 'quarantined' then 'INTAKE_QUARANTINED' else 'INTAKE_DUPLICATE' end, 'message', message_id,
     null, null, null, null, received_at_utc, null, null, null,
     channel || coalesce(' from ' || sender, '') || ': ' || coalesce(reason, case outcome when 'duplicate' then 'the same once more' else 'no reason given' end)
