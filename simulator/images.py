@@ -137,7 +137,8 @@ def _nm(job: ImageJob, frames: NDArray[np.uint16]) -> Dataset:
         ds.TypeOfDetectorMotion = "STEP AND SHOOT"
         ds.RotationInformationSequence = Sequence([_rotation(n)])
     else:
-        ds.ActualFrameDuration = 600_000 if job.kind == "flood" else 1_200_000
+        # 80 Mcts at 18 kcps
+        ds.ActualFrameDuration = 4_440_000 if job.kind == "flood" else 1_200_000
     if job.kind == "bone":
         ds.ScanVelocity, ds.WholeBodyTechnique, ds.ScanLength = "2.05", "1PS", 2457
     ds.EnergyWindowInformationSequence = Sequence([_energy_window()])

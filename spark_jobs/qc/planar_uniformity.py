@@ -2,12 +2,14 @@
 
 Steps, each part of the method's version: block to the pixel nearest 6.4 mm, find the useful field (UFOV), zero outer pixels
 below 75 % of the central mean, peel once from the outside, smooth with the nine-point kernel inside the field, take extremes in
-the useful field and in the central field (CFOV, 75 % of its linear dimensions).
+the useful field and in the central field (CFOV, 75 % of its linear dimensions). Before the 75 % step, an intrinsic flood whose
+source is nearer than five useful fields has its dome divided out (`qc/dome.py`), by the declared distance where there is one.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc import dome
 from spark_jobs.qc.field import Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -15,10 +17,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
+FAR_FIELDS = 5.0  # NU 1: an intrinsic source is at least five useful fields away
+SAME_DEPTH = 0.01  # of the fall-off at the rim, between what is declared and what is seen
+RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it is reference data
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
 
@@ -43,8 +48,11 @@ def measure(
     field_shape: str | None = None,
     field_mm: tuple[float, ...] = (),
     detector: str | None = None,
+    intrinsic: bool | None = None,
+    source_mm: float | None = None,
+    seconds: float | None = None,
 ) -> Result:
-    """Return the uniformity of one flood.
+    """Return the uniformity of one flood; the method's name says whether it is intrinsic or extrinsic, where that is known.
 
     Parameters
     ----------
@@ -54,10 +62,17 @@ def measure(
         Length of a square pixel's side.
     field_shape, field_mm
         What the header declares: RECTANGLE (two lengths), ROUND or HEXAGONAL (diameter); None: the field is measured.
+    intrinsic
+        True: no collimator; False: with one; None: not declared.
+    source_mm
+        Declared distance of the point source from the detector; None: not declared.
+    seconds
+        Duration of the image; None: the count rate is unknown.
     """
+    kind = METHOD if intrinsic is None else f"{METHOD}, {'intrinsic' if intrinsic else 'extrinsic'}"
 
     def refuse(reason: str) -> Result:
-        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, kind, VERSION)
 
     n = block_factor(pixel_mm)
     if n is None:
@@ -79,7 +94,18 @@ def measure(
     else:
         warnings.append("field of view measured: the header declares none")
     found = covered(shape, *blocks.shape) if shape else lit
-    first_cfov = covered((shape or hull_shape(found)).scaled(0.75), *blocks.shape) & found
+    raw = blocks
+    outline = shape or hull_shape(found)
+    axis = _axis(outline, _middle(image.shape, n))
+    longest = 2 * max(outline.half_width, outline.half_height) * size_mm
+    distance, notes, problem = _distance(blocks, found, size_mm, axis, FAR_FIELDS * longest, intrinsic, source_mm)
+    if problem:
+        return refuse(problem)
+    warnings += notes
+    if distance is not None:
+        kind = f"{METHOD}, intrinsic, dome divided out"
+        blocks = dome.divided(blocks, size_mm, axis, distance)
+    first_cfov = covered(outline.scaled(0.75), *blocks.shape) & found
     dim = blocks < 0.75 * blocks[first_cfov].mean()
     ufov = peel(found & ~(dim & ~peel(found)))
     cfov = covered((shape or hull_shape(ufov)).scaled(0.75), *blocks.shape) & ufov
@@ -90,8 +116,9 @@ def measure(
     values: dict[str, tuple[float, dict | None]] = {}
     for name, mask in (("ufov", ufov), ("cfov", cfov)):
         values |= _extremes(smooth, mask, name)
-    replicates = _replicates(blocks, ufov, cfov)
-    centre = float(blocks[cfov].mean())
+    gain = np.divide(blocks, raw, out=np.ones_like(raw), where=raw > 0)
+    replicates = _replicates(raw, gain, ufov, cfov)
+    centre = float(raw[cfov].mean())
     measures = [
         Measure(
             name,
@@ -106,6 +133,17 @@ def measure(
         Measure("centre_pixel_counts", round(centre, 1), "counts"),
         Measure("binned_pixel_mm", round(size_mm, 6), "mm"),
     ]
+    if distance is not None:
+        measures.append(Measure("source_distance_mm", round(distance, 1), "mm"))
+    if seconds is None:
+        warnings.append("count rate unknown: the header gives no ActualFrameDuration")
+    else:
+        rate = float(image.sum(dtype=np.float64)) / seconds
+        measures.append(Measure("count_rate_kcps", round(rate / 1000, 4), "kcps"))
+        if rate > RATE_CPS:
+            warnings.append(
+                f"{rate / 1000:.0f} kcps: NU 1 asks for at most {RATE_CPS / 1000:.0f} kcps, pile-up may change the image"
+            )
     few = centre < ENOUGH_COUNTS
     reason = (
         f"too few counts for a verdict: {centre:.0f} in a central pixel of {size_mm:.2f} mm, NU 1 asks for {ENOUGH_COUNTS}"
@@ -121,8 +159,59 @@ def measure(
         "worst": values["ufov_iu_percent"][1],
     }
     return Result(
-        PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure
+        PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, kind, VERSION, tuple(measures), tuple(warnings), figure
     )
+
+
+def _distance(
+    blocks: NDArray[np.float64],
+    field: Mask,
+    size_mm: float,
+    axis: tuple[float, float],
+    far: float,
+    intrinsic: bool | None,
+    source_mm: float | None,
+) -> tuple[float | None, list[str], str | None]:
+    """Return the source's distance whose dome is to be divided out (None: nothing is), notes, and why the header cannot be true."""
+    declared_near = source_mm is not None and source_mm < far
+    if intrinsic is False or (source_mm is not None and not declared_near):
+        return None, [], None
+    seen = dome.fit(blocks, peel(field), size_mm, axis)
+    near = seen.distance_mm is not None and seen.distance_mm < far and seen.depth > 5 * seen.depth_se
+    if declared_near and source_mm is not None:
+        differ = abs(dome.fall_off(source_mm, seen.rim_mm) - seen.depth) > max(SAME_DEPTH, 5 * seen.depth_se)
+        if intrinsic and seen.is_dome and differ:
+            what = f"that of a source at {seen.distance_mm:.0f} mm" if near else "flat"
+            return None, [], f"the header puts the source at {source_mm:.0f} mm, but the fall-off to the rim is {what}"
+        if intrinsic or (seen.is_dome and near and not differ):
+            how = "" if intrinsic else "; no collimator is declared, and the image falls off as such a source lights it"
+            return source_mm, [f"the dome of a source at the declared {source_mm:.0f} mm was divided out{how}"], None
+        return None, [], None
+    if not near:
+        return None, [], None
+    if not seen.is_dome:
+        return (
+            None,
+            ["darker towards the rim, but not as a near source lights it: nothing was divided out"] if intrinsic else [],
+            None,
+        )
+    if intrinsic:
+        note = f"a dome was fitted and divided out (source at {seen.distance_mm:.0f} mm, {100 * seen.depth:.1f} % at the rim): the header"
+        return seen.distance_mm, [f"{note} gives no DistanceSourceToDetector to check it by"], None
+    note = f"falls off to the rim as under a source at {seen.distance_mm:.0f} mm: nothing was divided out, because the header"
+    return None, [f"{note} gives neither collimator nor distance"], None
+
+
+def _middle(image_shape: tuple[int, ...], n: int) -> tuple[float, float]:
+    """Return the centre of the image (x, y) in blocks."""
+    rows, columns = image_shape
+    return (columns / 2 - (columns % n) // 2) / n - 0.5, (rows / 2 - (rows % n) // 2) / n - 0.5
+
+
+def _axis(shape: Shape, middle: tuple[float, float]) -> tuple[float, float]:
+    """Return where the detector's axis meets the image: at its centre, unless the field lies elsewhere (cropped, shifted)."""
+    near = max(abs(shape.centre[0] - middle[0]), abs(shape.centre[1] - middle[1])) <= 1
+    return middle if near else shape.centre
 
 
 def _declared(
@@ -131,10 +220,7 @@ def _declared(
     if kind not in ("RECTANGLE", "ROUND", "HEXAGONAL") or not dimensions or min(dimensions) <= 0:
         return None, f"the declared field of view ({kind}, {len(dimensions)} dimensions) is none that DICOM knows"
     ys, xs = np.nonzero(lit)
-    middle = (
-        (image_shape[1] / 2 - (image_shape[1] % n) // 2) / n - 0.5,
-        (image_shape[0] / 2 - (image_shape[0] % n) // 2) / n - 0.5,
-    )
+    middle = _middle(image_shape, n)
     seen = ((xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2)
     off = max(abs(seen[0] - middle[0]), abs(seen[1] - middle[1]))
     # the detector's centre is the image's centre; a field that lies elsewhere on the image (cropped, shifted) is followed
@@ -190,12 +276,12 @@ def _contrast(high: float, low: float) -> float:
     return 100 * (high - low) / (high + low) if high + low > 0 else 100.0
 
 
-def _replicates(blocks: NDArray[np.float64], ufov: Mask, cfov: Mask) -> list[dict[str, float]]:
+def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> list[dict[str, float]]:
     """Return the values of images with fresh counting noise; their spread is the uncertainty (parametric bootstrap, seeded)."""
     rng = np.random.default_rng(1)
     out = []
     for _ in range(REPLICATES):
-        smooth = _smoothed(rng.poisson(np.maximum(blocks, 0)).astype(np.float64), ufov)
+        smooth = _smoothed(rng.poisson(np.maximum(blocks, 0)) * gain, ufov)
         values = {**_extremes(smooth, ufov, "ufov"), **_extremes(smooth, cfov, "cfov")}
         out.append({k: v[0] for k, v in values.items()})
     return out
