@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from spark_jobs.procedures import clinical, ct, planar, rotation, tomographic
+from spark_jobs.procedures import clinical, counting, ct, planar, rotation, tomographic
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "PROCEDURES", "Procedure", "header_votes", "look"]
 
-FAMILIES = (planar, rotation, tomographic, ct, clinical)
+FAMILIES = (planar, rotation, counting, tomographic, ct, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}

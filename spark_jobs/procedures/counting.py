@@ -7,6 +7,8 @@ from spark_jobs.qc import head_sensitivity_match
 __all__ = ["ROWS"]
 
 ROWS = (
-    # no series is for it alone: it comes beside the floods of several heads
-    Procedure(head_sensitivity_match, "PP-HEADMATCH", "phantom", lambda i: False, "floods of several heads", floods),
+    # it comes beside the floods of several heads; alone it is done only where an order names it
+    Procedure(
+        head_sensitivity_match, "PP-HEADMATCH", "phantom", lambda i: False, "floods of several heads", floods, also=("plateau",)
+    ),
 )
