@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spark_jobs.documents import Document
     from spark_jobs.reading import Instance
 
 __all__ = ["analyse"]
@@ -63,26 +64,26 @@ def _files(paths: list[Path]) -> list[Path] | str:
 
 def _rows(files: list[Path], picture: Path | None) -> list[dict[str, Any]]:
     from spark_jobs.judge import device_of, judge, read_limits
-    from spark_jobs.measure import measure_instances
+    from spark_jobs.measure import measure_mixed, read_object
     from spark_jobs.qc.result import refused
-    from spark_jobs.reading import Unreadable, grouped, read_file
+    from spark_jobs.reading import Unreadable
 
     limits = read_limits()
-    instances: list[Instance] = []
+    objects: list[Instance | Document] = []
     rows = []
     for path in dict.fromkeys(files):
         try:
-            instances.append(read_file(path))
+            objects.append(read_object(path))
         except Unreadable as exc:
             rows.append({"inputs": [str(path)], **refused(str(exc)).to_dict(), "verdict": "none", "limits": []})
     number = 0
-    for series in grouped(instances):
-        device = device_of(series[0].device_serial, series[0].station_name)
-        for result in measure_instances(series):
+    for found in measure_mixed(objects):
+        device = device_of(found.device_serial, found.station_name)
+        for result in found.results:
             number += 1
-            verdict, used = judge(result, limits, device, series[0].acquired_on)
+            verdict, used = judge(result, limits, device, found.acquired_on)
             row = {
-                "inputs": [i.source for i in series],
+                "inputs": list(found.inputs),
                 **result.to_dict(),
                 "verdict": verdict,
                 "limits": used,

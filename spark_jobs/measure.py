@@ -1,20 +1,61 @@
-"""From the bytes of one series to results: read, tell the procedure, measure. The one entrance of the engine."""
+"""From the bytes of one series, or of a folder of mixed files, to results: read, tell the procedure, measure. The one entrance."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from spark_jobs.procedures import CODES, PROCEDURES, Procedure, header_votes, look
+from spark_jobs.documents import Document, looks_like_document, read_document
+from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
-from spark_jobs.reading import Instance, Unreadable, read
+from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
 from spark_jobs.selector import choose
 
-__all__ = ["METHODS_DIGEST", "measure_instances", "measure_series", "render"]
+__all__ = ["METHODS_DIGEST", "Found", "measure_instances", "measure_mixed", "measure_series", "read_object", "render"]
 
 METHODS_DIGEST: str = hashlib.sha256(
-    "\n".join(f"{name}|{p.module.METHOD}|{p.module.VERSION}" for name, p in sorted(PROCEDURES.items())).encode()
+    "\n".join(f"{name}|{m.METHOD}|{m.VERSION}" for name, m in sorted(MODULES.items())).encode()
 ).hexdigest()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one series, one document, or one pair of series gave: where it came from, the device and day it is judged by."""
+
+    inputs: tuple[str | None, ...]
+    device_serial: str | None
+    station_name: str | None
+    acquired_on: str | None
+    results: list[Result]
+
+
+def read_object(place: bytes | Path) -> Instance | Document:
+    """Return the image or the document in a file or in bytes, or raise `Unreadable` with the reason."""
+    source = str(place) if isinstance(place, Path) else None
+    if isinstance(place, Path):
+        with place.open("rb") as f:
+            head = f.read(256)
+    else:
+        head = place[:256]
+    if head[128:132] != b"DICM" and looks_like_document(head):
+        document = read_document(place.read_bytes() if isinstance(place, Path) else place, source)
+        sheet = SHEETS.get(document.kind)
+        return sheet.about(document) if sheet and sheet.about else document
+    return read_file(place) if isinstance(place, Path) else read(place)
+
+
+def measure_mixed(objects: Sequence[Instance | Document]) -> list[Found]:
+    """Return what a heap of objects gives, sorted by itself: each series and each document; never an exception about them."""
+    out = []
+    for series in grouped([o for o in objects if isinstance(o, Instance)]):
+        first = series[0]
+        inputs = tuple(i.source for i in series)
+        out.append(Found(inputs, first.device_serial, first.station_name, first.acquired_on, measure_instances(series)))
+    documents = [o for o in objects if isinstance(o, Document)]
+    for d in documents:
+        out.append(Found((d.source,), d.device_serial, d.station_name, d.acquired_on, _of_document(d, documents)))
+    return out
 
 
 def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> list[Result]:
@@ -23,15 +64,17 @@ def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> l
     Parameters
     ----------
     instances
-        The DICOM files of one series.
+        The DICOM files of one series, or documents.
     analysis
         "phantom" or "clinical" admits only procedures of that kind; None admits all.
     """
     try:
-        series = [read(data) for data in instances]
+        objects = [read_object(data) for data in instances]
     except Unreadable as exc:
         return [refused(str(exc))]
-    return measure_instances(series, analysis)
+    if any(isinstance(o, Document) for o in objects):
+        return [r for found in measure_mixed(objects) for r in found.results]
+    return measure_instances([o for o in objects if isinstance(o, Instance)], analysis)
 
 
 def measure_instances(series: Sequence[Instance], analysis: str | None = None) -> list[Result]:
@@ -72,10 +115,25 @@ def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:
     return [_without_numbers(choice.procedure, doubt)] if doubt else procedure.run(series)
 
 
+def _of_document(document: Document, others: Sequence[Document]) -> list[Result]:
+    sheet = SHEETS.get(document.kind)
+    if sheet is None:
+        return [refused(f"no procedure here reads a document of the kind {document.kind!r}")]
+    device = (document.device_serial, document.station_name)
+    same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]
+    same.sort(key=lambda o: (o.acquired_on or "", o.source or ""))
+    try:
+        return sheet.run(document, same)
+    except Unreadable as exc:
+        return [_without_numbers(sheet.modules[0].PROCEDURE, str(exc))]
+    except Exception as exc:  # readings may be of any type
+        return [_without_numbers(sheet.modules[0].PROCEDURE, f"the document cannot be read: {type(exc).__name__}: {exc}"[:500])]
+
+
 def _without_numbers(procedure: str | None, reason: str) -> Result:
     if procedure is None:
         return refused(reason)
-    module = PROCEDURES[procedure].module
+    module = MODULES[procedure]
     return Result(procedure, NOT_MEASURED, reason, None, module.METHOD, module.VERSION)
 
 

@@ -1,17 +1,26 @@
 """The table of procedures. A new procedure is one file in `qc/` and one row in the file of its family here."""
 
 from collections.abc import Sequence
+from types import ModuleType
 
-from spark_jobs.procedures import clinical, counting, ct, planar, rotation, tomographic
-from spark_jobs.procedures.row import Procedure
+from spark_jobs.procedures import clinical, counting, ct, pet_reports, planar, rotation, tomographic
+from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.reading import Instance
 
-__all__ = ["CODES", "PROCEDURES", "Procedure", "header_votes", "look"]
+__all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "Procedure", "Sheet", "header_votes", "look"]
 
-FAMILIES = (planar, rotation, counting, tomographic, ct, clinical)
+FAMILIES = (planar, rotation, counting, tomographic, ct, pet_reports, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}
+# documents that are no images, by kind
+SHEETS: dict[str, Sheet] = {sheet.kind: sheet for family in FAMILIES for sheet in getattr(family, "SHEETS", ())}
+# every procedure that can come out, with the module that says its method and version
+MODULES: dict[str, ModuleType] = {
+    module.PROCEDURE: module
+    for modules in (*((p.module, *p.further) for p in PROCEDURES.values()), *(s.modules for s in SHEETS.values()))
+    for module in modules
+}
 LOOKS = (ct.look, rotation.look, tomographic.look, planar.look)
 
 

@@ -6,10 +6,11 @@ from types import ModuleType
 
 import numpy as np
 
+from spark_jobs.documents import Document
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance
 
-__all__ = ["Procedure", "middle", "refusal"]
+__all__ = ["Procedure", "Sheet", "middle", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Procedure:
     run: Callable[[Sequence[Instance]], list[Result]]
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
     also: tuple[str, ...] = ()
+    further: tuple[ModuleType, ...] = ()  # procedures whose results come along with this one's
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One kind of document that is no image (`Document.kind`), the procedures measured from it, and how.
+
+    `run` gets the document and all documents of its kind and device that came along, itself among them, oldest first.
+    """
+
+    kind: str
+    modules: tuple[ModuleType, ...]
+    run: Callable[[Document, Sequence[Document]], list[Result]]
+    about: Callable[[Document], Document] | None = None  # fills in device and day where only the vendor's names give them
 
 
 def refusal(module: ModuleType, reason: str, detector: str | None = None) -> Result:

@@ -9,7 +9,7 @@ import duckdb
 import jinja2
 
 from spark_jobs.judge import SEEDS, Limit, device_of, in_force, read_limits, verdict
-from spark_jobs.procedures import PROCEDURES
+from spark_jobs.procedures import MODULES
 
 EMPTY = Limit("L", 1, "p", "m", None, None, None, None, None, None, None, "2020-01-01", None, None, None, None, None)
 MACROS = SEEDS.parent / "macros"
@@ -57,7 +57,7 @@ def test_the_most_specific_row_wins_then_the_highest_version_in_force():
 
 def test_seeds_are_whole_and_devices_are_found_by_serial_then_station():
     limits = read_limits()
-    assert {x.procedure for x in limits} <= set(PROCEDURES)
+    assert {x.procedure for x in limits} <= set(MODULES)
     assert all(x.standard and x.clause and x.approver for x in limits)
     assert len({(x.limit_id, x.version) for x in limits}) == len(limits)
     with (SEEDS / "devices.csv").open(encoding="utf-8") as f:
