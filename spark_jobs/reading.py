@@ -1,4 +1,4 @@
-"""DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. The only place of the engine with pydicom."""
+"""DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. Here and in `decoding.py` alone the engine uses pydicom."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.canonical import Turn, canonise
+from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
+
 __all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-DEFLATED = "1.2.840.10008.1.2.1.99"
+AIR_HU = -1000.0
+HEAD_BYTES = 2048
 DEFERRED_BYTES = 65536  # larger values of a file stay there: 88 slices of CT are 46 MB
 CODE_SEQUENCES = (
     "PerformedProtocolCodeSequence",
@@ -39,10 +43,6 @@ BONE_FIELDS = (
 )
 
 
-class Unreadable(ValueError):
-    """The bytes are no DICOM image that can be measured; the text says why."""
-
-
 @dataclass(frozen=True)
 class Instance:
     """One image object. Facts are None where the header does not give them; free text is not among them on purpose."""
@@ -61,6 +61,7 @@ class Instance:
     station_name: str | None
     device_serial: str | None
     acquired_on: str | None  # YYYY-MM-DD; from the same elements, in the same order, as intake dates an object
+    turn: Turn = field(default_factory=Turn, repr=False)  # from stored frames to canonical ones
 
     @property
     def kind(self) -> str | None:
@@ -75,11 +76,11 @@ class Instance:
     @property
     def is_lossy(self) -> bool:
         """Return whether the pixels went through an irreversible compression."""
-        return self.dataset.get("LossyImageCompression") == "01"
+        return is_lossy(self.dataset)
 
     @property
-    def pixels(self) -> NDArray:
-        """Return stored values as frames × rows × columns.
+    def stored(self) -> NDArray:
+        """Return stored values as frames × rows × columns in canonical order and orientation.
 
         The slices of a CT series are decoded each time they are asked for: hundreds of them would not fit beside each other.
         """
@@ -90,33 +91,42 @@ class Instance:
         return self._decoded()
 
     def _decoded(self) -> NDArray:
-        from pydicom.pixels import pixel_array
-
-        ds = self.dataset
-        if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
-            raise Unreadable("a colour picture is a screen capture, not an image that can be measured")
-        stored = ds.get_item("PixelData", keep_deferred=True)
-        try:
-            pixels = pixel_array(ds)
-        except Exception as exc:  # decoders of each transfer syntax raise what they like
-            raise Unreadable(f"the pixels cannot be decoded: {str(exc).splitlines()[0][:200]}") from exc
-        finally:
-            ds["PixelData"] = stored  # what was left in the file goes back to it
-        if pixels.ndim == 2:
-            pixels = pixels[None]
-        if ds.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
+        if self.dataset.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
             raise Unreadable("MONOCHROME1 is read for PT, NM and CT only")
-        return pixels
+        return self.turn.of(decode(self.dataset))
+
+    @property
+    def pixels(self) -> NDArray:
+        """Return counts of a counting image (a vendor's rescale applied), stored values of others: frames × rows × columns.
+
+        Reconstructions and slices have a rescale of their own, often of one slice: `values`, `hu` apply it.
+        """
+        slope, intercept = self.rescale if self.modality == "NM" and not (self.kind or "").startswith("RECON") else (1.0, 0.0)
+        if slope != int(slope) or intercept != int(intercept):
+            raise Unreadable(f"a rescale of {slope:g} × value + {intercept:g} in a counting image: stored values are no counts")
+        return self.stored if (slope, intercept) == (1, 0) else self.values
+
+    @property
+    def values(self) -> NDArray:
+        """Return slope × stored value + intercept, integers where both are whole numbers: frames × rows × columns."""
+        return rescaled(self.stored, *self.rescale)
+
+    @property
+    def rescale(self) -> tuple[float, float]:
+        """Return RescaleSlope and RescaleIntercept, 1 and 0 where the header has none."""
+        slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
+        return (1.0 if slope is None else float(slope)), (0.0 if intercept is None else float(intercept))
 
     @property
     def is_clipped(self) -> bool:
         """Return whether the largest value is the limit of what the pixel type can hold: something above it was cut off."""
         bits, signed = int(self.dataset.get("BitsStored") or 16), int(self.dataset.get("PixelRepresentation") or 0)
-        top = int(self.pixels.max())
-        if self.kind == "RECON TOMO" and int((self.pixels == top).sum()) == 1:
+        stored = self.stored
+        top = int(stored.max())
+        if self.kind == "RECON TOMO" and int((stored == top).sum()) == 1:
             return False  # reconstructions are scaled until their brightest voxel fills the type
         # 32767 in 16 unsigned bits is the limit of systems that count in signed words
-        return top == 2 ** (bits - signed) - 1 or (top == 32767 and int((self.pixels == top).sum()) > 2)
+        return top == 2 ** (bits - signed) - 1 or (top == 32767 and int((stored == top).sum()) > 2)
 
     @property
     def hu(self) -> NDArray[np.float32]:
@@ -124,7 +134,12 @@ class Instance:
         slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
         if slope is None or intercept is None:
             raise Unreadable("RescaleSlope or RescaleIntercept is missing: stored values are no Hounsfield units")
-        return self.pixels[0].astype(np.float32) * float(slope) + float(intercept)
+        stored = self.stored[0]
+        hu = stored.astype(np.float32) * float(slope) + float(intercept)
+        padding = self.dataset.get("PixelPaddingValue")
+        if padding is not None and not isinstance(padding, bytes):  # what lies outside the reconstructed circle is shown as air
+            hu[stored == np.array(int(padding)).astype(stored.dtype)] = AIR_HU
+        return hu
 
     @property
     def position_mm(self) -> float:
@@ -168,11 +183,18 @@ class Instance:
 
 def read(data: bytes, source: str | None = None) -> Instance:
     """Return the instance in these bytes, or raise `Unreadable` with the reason."""
+    if is_deflated(data[:HEAD_BYTES]):
+        refuse_inflated(data)
     return _read(BytesIO(data), source)
 
 
 def read_file(path: Path) -> Instance:
     """Return the instance in a file, or raise `Unreadable` with the reason. The pixels stay in the file until they are asked for."""
+    if path.stat().st_size > LARGEST_BYTES:
+        raise Unreadable("the file is larger than 1 GiB: no image that is known here")
+    with path.open("rb") as file:
+        if is_deflated(file.read(HEAD_BYTES)):  # what is left in a deflated file could not be found again
+            return read(path.read_bytes(), str(path))
     return _read(path, str(path))
 
 
@@ -182,8 +204,6 @@ def _read(place: BytesIO | Path, source: str | None) -> Instance:
 
     try:
         ds = pydicom.dcmread(place, defer_size=DEFERRED_BYTES if isinstance(place, Path) else None)
-        if isinstance(place, Path) and ds.file_meta.get("TransferSyntaxUID") == DEFLATED:
-            ds = pydicom.dcmread(place)  # what is left in a deflated file cannot be found again
     except InvalidDicomError:
         raise Unreadable("this is no DICOM file") from None
     except OSError:
@@ -211,6 +231,8 @@ def _instance(ds: Any, source: str | None) -> Instance:
         raise Unreadable("the object holds no pixels")
     if not ds.get("Rows") or not ds.get("Columns"):
         raise Unreadable("Rows or Columns is missing")
+    if "PerFrameFunctionalGroupsSequence" in ds:
+        raise Unreadable("an enhanced multi-frame object (functional groups) is not supported: export single slices")
     codes = [
         str(item.get("CodeValue", ""))
         for name in CODE_SEQUENCES
@@ -220,26 +242,31 @@ def _instance(ds: Any, source: str | None) -> Instance:
     ]
     date = next((d for d in (str(ds.get(name) or "") for name in DATES) if d[:8].isdigit() and len(d) >= 8), "")
     kinds = ds.get("ImageType") or []
+    image_type = tuple(str(v).strip().upper() for v in ([kinds] if isinstance(kinds, str) else kinds))
+    modality = str(ds.get("Modality") or "")
+    turn = canonise(ds, modality, image_type[2] if len(image_type) > 2 else None)
+    size = int(ds.Rows), int(ds.Columns)
     return Instance(
         dataset=ds,
         source=source,
         sop_uid=str(ds.get("SOPInstanceUID") or source or id(ds)),
         series_uid=str(ds.get("SeriesInstanceUID") or ""),
-        modality=str(ds.get("Modality") or ""),
+        modality=modality,
         sop_class=str(ds.get("SOPClassUID") or ""),
-        image_type=tuple(str(v).strip().upper() for v in ([kinds] if isinstance(kinds, str) else kinds)),
-        rows=int(ds.Rows),
-        columns=int(ds.Columns),
+        image_type=image_type,
+        rows=size[turn.transposed],
+        columns=size[not turn.transposed],
         pixel_mm=_pixel_mm(ds.get("PixelSpacing")),
         codes=tuple(dict.fromkeys(codes)),
         station_name=str(ds.get("StationName") or "") or None,
         device_serial=str(ds.get("DeviceSerialNumber") or "") or None,
         acquired_on=f"{date[:4]}-{date[4:6]}-{date[6:8]}" if date else None,
+        turn=turn,
     )
 
 
 def _pixel_mm(spacing: Any) -> float | None:
     if spacing is None or isinstance(spacing, str) or len(spacing) != 2:
         return None
-    y, x = abs(float(spacing[0])), abs(float(spacing[1]))  # some vendors store it negative
+    y, x = abs(float(spacing[0])), abs(float(spacing[1]))
     return (x + y) / 2 if x > 0 and abs(x - y) <= 0.01 * x else None
