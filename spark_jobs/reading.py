@@ -26,21 +26,6 @@ CODE_SEQUENCES = (
     "ProcedureCodeSequence",
 )
 DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
-# what a physicist or reader needs to judge a bone scan, beside the pixels
-BONE_FIELDS = (
-    "AcquisitionDate",
-    "AcquisitionTime",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "DeviceSerialNumber",
-    "SoftwareVersions",
-    "PixelSpacing",
-    "PatientPosition",
-    "PatientWeight",
-    "EnergyWindowInformationSequence",
-    "RadiopharmaceuticalInformationSequence",
-    "DetectorInformationSequence",
-)
 
 
 @dataclass(frozen=True)
@@ -173,12 +158,6 @@ class Instance:
                 values = dimensions if isinstance(dimensions, list) or hasattr(dimensions, "__iter__") else [dimensions]
                 return str(shape).upper(), tuple(float(v) for v in values)
         return None, ()
-
-    @property
-    def completeness(self) -> tuple[int, int]:
-        """Return how many of the header fields that a bone scan should have are filled, and how many there should be."""
-        there = sum(1 for name in BONE_FIELDS if self.dataset.get(name) not in (None, "", []) and self.dataset.get(name) != 0)
-        return there, len(BONE_FIELDS)
 
 
 def read(data: bytes, source: str | None = None) -> Instance:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_jobs.pictures.ink import UFOV
+from spark_jobs.pictures.ink import UFOV, WORST
 
 __all__ = ["PAINTERS", "TITLES"]
 
@@ -20,5 +20,25 @@ def _bone(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
-PAINTERS = {"whole_body_bone": _bone}
-TITLES = {"whole_body_bone": ("Whole-body bone scan", "全身骨显像")}
+def _heart(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    sinogram, breaks = f["sinogram"], f["breaks"]
+    axes.imshow(
+        sinogram, cmap="gray_r", aspect="auto", interpolation="nearest", extent=(-0.5, sinogram.shape[1] - 0.5, len(sinogram), 0)
+    )
+    size = np.hypot(breaks[:, 0], breaks[:, 1])
+    middle = np.arange(len(size)) + 0.5
+    beside = axes.twiny()
+    beside.plot(size, middle, color=UFOV, lw=1.2)
+    worst = int(size.argmax())
+    beside.plot(size[worst], middle[worst], "o", ms=10, mfc="none", mec=WORST, mew=1.5)
+    beside.set_xlim(0, max(4.0, 2.5 * float(size.max())))
+    beside.set_xlabel("shift / px" + ("  移动" if chinese else ""), color=UFOV)
+    axes.set_xlabel("column" + ("  列" if chinese else ""))
+    axes.set_ylabel("view" + ("  投影" if chinese else ""))
+
+
+PAINTERS = {"whole_body_bone": _bone, "myocardial_projections": _heart}
+TITLES = {
+    "whole_body_bone": ("Whole-body bone scan", "全身骨显像"),
+    "myocardial_projections": ("Projections of the heart", "心肌投影"),
+}

@@ -21,7 +21,8 @@ MODULES: dict[str, ModuleType] = {
     for modules in (*((p.module, *p.further) for p in PROCEDURES.values()), *(s.modules for s in SHEETS.values()))
     for module in modules
 }
-LOOKS = (ct.look, rotation.look, tomographic.look, planar.look)
+# phantoms first: what is one of them is no patient
+LOOKS = (ct.look, rotation.look, tomographic.look, planar.look, clinical.look)
 
 
 def header_votes(series: Sequence[Instance]) -> set[str]:
@@ -33,6 +34,12 @@ def header_votes(series: Sequence[Instance]) -> set[str]:
 
 
 def look(series: Sequence[Instance]) -> str:
-    """Return what the pixels look like: the name of a look in the table, or a word for what else they are."""
-    seen = (family(series) for family in LOOKS)
-    return next((word for word in seen if word is not None), "no kind of image that is known here")
+    """Return what the pixels look like: the first look in the table that a family sees, or the first word for what else they are."""
+    known = {row.look for row in PROCEDURES.values()}
+    words = []
+    for family in LOOKS:
+        word = family(series)
+        if word in known:
+            return word
+        words += [word] if word is not None else []
+    return words[0] if words else "no kind of image that is known here"

@@ -18,7 +18,9 @@ __all__ = ["ROWS", "frame_angles", "look"]
 def look(series: Sequence[Instance]) -> str | None:
     """Return whether the frames show spots, or None when the series is no acquisition of projections."""
     first = series[0]
-    return look_of_rotation(first.pixels) if first.modality == "NM" and first.kind == "TOMO" and len(first.pixels) > 1 else None
+    if first.modality != "NM" or first.kind != "TOMO" or len(first.pixels) < 2:
+        return None
+    return look_of_rotation(first.pixels, first.pixel_mm or 1.0)
 
 
 def _rotation(series: Sequence[Instance]) -> list[Result]:

@@ -11,6 +11,7 @@ __all__ = ["look_of_rotation", "look_of_static"]
 PATTERN = 0.12  # relative structure beyond counting noise: bars 0.14-0.6, uniform fields below 0.05
 FLAT_PART = 0.6  # of the lit area within 30 % of its median
 EVEN = 0.3
+SPOT_MM = 40.0  # full width of a point source as far away as a camera turns; a heart is wider
 OTHER = "none of the known test images"
 
 
@@ -46,8 +47,9 @@ def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
     return float(np.sqrt(max(excess[cut : len(excess) - cut].mean(), 0.0)))
 
 
-def look_of_rotation(views: NDArray) -> str:
+def look_of_rotation(views: NDArray, pixel_mm: float) -> str:
     """Return 'spots' when each view holds one to three small bright spots and little else, otherwise OTHER."""
+    widest = np.pi / 4 * (SPOT_MM**2 / pixel_mm**2 + 4)  # pixels; the smoothing adds the 4
     step = max(1, len(views) // 8)
     for view in views[::step]:
         image = view.astype(np.float64)
@@ -62,7 +64,7 @@ def look_of_rotation(views: NDArray) -> str:
             return OTHER
         rows, columns = np.nonzero(bright)
         spots = _groups(rows, columns)
-        if not 1 <= spots <= 3:
+        if not 1 <= spots <= 3 or bright.sum() > spots * widest:
             return OTHER
     return "spots"
 
