@@ -25,7 +25,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "analyse_images",
-    schedule=woken_by(PACS_EVENTS, otherwise="19,49 * * * *"),
+    schedule=woken_by(PACS_EVENTS, otherwise="19 * * * *"),
     doc_md=__doc__,
     tags=["analysis"],
     **COMMON,

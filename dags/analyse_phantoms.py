@@ -25,7 +25,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "analyse_phantoms",
-    schedule=woken_by(PACS_EVENTS, otherwise="17,47 * * * *"),
+    schedule=woken_by(PACS_EVENTS, otherwise="17 * * * *"),
     doc_md=__doc__,
     tags=["analysis"],
     **COMMON,

@@ -27,7 +27,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "attest_quality",
-    schedule=woken_by(CANDIDATE, otherwise="5,35 * * * *"),
+    schedule=woken_by(CANDIDATE, otherwise="29 * * * *"),
     doc_md=__doc__,
     tags=["attestation"],
     **COMMON,

@@ -25,7 +25,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "build_marts",
-    schedule=woken_by(PHANTOM_MEASURES | IMAGE_MEASURES | HOSPITAL_EVENTS | READINGS, otherwise="*/30 * * * *"),
+    schedule=woken_by(PHANTOM_MEASURES | IMAGE_MEASURES | HOSPITAL_EVENTS | READINGS, otherwise="23 * * * *"),
     doc_md=__doc__,
     tags=["warehouse"],
     **COMMON,

@@ -24,7 +24,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "ingest_his",
-    schedule=woken_by(journal("ingest_his", {"hl7": 20, "events": 20}), otherwise="11,41 * * * *"),
+    schedule=woken_by(journal("ingest_his", {"hl7": 20, "events": 20}), otherwise="11 * * * *"),
     doc_md=__doc__,
     tags=["intake"],
     **COMMON,

@@ -8,7 +8,7 @@
 ## Purpose
 
 Brings sensor readings (Modbus poller, batches from the HTTP door) into the lake, a row each. Live readings come every few
-seconds: they wake this DAG every 15 minutes at most, batches at once.
+seconds: they wake this DAG every 30 minutes at most, batches at once.
 
 ## Back-fill
 
@@ -26,7 +26,7 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "ingest_sensors",
-    schedule=woken_by(journal("ingest_sensors", {"modbus": 900, "events": 20}), otherwise="13,43 * * * *"),
+    schedule=woken_by(journal("ingest_sensors", {"modbus": 1800, "events": 20}), otherwise="13 * * * *"),
     doc_md=__doc__,
     tags=["intake"],
     **COMMON,

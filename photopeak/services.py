@@ -151,7 +151,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "CORE__FERNET_KEY": _fernet(settings),
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # an edited schedule is seen within that time
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",  # a file that was edited is read again at once: the list is sorted by time of change
+        "DAG_PROCESSOR__FILE_PARSING_SORT_MODE": "modified_time",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "2",
