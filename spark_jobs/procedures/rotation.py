@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import centre_of_rotation
 from spark_jobs.qc.appearance import look_of_rotation
-from spark_jobs.qc.result import MEASURED, Result
+from spark_jobs.qc.result import MEASURED, Measure, Result
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "frame_angles", "look"]
@@ -33,18 +33,30 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         sums = instance.pixels.sum((1, 2), dtype=np.int64)
         for detector in np.unique(detectors):
             mine = detectors == detector
-            window = max(np.unique(windows[mine]), key=lambda w: int(sums[mine & (windows == w)].sum()))
+            there = np.unique(windows[mine])
+            window = max(there, key=lambda w: int(sums[mine & (windows == w)].sum()))
             chosen = np.flatnonzero(mine & (windows == window))
-            results.append(
-                centre_of_rotation.measure(
-                    instance.pixels[chosen], angles[chosen], instance.pixel_mm or 0.0, detector=str(detector)
-                )
+            result = centre_of_rotation.measure(
+                instance.pixels[chosen], angles[chosen], instance.pixel_mm or 0.0, detector=str(detector)
             )
-    heads = [r.value("cor_offset_mm") for r in results if r.status == MEASURED]
-    if len(heads) > 1:
-        note = f"largest difference of offset between heads {max(heads) - min(heads):.2f} mm"
-        results = [replace(r, warnings=(*r.warnings, note)) for r in results]
-    return results
+            if there.size > 1 and result.status == MEASURED:
+                note = f"{there.size} energy windows; the one with most counts was measured"
+                result = replace(result, warnings=(*result.warnings, note))
+            results.append(result)
+    return _between_heads(results)
+
+
+def _between_heads(results: list[Result]) -> list[Result]:
+    """Return the results with the largest difference of the offsets between heads, which all of them share."""
+    heads = {str(r.detector): r for r in results if r.status == MEASURED}
+    if len(heads) < 2 or len(heads) < len(results):
+        return results
+    offsets = {name: r.value("cor_offset_mm") for name, r in heads.items()}
+    high, low = max(offsets, key=lambda h: offsets[h]), min(offsets, key=lambda h: offsets[h])
+    se = float(np.hypot(heads[high].value("cor_offset_se_mm"), heads[low].value("cor_offset_se_mm")))
+    at = {"highest_detector": high, "lowest_detector": low}
+    between = Measure("cor_head_difference_mm", round(offsets[high] - offsets[low], 4), "mm", round(se, 4), at)
+    return [replace(r, measures=(*r.measures, between)) for r in results]
 
 
 def frame_angles(instance: Instance, detectors: NDArray[np.int64]) -> NDArray[np.float64] | str:

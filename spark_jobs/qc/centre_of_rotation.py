@@ -9,18 +9,21 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.point import around, settled
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "axial_bands", "centroids", "measure"]
 
 PROCEDURE = "centre_of_rotation"
 METHOD = "NEMA NU 1 4.1"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 LARGEST_SE_MM = 0.1  # above it the offset is not believed
 SMALLEST_ARC_DEG = 85.0
 FEWEST_VIEWS = 8
 LARGEST_RESIDUAL_MM = 15.0  # beyond any camera: the angles or the source are not what the header says
 LEAST_NET_COUNTS = 50.0
+WIDEST_MM = 40.0  # of a point source's image at half maximum
+COARSE = 4  # pixels of a side of the squares in which the source is looked for first
 
 
 def measure(
@@ -56,7 +59,8 @@ def measure(
         return refuse(f"{len(bands)} sources were found along the axis; one to three point sources are expected")
     middle = (views.shape[1] - 1) / 2
     band = min(bands, key=lambda b: abs((b[0] + b[1] - 1) / 2 - middle))
-    x, y, net, problem = centroids(views, band)
+    widest = max(14.0, WIDEST_MM / pixel_mm)
+    x, y, net, problem = centroids(views, band, widest)
     if problem:
         return refuse(problem)
     if float(np.median(net)) < LEAST_NET_COUNTS:
@@ -99,10 +103,17 @@ def measure(
     else:
         warnings.append("head tilt not measured: the source is on the axis")
     second = _conjugate(angles, x)
-    if second is not None and abs((second - a) * pixel_mm) > max(0.2, 4 * se_mm):
-        warnings.append(f"conjugate views give {(second - (views.shape[2] - 1) / 2) * pixel_mm:.2f} mm")
+    if second is not None:
+        axis, pairs = second
+        conjugate = (axis - (views.shape[2] - 1) / 2) * pixel_mm
+        spread = float(np.sqrt(variance / 2 / pairs)) * pixel_mm
+        measures.append(Measure("cor_conjugate_offset_mm", round(conjugate, 4), "mm", round(spread, 4), {"pairs": pairs}))
+        if abs(conjugate - offset) > max(0.2, 4 * se_mm):
+            warnings.append(f"conjugate views give {conjugate:.2f} mm")
     if len(bands) > 1:
-        warnings.append(f"{len(bands)} sources; the one nearest the middle of the field was measured")
+        others = [_offset_of(views, b, design, inverse, widest) * pixel_mm for b in bands if b != band]
+        words = ", ".join("none" if np.isnan(v) else f"{v:.2f} mm" for v in others)
+        warnings.append(f"{len(bands)} sources; the one nearest the middle of the field was measured, the others give {words}")
     fit = {"angles": angles, "x": x, "offset": offset, "pixel_mm": pixel_mm, "coefficients": (float(a), float(p), float(q))}
     figure = {"kind": PROCEDURE, "image": views[0], "columns": views.shape[2], "worst": worst, **fit}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
@@ -117,16 +128,23 @@ def _arc(angles: NDArray[np.float64]) -> float:
     return float(min(360.0, 360 - gaps.max() + np.median(gaps)))
 
 
-def _conjugate(angles: NDArray[np.float64], x: NDArray[np.float64]) -> float | None:
-    """Return the axis in pixels as the mean of opposite views, or None where there are fewer than four pairs."""
+def _conjugate(angles: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, int] | None:
+    """Return the axis in pixels as the mean of opposite views and the number of pairs, or None with fewer than four pairs."""
     turned = np.mod(angles, 360)
-    pairs = []
-    for i, angle in enumerate(turned):
-        distance = np.abs(np.mod(turned - angle - 180 + 180, 360) - 180)
-        j = int(np.argmin(distance))
-        if distance[j] < 0.01 and angle < 180:
-            pairs.append((x[i] + x[j]) / 2)
-    return float(np.mean(pairs)) if len(pairs) >= 4 else None
+    first = np.flatnonzero(turned < 180)
+    distance = np.abs(np.mod(turned[None, :] - turned[first, None], 360) - 180)
+    partner = distance.argmin(1)
+    good = distance[np.arange(first.size), partner] < 0.01
+    pairs = (x[first[good]] + x[partner[good]]) / 2
+    return (float(pairs.mean()), int(pairs.size)) if pairs.size >= 4 else None
+
+
+def _offset_of(
+    views: NDArray, band: tuple[int, int], design: NDArray[np.float64], inverse: NDArray[np.float64], widest: float
+) -> float:
+    """Return the offset in pixels that another source gives, NaN where it cannot be followed."""
+    x, _, _, problem = centroids(views, band, widest)
+    return float("nan") if problem else float((inverse @ design.T @ x)[0]) - (views.shape[2] - 1) / 2
 
 
 def axial_bands(views: NDArray) -> list[tuple[int, int]]:
@@ -144,63 +162,41 @@ def axial_bands(views: NDArray) -> list[tuple[int, int]]:
 
 
 def centroids(
-    views: NDArray, band: tuple[int, int]
+    views: NDArray, band: tuple[int, int], widest: float = 14.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], str | None]:
     """Return x, y (pixels), net counts of the source in each view, and the reason when a view has no such source.
 
-    A round region of 1.75 widths follows the centroid until it rests; the background is the mean of a ring around it. A region
-    centred on the source cuts its flanks evenly, and so does not pull the centroid towards the middle of the image.
+    A round region of 1.75 widths follows the centroid until it rests; the background is the mean of a ring around it. `widest` is
+    the width in pixels above which a spot is no point source.
     """
     part = views[:, band[0] : band[1]]
     count = len(views)
-    x, y, net = np.zeros(count), np.zeros(count), np.zeros(count)
-    for i in range(count):
-        image = part[i].astype(np.float64)
-        smooth = _three(image)
-        row, column = divmod(int(np.argmax(smooth)), image.shape[1])
-        floor = float(np.median(image))
-        peak = float(smooth[row, column]) - floor
-        box = 12
-        near = smooth[max(row - box, 0) : row + box + 1, max(column - box, 0) : column + box + 1]
-        width = 2 * np.sqrt(max(int((near - floor > 0.5 * peak).sum()), 1) / np.pi)
-        if peak <= 0 or width > 14:
-            return x, y, net, f"view {i + 1} shows no point source"
-        radius = max(1.75 * width, 4.0)
-        cx, cy = float(column), float(row)
-        for _ in range(30):
-            total, nx, ny = _moment(image, cx, cy, radius)
-            if total <= 0:
-                return x, y, net, f"view {i + 1} shows no point source"
-            moved = max(abs(nx - cx), abs(ny - cy))
-            cx, cy = nx, ny
-            if moved < 1e-4:
-                break
-        if cx - radius / 2 < 0 or cx + radius / 2 > image.shape[1] - 1 or cy + band[0] < radius / 2 - 0.5:
-            return x, y, net, f"the source leaves the field in view {i + 1}"
-        if cy + band[0] + radius / 2 > views.shape[1] - 0.5:
-            return x, y, net, f"the source leaves the field in view {i + 1}"
-        x[i], y[i], net[i] = cx, cy + band[0], total
-    return x, y, net, None
+    coarse = _coarse(part)
+    floors = np.median(coarse, axis=(1, 2)) / COARSE**2
+    rows, columns = (COARSE * v + COARSE // 2 for v in np.divmod(coarse.reshape(count, -1).argmax(1), coarse.shape[2]))
+    near, _, y, x = around(part, columns, rows, int(widest) + COARSE)
+    sums = near[:, :, :-2] + near[:, :, 1:-1] + near[:, :, 2:]
+    smooth = (sums[:, :-2] + sums[:, 1:-1] + sums[:, 2:]) / 9 - floors[:, None, None]
+    best = smooth.reshape(count, -1).argmax(1)
+    peak = smooth.reshape(count, -1)[np.arange(count), best]
+    width = 2 * np.sqrt((smooth > 0.5 * peak[:, None, None]).sum((1, 2)) / np.pi)
+    row, column = np.divmod(best, smooth.shape[2])
+    radius = np.maximum(1.75 * width, 4.0)
+    start_x, start_y = x[np.arange(count), column + 1], y[np.arange(count), row + 1]
+    radius = np.where((peak > 0) & (width <= widest), radius, 4.0)
+    net, cx, cy = settled(part, start_x.astype(float), start_y.astype(float), radius)
+    cy = cy + band[0]
+    none = (peak <= 0) | (width > widest) | (net <= 0)
+    if none.any():
+        return cx, cy, net, f"view {int(none.argmax()) + 1} shows no point source"
+    half = radius / 2
+    out = (cx < half) | (cx + half > views.shape[2] - 1) | (cy < half - 0.5) | (cy + half > views.shape[1] - 0.5)
+    return cx, cy, net, f"the source leaves the field in view {int(out.argmax()) + 1}" if out.any() else None
 
 
-def _moment(image: NDArray[np.float64], cx: float, cy: float, radius: float) -> tuple[float, float, float]:
-    """Return net counts and centroid inside a round region whose rim pixels count in part."""
-    outer = radius + 3
-    top, left = max(int(cy - outer) - 1, 0), max(int(cx - outer) - 1, 0)
-    cut = image[top : int(cy + outer) + 2, left : int(cx + outer) + 2]
-    ys, xs = np.ogrid[top : top + cut.shape[0], left : left + cut.shape[1]]
-    distance = np.hypot(xs - cx, ys - cy)
-    weight = np.clip(radius + 0.5 - distance, 0, 1)
-    ring = (distance > radius + 0.5) & (distance <= outer)
-    net = weight * (cut - (float(cut[ring].mean()) if ring.any() else 0.0))
-    total = float(net.sum())
-    if total <= 0:
-        return 0.0, cx, cy
-    return total, float((net * xs).sum()) / total, float((net * ys).sum()) / total
-
-
-def _three(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return means over 3 × 3 pixels, so that a single noisy pixel is not taken for the source."""
-    padded = np.pad(image, 1, mode="edge")
-    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    return (rows[:-2] + rows[1:-1] + rows[2:]) / 9
+def _coarse(part: NDArray) -> NDArray[np.int64]:
+    """Return sums over squares of pixels; the few last rows and columns that fill none are left out."""
+    rows, columns = max(part.shape[1] // COARSE, 1), max(part.shape[2] // COARSE, 1)
+    part = part[:, : rows * COARSE, : columns * COARSE]
+    down = np.add.reduceat(part, np.arange(0, part.shape[1], COARSE), axis=1, dtype=np.int64)
+    return np.add.reduceat(down, np.arange(0, part.shape[2], COARSE), axis=2)

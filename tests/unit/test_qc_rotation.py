@@ -67,3 +67,23 @@ def test_what_cannot_be_believed_is_refused():
     assert wrong.status == "not_measured" and "sinusoid" in wrong.reason
     broad = np.random.default_rng(0).poisson(np.full((60, 128, 128), 5.0))
     assert method.measure(broad, angles, 4.0).status == "not_measured"
+
+
+@pytest.mark.req("TST-06")
+def test_opposite_views_are_a_second_estimate_and_other_sources_are_named():
+    views, angles = rotation(2.5)
+    result = method.measure(views, angles, 4.0)
+    assert result.value("cor_conjugate_offset_mm") == pytest.approx(2.5, abs=0.05)
+    half, angles_of_half = rotation(2.5, views=30)
+    assert "cor_conjugate_offset_mm" not in {m.name for m in method.measure(half, angles_of_half, 4.0).measures}
+    three = views + np.roll(views, 30, axis=1) + np.roll(views, -35, axis=1) // 2
+    result = method.measure(three, angles, 4.0)
+    assert result.value("cor_offset_mm") == pytest.approx(2.5, abs=0.05)
+    assert any(w.startswith("3 sources") and w.count("2.5") == 2 for w in result.warnings), result.warnings
+
+
+@pytest.mark.req("TST-06")
+@pytest.mark.parametrize(("n", "pixel_mm"), [(48, 8.0), (256, 2.0), (200, 1.2)])
+def test_any_pixel_size_is_measured(n, pixel_mm):
+    views, angles = rotation(-4.0, n=n, pixel_mm=pixel_mm, background=0.3, radius_mm=40.0)
+    assert method.measure(views, angles, pixel_mm).value("cor_offset_mm") == pytest.approx(-4.0, abs=0.05)
