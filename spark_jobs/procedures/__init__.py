@@ -22,7 +22,7 @@ MODULES: dict[str, ModuleType] = {
     for module in modules
 }
 # phantoms first: what is one of them is no patient
-LOOKS = (ct.look, rotation.look, tomographic.look, planar.look, clinical.look)
+LOOKS = (ct.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
 
 
 def header_votes(series: Sequence[Instance]) -> set[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.procedures.flood import floods, static
 from spark_jobs.procedures.row import Procedure
-from spark_jobs.qc import planar_uniformity
+from spark_jobs.qc import head_sensitivity_match, planar_uniformity
 from spark_jobs.qc.appearance import look_of_static
 from spark_jobs.reading import Instance
 
@@ -21,4 +21,4 @@ def look(series: Sequence[Instance]) -> str | None:
     return look_of_static(first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))], first.pixel_mm or 1.0)
 
 
-ROWS = (Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods),)
+ROWS = (Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),)
