@@ -1,10 +1,10 @@
-"""Pictures of planar images: the field of view and the worst spot."""
+"""Pictures of planar images: the field of view and the worst spot, lines and their profiles, displaced slits."""
 
 from typing import Any
 
 import numpy as np
 
-from spark_jobs.pictures.ink import CFOV, UFOV, WORST
+from spark_jobs.pictures.ink import CFOV, INK, UFOV, WORST
 
 __all__ = ["PAINTERS", "TITLES"]
 
@@ -25,5 +25,38 @@ def _flood(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
-PAINTERS = {"planar_uniformity": _flood}
-TITLES = {"planar_uniformity": ("Planar uniformity", "平面均匀性")}
+def _lines(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    image = f["image"]
+    axes.imshow(image, cmap="gray", vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
+    for x, y in f["lines"]:
+        axes.plot(x, y, color=UFOV, lw=0.8, ls="--")
+    axes.set_axis_off()
+    inset = axes.inset_axes([0.0, -0.42, 1.0, 0.38])
+    for (axis, (offset_mm, counts)), colour in zip(sorted(f["profiles"].items()), (WORST, UFOV), strict=False):
+        inset.plot(offset_mm, counts / counts.max(), color=colour, lw=1.2, label=axis.upper())
+    for part in (0.5, 0.1):
+        inset.axhline(part, color=INK, lw=0.6, ls=":")
+    inset.set_xlabel("mm")
+    inset.set_ylabel("counts ÷ peak" + ("  计数 ÷ 峰值" if chinese else ""))
+    inset.legend(fontsize=8)
+
+
+def _slits(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    image, rest = f["image"], f["displacement_mm"]
+    axes.imshow(image, cmap="gray", vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
+    most = max(float(np.abs(rest).max()), 1e-6)
+    drawn = axes.scatter(f["column"], f["row"], c=rest, s=5, cmap="coolwarm", vmin=-most, vmax=most)
+    worst = int(np.argmax(np.abs(rest)))
+    axes.plot(f["column"][worst], f["row"][worst], "o", ms=14, mfc="none", mec=WORST, mew=2)
+    label = f"displacement in {f['axis'].upper()} / mm" + ("  位移" if chinese else "")
+    axes.figure.colorbar(drawn, ax=axes, location="bottom", label=label, shrink=0.8)
+    axes.set_axis_off()
+
+
+PAINTERS = {"planar_uniformity": _flood, "line_source": _lines, "four_bar": _lines, "linearity": _slits}
+TITLES = {
+    "planar_uniformity": ("Planar uniformity", "平面均匀性"),
+    "line_source": ("Spatial resolution, line source", "空间分辨率（线源）"),
+    "four_bar": ("Spatial resolution, four bars", "空间分辨率（四线源）"),
+    "linearity": ("Spatial linearity", "空间线性"),
+}

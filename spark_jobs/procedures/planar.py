@@ -1,13 +1,16 @@
 """Planar images of a gamma camera: how static images are looked at, and how each planar procedure takes its input."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spark_jobs.procedures.flood import floods, static
-from spark_jobs.procedures.row import Procedure
-from spark_jobs.qc import head_sensitivity_match, planar_uniformity
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity
 from spark_jobs.qc.appearance import look_of_static
+from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
@@ -21,4 +24,50 @@ def look(series: Sequence[Instance]) -> str | None:
     return look_of_static(first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))], first.pixel_mm or 1.0)
 
 
-ROWS = (Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),)
+def _images(series: Sequence[Instance]) -> dict[str, list[NDArray]]:
+    """Return the images of each detector, over all objects of a series; of several energy windows the one with most counts."""
+    frames: dict[str, dict[int, list[NDArray]]] = {}
+    for instance in series:
+        detectors, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
+        for image, detector, window in zip(instance.pixels, detectors, windows, strict=True):
+            frames.setdefault(str(detector), {}).setdefault(window, []).append(image)
+    return {
+        name: max(windows.values(), key=lambda images: sum(int(i.sum(dtype=np.int64)) for i in images))
+        for name, windows in sorted(frames.items())
+    }
+
+
+def _lines(series: Sequence[Instance]) -> list[Result]:
+    pixel_mm = series[0].pixel_mm or 0.0
+    return [line_source.measure(images, pixel_mm, detector=name) for name, images in _images(series).items()]
+
+
+def _linearity(series: Sequence[Instance]) -> list[Result]:
+    shape, dimensions = series[0].field_of_view
+    return [
+        linearity.measure(images, series[0].pixel_mm or 0.0, field_shape=shape, field_mm=dimensions, detector=name)
+        for name, images in _images(series).items()
+    ]
+
+
+def _single(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
+    """Return the run of a method that takes exactly one image of each detector."""
+
+    def run(series: Sequence[Instance]) -> list[Result]:
+        out = []
+        for name, images in _images(series).items():
+            if len(images) > 1:
+                out.append(refusal(module, f"{len(images)} images of the same detector: two candidates", name))
+            else:
+                out.append(module.measure(images[0], series[0].pixel_mm or 0.0, detector=name))
+        return out
+
+    return run
+
+
+ROWS = (
+    Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),
+    Procedure(line_source, "PP-LINE", "phantom", static, "line", _lines),
+    Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar)),
+    Procedure(linearity, "PP-LINEARITY", "phantom", static, "slits", _linearity),
+)

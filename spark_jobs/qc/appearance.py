@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.field import lit_area, peel
+from spark_jobs.qc.lines import kind_of_lines, line_pattern
 from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 
 __all__ = ["look_of_rotation", "look_of_static"]
@@ -16,18 +17,23 @@ OTHER = "none of the known test images"
 
 
 def look_of_static(image: NDArray, pixel_mm: float) -> str:
-    """Return 'plateau', 'pattern', 'whole_body' or OTHER for one planar image."""
+    """Return 'plateau', 'pattern', 'whole_body', a kind of lines (`lines.kind_of_lines`) or OTHER for one planar image."""
     if looks_like_whole_body(image, pixel_mm):
         return "whole_body"
+    return _look_of_field(image, pixel_mm) or kind_of_lines(image, pixel_mm, *line_pattern(image, pixel_mm)) or OTHER
+
+
+def _look_of_field(image: NDArray, pixel_mm: float) -> str | None:
+    """Return 'plateau' or 'pattern' for an evenly lit field, otherwise None."""
     n = max(1, int(6.4 / pixel_mm))
     rows, columns = image.shape[0] // n, image.shape[1] // n
     blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n).sum((1, 3), dtype=np.float64)
     lit = lit_area(blocks)
     if lit.sum() < 100 or lit.mean() < 0.1:
-        return OTHER
+        return None
     inside = blocks[peel(lit)]
     if inside.size == 0 or (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() < FLAT_PART:
-        return OTHER
+        return None
     return "pattern" if _structure(image, lit, n) > PATTERN else "plateau"
 
 

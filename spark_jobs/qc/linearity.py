@@ -1,0 +1,225 @@
+"""Spatial linearity from slits at constant pitch (NEMA NU 1, 2.2): where the peaks lie, against straight and equally spaced lines.
+
+In strips along the slits (as thin as counts allow, at most 30 mm) a peak is the midpoint of its half maxima. Differential: standard
+deviation of peaks about each slit's own line. Absolute: largest displacement from fitted, equally spaced parallel lines. Both for the
+useful field (UFOV: declared, else all that the slits cover) and the central one (CFOV: 75 % of its linear dimensions). With an image
+for X and one for Y the differential values are averaged and the absolute ones are the larger.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.field import declared_shape
+from spark_jobs.qc.lines import Line, half_maxima, kind_of_lines, line_pattern, strip_sums
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "linearity"
+METHOD = "NEMA NU 1 2.2"
+VERSION = "1.0.0"
+THICKEST_MM = 30.0  # NU 1
+THINNEST_MM = 3.0
+STRIP_COUNTS = 2_000  # wanted in the peak of a strip: then a peak's place is known to some 0.05 mm
+LEAST_HEIGHT = 0.5  # of the slit's median peak: at the border of the field the slit is half covered
+NOISY_MM = 0.15  # a peak that is known less well says nothing about linearity (B)
+CENTRAL = 0.75
+
+
+@dataclass(frozen=True)
+class Slits:
+    """Peaks of one image: the slit's number, place along the slit and across it (mm), displacements from both kinds of lines."""
+
+    axis: str
+    slit: NDArray[np.int64]
+    along: NDArray[np.float64]
+    across: NDArray[np.float64]
+    noise_mm: float
+
+
+def measure(
+    images: Sequence[NDArray],
+    pixel_mm: float,
+    *,
+    field_shape: str | None = None,
+    field_mm: tuple[float, ...] = (),
+    detector: str | None = None,
+) -> Result:
+    """Return differential and absolute linearity.
+
+    Parameters
+    ----------
+    images
+        Counts, rows × columns: slits of one direction, or one image for each direction.
+    pixel_mm
+        Length of a square pixel's side.
+    field_shape, field_mm
+        What the header declares; None: the field is what the slits cover.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    found: list[Slits] = []
+    values: dict[str, list[tuple[float, float | None, dict | None]]] = {}
+    figure: dict[str, Any] | None = None
+    for image in images:
+        down, across = line_pattern(image, pixel_mm)
+        if kind_of_lines(image, pixel_mm, down, across) != "slits":
+            return refuse("no parallel slits at constant pitch on a dark background: this is no image for linearity")
+        axis, lines, view = ("x", down, image) if down else ("y", across, image.T)
+        if any(s.axis == axis for s in found):
+            return refuse(f"two images show slits for {axis.upper()}: two candidates")
+        slits = _located(view, lines, pixel_mm, axis)
+        found.append(slits)
+        extent = (view.shape[1] * pixel_mm, view.shape[0] * pixel_mm)
+        fields = _fields(slits, extent, field_shape, field_mm)
+        if fields is None:
+            return refuse("too few peaks in the field of view")
+        for name, inside in fields.items():
+            for key, triple in _values(slits, inside).items():
+                values.setdefault(f"{key}_{name}_mm", []).append(triple)
+        figure = figure or _picture(image, pixel_mm, slits, fields)
+    measures = []
+    for name in ("differential_ufov_mm", "differential_cfov_mm", "absolute_ufov_mm", "absolute_cfov_mm"):
+        each = values[name]
+        at: dict | None = None
+        if name.startswith("differential"):
+            value = float(np.mean([v for v, _, _ in each]))
+        else:
+            value, _, place = max(each, key=lambda v: v[0])
+            at = None if place is None else {k: round(v / pixel_mm, 2) for k, v in place.items()}
+        errors = [e for _, e, _ in each if e is not None]
+        spread = round(float(np.sqrt(np.sum(np.square(errors)))) / len(each), 4) if errors else None
+        measures.append(Measure(name, round(value, 4), "mm", spread, at))
+    noise = max(s.noise_mm for s in found)
+    few = (
+        f"too few counts for a verdict: the place of a peak is only known to {noise:.2f} mm (at most {NOISY_MM})"
+        if noise > NOISY_MM
+        else None
+    )
+    warnings = [] if field_shape else ["field of view measured: the header declares none"]
+    if len(found) == 1:
+        warnings.append(f"slits of one direction only ({found[0].axis.upper()}): NU 1 averages X and Y")
+    return Result(
+        PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure
+    )
+
+
+def _located(image: NDArray, lines: Sequence[Line], pixel_mm: float, axis: str) -> Slits:
+    """Return the peaks of slits that run down an image, strip by strip."""
+    height = float(np.median([x.height for x in lines]))
+    wanted = math.ceil(STRIP_COUNTS / max(height, 1e-9))
+    rows = int(max(1, min(max(wanted, round(THINNEST_MM / pixel_mm)), THICKEST_MM // pixel_mm)))
+    sums = strip_sums(image, rows)
+    middles = np.arange(len(sums)) * rows + (rows - 1) / 2
+    reach = int(max(3, math.ceil(max(x.width for x in lines) + 3 / pixel_mm)))
+    padded = np.pad(sums, ((0, 0), (2 * reach, 2 * reach)))
+    slit, along, across, noise = [], [], [], []
+    for k, line in enumerate(lines):
+        strips = np.flatnonzero((middles >= line.first) & (middles <= line.last))
+        if not strips.size:
+            continue
+        guess = np.interp(middles[strips], line.rows, line.columns)
+        near = np.rint(guess).astype(int)
+        window = padded[strips[:, None], near[:, None] + 2 * reach + np.arange(-(reach // 2), reach // 2 + 1)]
+        top = near + window.argmax(1) - reach // 2
+        window = padded[strips[:, None], top[:, None] + 2 * reach + np.arange(-reach, reach + 1)]
+        left, right = half_maxima(window)
+        peak = window[:, reach]
+        good = np.isfinite(left + right) & (peak >= LEAST_HEIGHT * np.median(peak))
+        place = (top + (right - left) / 2)[good]
+        slit += [k] * len(place)
+        along += middles[strips][good].tolist()
+        across += place.tolist()
+        if len(place) > 6:
+            noise.append(float(np.median(np.abs(np.diff(place, 2)))) * 1.4826 / math.sqrt(6))
+    return Slits(
+        axis,
+        np.array(slit),
+        np.array(along) * pixel_mm,
+        np.array(across) * pixel_mm,
+        float(np.median(noise)) * pixel_mm if noise else 0.0,
+    )
+
+
+def _fields(
+    s: Slits, extent: tuple[float, float], kind: str | None, dimensions: tuple[float, ...]
+) -> dict[str, NDArray[np.bool_]] | None:
+    """Return which peaks lie in the useful and in the central field, or None when there are too few."""
+    pairs = ((s.across, extent[0]), (s.along, extent[1]))
+    if kind in ("RECTANGLE", "ROUND", "HEXAGONAL") and dimensions and min(dimensions) > 0:
+        x, y = ((v - (full - 1) / 2) for v, full in pairs)
+        box = np.ones((max(1, round(np.ptp(s.along))), max(1, round(np.ptp(s.across)))), bool)
+        shape = declared_shape(kind, dimensions, (0.0, 0.0), box)
+        out = {"ufov": shape.inside(x, y), "cfov": shape.scaled(CENTRAL).inside(x, y)}
+    else:
+        x, y = (v - (v.min() + v.max()) / 2 for v, _ in pairs)
+        central = (np.abs(x) <= CENTRAL * np.ptp(x) / 2) & (np.abs(y) <= CENTRAL * np.ptp(y) / 2)
+        out = {"ufov": np.ones(len(x), bool), "cfov": central}
+    few = any(len(np.unique(s.slit[m])) < 3 or m.sum() < 12 for m in out.values())
+    return None if few else out
+
+
+def _values(s: Slits, inside: NDArray[np.bool_]) -> dict[str, tuple[float, float | None, dict | None]]:
+    """Return differential and absolute linearity of the peaks inside a field, each with standard error and place."""
+    slit, along, across = s.slit[inside], s.along[inside], s.across[inside]
+    squares, free = 0.0, 0
+    for k in np.unique(slit):
+        mine = slit == k
+        if mine.sum() < 4:
+            continue
+        rest = across[mine] - np.polyval(np.polyfit(along[mine], across[mine], 1), along[mine])
+        squares += float(rest @ rest)
+        free += int(mine.sum()) - 2
+    differential = math.sqrt(squares / free) if free else math.nan
+    rest = _from_equal_lines(slit, along, across)
+    worst = int(np.argmax(np.abs(rest)))
+    places = (across[worst], along[worst]) if s.axis == "x" else (along[worst], across[worst])
+    return {
+        "differential": (differential, differential / math.sqrt(2 * free) if free else None, None),
+        "absolute": (float(np.abs(rest[worst])), s.noise_mm, {"row": float(places[1]), "column": float(places[0])}),
+    }
+
+
+def _from_equal_lines(slit: NDArray, along: NDArray, across: NDArray) -> NDArray[np.float64]:
+    """Return displacements (mm) across fitted, equally spaced parallel lines.
+
+    Place and pitch are fitted by least squares. The common tilt is that with the smallest largest displacement: how the mask lies on
+    the detector is no fault of the camera, and a tilt by least squares leans on any wave that is odd about the middle.
+    """
+    base = np.stack([np.ones_like(along), slit.astype(np.float64)], 1)
+    both = np.stack([across, along], 1)
+    fit, *_ = np.linalg.lstsq(base, both, rcond=None)
+    rest, lever = (both - base @ fit).T
+    start = float(rest @ lever / max(float(lever @ lever), 1e-12))
+    reach = 2 * float(np.ptp(rest - start * lever)) / max(float(np.ptp(lever)), 1e-12)
+    low, high = start - reach, start + reach
+    for _ in range(40):  # the largest displacement is a convex function of the tilt
+        a, b = low + (high - low) / 3, high - (high - low) / 3
+        if np.abs(rest - a * lever).max() <= np.abs(rest - b * lever).max():
+            high = b
+        else:
+            low = a
+    tilt = (low + high) / 2
+    return (rest - tilt * lever) / math.hypot(1, tilt)
+
+
+def _picture(image: NDArray, pixel_mm: float, s: Slits, fields: dict[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    rest = _from_equal_lines(s.slit, s.along, s.across)
+    x, y = (s.across, s.along) if s.axis == "x" else (s.along, s.across)
+    return {
+        "kind": PROCEDURE,
+        "image": image,
+        "pixel_mm": pixel_mm,
+        "column": x / pixel_mm,
+        "row": y / pixel_mm,
+        "displacement_mm": rest,
+        "cfov": fields["cfov"],
+        "axis": s.axis,
+    }
