@@ -159,7 +159,7 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
             phantom_tests=10,
             phantom_fails=int(bad),
         )
-        for hour in range(24):
+        for hour in range(-1, 24):  # the first one opens a day that has only begun: its missing slots are nobody's fault yet
             hot = faults and d == "SPCT1" and hour in (10, 11)
             gap = faults and d == "PETCT1" and hour == 5
             _insert(
@@ -175,8 +175,8 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
                 value_mean=72 if hot else 45,
                 value_max=75,
                 slots_expected=6,
-                slots_received=3 if gap else 6,
-                completeness_percent=50 if gap else 100,
+                slots_received=3 if gap else 6 if hour >= 0 else 1,
+                completeness_percent=50 if gap else 100 if hour >= 0 else 17,
                 limit_low=30,
                 limit_high=60,
                 limit_version="1",
