@@ -16,8 +16,17 @@ WORDS = {"pass": "合格", "warn": "警告", "fail": "不合格", "none": "无�
 STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red", "none": "dim"}
 
 
-def analyse(paths: list[Path], json: bool = False, picture: Path | None = None) -> int:
+def analyse(
+    paths: list[Path], json: bool = False, picture: Path | None = None, sr: Path | None = None, pdf: Path | None = None
+) -> int:
     """Measure the files, or the files of the folders, print table or JSON, and return the exit code.
+
+    Parameters
+    ----------
+    picture, pdf
+        Folders for a picture, and a page, of each result.
+    sr
+        Folder for a DICOM Structured Report of each series.
 
     Returns
     -------
@@ -28,14 +37,15 @@ def analyse(paths: list[Path], json: bool = False, picture: Path | None = None) 
     if isinstance(files, str):
         print(files, file=sys.stderr)
         return USAGE
-    if picture is not None:
+    for folder in (picture, sr, pdf):
         try:
-            picture.mkdir(parents=True, exist_ok=True)
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            print(f"pictures cannot be written to {picture}: {exc.strerror}", file=sys.stderr)
+            print(f"nothing can be written to {folder}: {exc.strerror}", file=sys.stderr)
             return USAGE
     try:
-        rows = _rows(files, picture)
+        rows = _rows(files, picture, sr, pdf)
     except OSError as exc:
         print(f"{exc.filename} cannot be read or written: {exc.strerror}", file=sys.stderr)
         return USAGE
@@ -62,7 +72,7 @@ def _files(paths: list[Path]) -> list[Path] | str:
     return files if files else "no path: name a DICOM file or a folder of them"
 
 
-def _rows(files: list[Path], picture: Path | None) -> list[dict[str, Any]]:
+def _rows(files: list[Path], picture: Path | None, sr: Path | None, pdf: Path | None) -> list[dict[str, Any]]:
     from spark_jobs.judge import device_of, judge, read_limits
     from spark_jobs.measure import measure_mixed, read_object
     from spark_jobs.qc.result import refused
@@ -76,12 +86,16 @@ def _rows(files: list[Path], picture: Path | None) -> list[dict[str, Any]]:
             objects.append(read_object(path))
         except Unreadable as exc:
             rows.append({"inputs": [str(path)], **refused(str(exc)).to_dict(), "verdict": "none", "limits": []})
+    heap = measure_mixed(objects)
     number = 0
-    for found in measure_mixed(objects):
+    for found in heap:
         device = device_of(found.device_serial, found.station_name)
-        for result in found.results:
+        judged = [(result, *judge(result, limits, device, found.acquired_on)) for result in found.results]
+        mine = [o for o in objects if o.source in found.inputs]
+        history = [(h.acquired_on, r) for h in heap if _device(h) == _device(found) and h.acquired_on for r in h.results]
+        report = _report(mine, judged, device, sr, number + 1) if sr is not None else None
+        for result, verdict, used in judged:
             number += 1
-            verdict, used = judge(result, limits, device, found.acquired_on)
             row = {
                 "inputs": list(found.inputs),
                 **result.to_dict(),
@@ -91,8 +105,29 @@ def _rows(files: list[Path], picture: Path | None) -> list[dict[str, Any]]:
             }
             if picture is not None:
                 row["picture"] = _picture(result, picture, number)
+            if sr is not None:
+                row["report"] = report
+            if pdf is not None:
+                row["page"] = _page(result, verdict, used, _facts(found, mine[0], device), history, pdf, number)
             rows.append(row)
     return rows
+
+
+def _device(found: Any) -> tuple[str | None, str | None]:
+    return found.device_serial, found.station_name
+
+
+def _report(objects: list[Any], judged: list[Any], device: str, folder: Path, number: int) -> str | None:
+    """Write the structured report of a series and return its path; None for documents, which are no DICOM objects."""
+    from spark_jobs.outputs.structured_report import structured_report
+    from spark_jobs.reading import Instance
+
+    series = [o for o in objects if isinstance(o, Instance)]
+    if not series:
+        return None
+    path = folder / f"{number:03d}_{judged[0][0].procedure or 'not_measured'}_sr.dcm"
+    path.write_bytes(structured_report(series, judged, device))
+    return str(path)
 
 
 def _picture(result: Any, folder: Path, number: int) -> str | None:
@@ -101,9 +136,43 @@ def _picture(result: Any, folder: Path, number: int) -> str | None:
     png = render([], result)
     if png is None:
         return None
-    path = folder / f"{number:03d}_{result.procedure}{f'_{result.detector}' if result.detector else ''}.png".replace("#", "-")
+    path = folder / f"{_stem(result, number)}.png"
     path.write_bytes(png)
     return str(path)
+
+
+def _page(
+    result: Any, verdict: str, limits: list[Any], facts: dict[str, str], earlier: list[Any], folder: Path, number: int
+) -> str:
+    from spark_jobs.outputs.page import page
+
+    path = folder / f"{_stem(result, number)}.pdf"
+    path.write_bytes(page(result, verdict, limits, facts, earlier))
+    return str(path)
+
+
+def _stem(result: Any, number: int) -> str:
+    name = f"{number:03d}_{result.procedure or 'not_measured'}{f'_{result.detector}' if result.detector else ''}"
+    return "".join(c if c.isalnum() or c in "_-" else "-" for c in name)
+
+
+def _facts(found: Any, first: Any, device: str) -> dict[str, str]:
+    """Return what the page says about an image beside its numbers: of which device, when, which file, made by what."""
+    from hashlib import sha256
+
+    header = getattr(first, "dataset", None) or {}
+    model = " ".join(str(header.get(k)) for k in ("Manufacturer", "ManufacturerModelName") if header.get(k))
+    inputs = [str(i) for i in found.inputs if i]
+    name = Path(inputs[0]).name + (f" and {len(inputs) - 1} more" if len(inputs) > 1 else "") if inputs else ""
+    digests = sha256("".join(sorted(sha256(Path(i).read_bytes()).hexdigest() for i in inputs)).encode()).hexdigest()
+    return {
+        "device 设备": device,
+        "model 型号": model or "–",
+        "serial, station 序列号": ", ".join(x for x in (found.device_serial, found.station_name) if x) or "–",
+        "acquired 采集日期": found.acquired_on or "unknown 未知",
+        "file 文件": name,
+        "digest of files 校验": digests[:16],
+    }
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
@@ -146,8 +215,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
             console.print(table)
         for warning in row["warnings"]:
             console.print(Text(f"  note: {warning}", style="dim"))
-        if row.get("picture"):
-            console.print(Text(f"  picture: {row['picture']}", style="dim"))
+        for kind in ("picture", "report", "page"):
+            if row.get(kind):
+                console.print(Text(f"  {kind}: {row[kind]}", style="dim"))
         if row["method"]:
             console.print(Text(f"  {row['method']} {row['method_version']}", style="dim"))
         overall = row["verdict"]

@@ -100,11 +100,13 @@ def analyse(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
     as_json: Json = False,
     picture: Annotated[Path | None, typer.Option(help="Folder for a picture of each result.")] = None,
+    sr: Annotated[Path | None, typer.Option(help="Folder for a DICOM Structured Report (TID 1500) of each series.")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Folder for a page of each result, to print and sign.")] = None,
 ) -> None:
     """Measure and judge images from files, with no server at all."""
     from photopeak import analyse as verb
 
-    raise typer.Exit(verb.analyse(paths, as_json, picture))
+    raise typer.Exit(verb.analyse(paths, as_json, picture, sr, pdf))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from spark_jobs.pictures import clinical, counting, ct, pet_reports, planar, rot
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result
 
-__all__ = ["draw"]
+__all__ = ["PAINTERS", "STATUS", "TITLES", "chinese_font", "draw"]
 
 FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
@@ -26,7 +26,7 @@ def draw(result: Result) -> bytes | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    family = _chinese_font()
+    family = chinese_font()
     english, chinese = TITLES[str(result.procedure)]
     with matplotlib.rc_context({"font.family": [family, "DejaVu Sans"] if family else ["DejaVu Sans"], "font.size": 9}):
         figure = Figure(figsize=(9, 5.6), dpi=110, layout="constrained")
@@ -47,7 +47,8 @@ def draw(result: Result) -> bytes | None:
     return out.getvalue()
 
 
-def _chinese_font() -> str | None:
+def chinese_font() -> str | None:
+    """Return a font of this machine that has Chinese, or None."""
     from matplotlib import font_manager
 
     there = {f.name for f in font_manager.fontManager.ttflist}

@@ -1,0 +1,157 @@
+"""Results as DICOM Structured Report and as page: what others read from them is what was measured."""
+
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from qc_images import dicom, item, lit, tube
+
+from photopeak.analyse import analyse
+
+FIELD = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=["533", "387"])]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Three mornings of one camera, each worse, and an image without spacing."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "in").mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        counts = rng.poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000 * tube(2.4, 256, 60, -40, 1 - 0.05 * k))
+        about = {"AcquisitionDate": f"2026040{k + 1}", "StationName": "NM1", "PatientID": "QC^1", "PatientSex": "O"}
+        more = {"SeriesInstanceUID": f"1.2.826.0.1.{k}", "ManufacturerModelName": "M1", "DetectorInformationSequence": FIELD}
+        (folder / "in" / f"{k}.dcm").write_bytes(dicom(counts, **about, **more))
+    (folder / "in" / "no.dcm").write_bytes(dicom(np.ones((64, 64)), pixel_mm=None, SeriesInstanceUID="1.2.826.0.2"))
+    return folder
+
+
+def run(made: Path, name: str) -> list[dict]:
+    said = StringIO()
+    with redirect_stdout(said):
+        assert analyse([made / "in"], json=True, sr=made / name, pdf=made / name) == 1
+    return json.loads(said.getvalue())
+
+
+@pytest.fixture(scope="module")
+def rows(made):
+    return run(made, "a")
+
+
+def found(content, kind: str) -> list:
+    out = []
+    for part in content:
+        out += [part] if part.ValueType == kind else []
+        out += found(part.get("ContentSequence") or [], kind)
+    return out
+
+
+def meaning(part) -> str:
+    return part.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in part else ""
+
+
+def test_a_structured_report_says_value_unit_method_verdict_limits_and_images(rows):
+    assert all(Path(r["report"]).exists() and Path(r["page"]).exists() for r in rows)
+    row = next(r for r in rows if r["verdict"] == "fail")
+    ds, source = pydicom.dcmread(row["report"]), pydicom.dcmread(row["inputs"][0])
+    assert ds.ContentTemplateSequence[0].TemplateIdentifier == "1500" and ds.StudyInstanceUID == source.StudyInstanceUID
+    group = next(g for g in found(ds.ContentSequence, "CONTAINER") if meaning(g) == "Measurement Group")
+    numbers = [p for p in group.ContentSequence if p.ValueType == "NUM"]
+    assert [p.MeasuredValueSequence[0].FloatingPointValue for p in numbers] == [m["value"] for m in row["measures"]]
+    assert [float(p.MeasuredValueSequence[0].NumericValue) for p in numbers] == pytest.approx(
+        [m["value"] for m in row["measures"]]
+    )
+    units = [p.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0] for p in numbers]
+    assert {u.CodingSchemeDesignator for u in units} == {"UCUM"} and {"%", "mm", "{counts}"} <= {u.CodeValue for u in units}
+    limit = {(x["measure"], x["region"]): x for x in row["limits"]}[("ufov_iu_percent", None)]
+    parts = {meaning(p): p for p in numbers[0].ContentSequence}
+    assert parts["fail high limit"].MeasuredValueSequence[0].FloatingPointValue == limit["fail_high"]
+    assert (
+        parts["Verdict"].ConceptCodeSequence[0].CodeValue == "fail"
+        and limit["limit_id"] in parts["Normal Range description"].TextValue
+    )
+    assert parts["Normal Range Authority"].TextValue == limit["approver"]
+    method = next(p for p in group.ContentSequence if meaning(p) == "Measurement Method").ConceptCodeSequence[0]
+    assert row["method_version"] in method.CodeMeaning and row["method"] in method.CodeMeaning
+    images = found(ds.ContentSequence, "IMAGE")
+    assert {i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for i in images} == {source.SOPInstanceUID}
+    evidence = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert evidence.SeriesInstanceUID == source.SeriesInstanceUID
+
+
+def test_what_was_not_measured_is_a_report_with_the_reason_and_no_number(rows):
+    row = next(r for r in rows if r["status"] == "not_measured")
+    content = pydicom.dcmread(row["report"]).ContentSequence
+    assert not found(content, "NUM") and row["reason"] in [p.TextValue for p in found(content, "TEXT")]
+
+
+def test_the_same_images_give_the_same_bytes(made, rows):
+    first, second = rows, run(made, "again")
+    for a, b in zip(first, second, strict=True):
+        assert Path(a["report"]).read_bytes() == Path(b["report"]).read_bytes()
+        assert Path(a["page"]).read_bytes() == Path(b["page"]).read_bytes()
+    reports = [r["report"] for r in first]
+    assert len({pydicom.dcmread(r).SOPInstanceUID for r in reports}) == len(reports)
+
+
+@pytest.mark.parametrize("program", ["dsrdump", "dciodvfy"])
+def test_others_read_the_report_without_an_error(rows, program):
+    beside = Path(sys.executable).with_name(program)
+    where = str(beside) if beside.exists() else shutil.which(program)
+    if where is None:
+        pytest.skip(f"{program} is not installed")
+    for row in rows:
+        done = subprocess.run([where, row["report"]], capture_output=True, text=True, errors="replace")
+        said = done.stdout + done.stderr
+        assert not [line for line in said.splitlines() if line.startswith(("Error", "E:", "F:"))], said
+        if program == "dsrdump":
+            assert done.returncode == 0 and "Comprehensive 3D SR Document" in said
+
+
+def test_a_page_is_one_page_in_both_languages_with_its_fonts_inside(rows):
+    from spark_jobs.pictures import chinese_font
+
+    for row in rows:
+        pdf = Path(row["page"]).read_bytes()
+        assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 1
+        assert b"/FontDescriptor" in pdf
+        assert chinese_font() is None or b"CJK" in pdf or b"WenQuanYi" in pdf
+
+
+def test_the_page_shows_image_profile_control_chart_limits_and_method(made, monkeypatch):
+    """Read from the figure itself: text in a PDF is compressed."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    seen = []
+    keep = Figure.savefig
+
+    def savefig(figure, *given, **named):
+        seen.append([t.get_text() for t in figure.findobj(lambda a: isinstance(a, Text))])
+        return keep(figure, *given, **named)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    rows = run(made, "drawn")
+    k = next(k for k, r in enumerate(rows) if r["verdict"] == "fail")
+    told = " | ".join(seen[k])
+    for word in (
+        "Planar uniformity",
+        "UFOV (blue)",
+        "profile",
+        "≤ 5",
+        "version",
+        rows[k]["method"],
+        "Two of order code",
+        "reviewed by",
+    ):
+        assert word in told, word
+    assert "2026-04-01" in told and "2026-04-03" in told  # the ends of the control chart
+    refused = " | ".join(seen[next(k for k, r in enumerate(rows) if r["status"] == "not_measured")])
+    assert "neither a pass nor a fail" in refused and "PixelSpacing is missing" in refused
