@@ -45,10 +45,20 @@ def _points(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
-PAINTERS = {"sensitivity": _source, "count_rate": _rates, "multiple_window_registration": _points}
+def _activimeter(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    axes.semilogx(f["mbq"], f["residuals"], "o", color=INK)
+    axes.axhline(0, color="#8c959f", lw=0.8, ls=":")
+    worst = int(np.argmax(np.abs(f["residuals"])))
+    axes.plot(f["mbq"][worst], f["residuals"][worst], "o", ms=14, mfc="none", mec=WORST, mew=1.5)
+    axes.set_xlabel("reading / MBq" + ("  读数" if chinese else ""))
+    axes.set_ylabel("off the decay / %" + ("  偏离衰变线" if chinese else ""))
+
+
+PAINTERS = {"activimeter": _activimeter, "sensitivity": _source, "count_rate": _rates, "multiple_window_registration": _points}
 TITLES = {
     "sensitivity": ("Planar sensitivity", "平面灵敏度"),
     "count_rate": ("Count rate performance", "计数率特性"),
     "multiple_window_registration": ("Multiple-window registration", "多窗空间配准"),
+    "activimeter": ("Activimeter", "活度计"),
     "head_sensitivity_match": ("Match of head sensitivities", "探头灵敏度一致性"),
 }

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from spark_jobs.procedures import clinical, counting, ct, pet_reports, planar, rotation, tomographic
+from spark_jobs.procedures import activimeter, clinical, counting, ct, pet_reports, planar, rotation, tomographic
 from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "Procedure", "Sheet", "header_votes", "look"]
 
-FAMILIES = (planar, rotation, counting, tomographic, ct, pet_reports, clinical)
+FAMILIES = (planar, rotation, counting, tomographic, ct, pet_reports, activimeter, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}

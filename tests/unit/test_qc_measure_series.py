@@ -79,6 +79,27 @@ def test_two_heads_are_measured_apart():
     assert all(render([], r).startswith(b"\x89PNG") for r in results)
 
 
+@pytest.mark.req("TST-06", "ENG-03")
+def test_a_myocardial_header_of_104_degrees_two_windows_and_repeated_views_is_understood():
+    """Each head and window counts its views from 1; NumberOfFramesInRotation and ScanArc do not say what was done."""
+    frames, heads, windows, views = [], [], [], []
+    for head, offset in ((1, 1.5), (2, -2.0)):
+        for window in (1, 2):
+            images, _ = rotation(
+                offset, views=17, step=6.12, start=45 + 90 * head, seed=head, background=0.2, counts=80_000 / window
+            )
+            frames.append(images)
+            heads, windows, views = heads + [head] * 17, windows + [window] * 17, views + list(range(1, 18))
+    turn = item(AngularStep="6.12", RotationDirection="CC", ScanArc="360", StartAngle="45", NumberOfFramesInRotation=64)
+    facts = {"DetectorVector": heads, "EnergyWindowVector": windows, "AngularViewVector": views, "PixelSpacing": ["-4", "4"]}
+    results = measure_series(
+        [dicom(np.concatenate(frames), kind="TOMO", pixel_mm=4.0, RotationInformationSequence=[turn], **facts)]
+    )
+    assert [r.value("cor_offset_mm") for r in results] == pytest.approx([1.5, -2.0], abs=0.1)
+    assert [r.value("arc_deg") for r in results] == pytest.approx([104.04, 104.04], abs=0.01)
+    assert all(any("2 energy windows" in w for w in r.warnings) for r in results)
+
+
 @pytest.mark.req("ANA-05", "ENG-03")
 def test_ct_water_reads_hounsfield_units_of_the_central_slices():
     files = slices()

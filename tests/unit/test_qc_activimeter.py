@@ -1,0 +1,106 @@
+"""The activimeter's sheet of readings: each part recovers what was put in, and nothing is measured from half a sheet."""
+
+import json
+from copy import deepcopy
+
+import pytest
+
+from spark_jobs.judge import judge, read_limits
+from spark_jobs.measure import measure_series, render
+
+TC, CS = 6.0067 * 3600, 30.05 * 365.2422 * 86400
+YEAR = 365 * 86400  # 2025 has 365 days
+
+
+def sheet(**parts):
+    hours = (0, 6, 12, 24, 30)
+    bend = {0: 0.96}  # the strongest reading loses 4 %
+    linear = [
+        {"at": f"2026-04-{1 + h // 24:02d}T{h % 24:02d}:00:00", "mbq": 0.01 + 4000 * bend.get(h, 1.0) * 0.5 ** (h * 3600 / TC)}
+        for h in hours
+    ]
+    full = {
+        "procedure": "activimeter",
+        "device_serial": "AC-1",
+        "measured_at": "2026-01-01T00:00:00",
+        "background_mbq": 0.01,
+        "accuracy": [
+            {
+                "nuclide": "Cs-137",
+                "reference_mbq": 10.0,
+                "reference_at": "2025-01-01T00:00:00",
+                "readings_mbq": [0.01 + 10.5 * 0.5 ** (YEAR / CS)] * 3,
+            }
+        ],
+        "constancy": {
+            "nuclide": "Cs-137",
+            "reference_mbq": 10.0,
+            "reference_at": "2025-01-01T00:00:00",
+            "readings_mbq": [0.01 + 9.9 * 0.5 ** (YEAR / CS)],
+        },
+        "linearity": {"nuclide": "Tc-99m", "readings": linear},
+        "repeatability": {"nuclide": "Cs-137", "readings_mbq": [10.01, 10.11, 9.91, 10.06, 9.96]},
+    }
+    return {k: v for k, v in {**full, **parts}.items() if v is not None}
+
+
+def measured(content):
+    (result,) = measure_series([json.dumps(content).encode()])
+    return result
+
+
+@pytest.mark.req("ENG-03")
+def test_every_part_is_recovered():
+    result = measured(sheet())
+    assert (result.procedure, result.status, result.warnings) == ("activimeter", "measured", ()), result.reason
+    assert result.value("accuracy_error_percent", "Cs-137") == pytest.approx(5.0, abs=0.01)
+    assert result.value("constancy_error_percent") == pytest.approx(-1.0, abs=0.01)
+    # residuals about the mean of logarithms: one of five is ln 0.96 lower
+    assert result.value("linearity_residual_percent") == pytest.approx(100 * (1 - 0.96**0.8), abs=0.01)
+    assert result.value("repeatability_percent") == pytest.approx(100 * 0.0790569 / 10.0, abs=0.001)
+    assert render([], result).startswith(b"\x89PNG")
+    verdict, rows = judge(result, read_limits(), None, "2026-04-01")
+    assert verdict == "warn" and {r["measure"]: r["verdict"] for r in rows} == {
+        "accuracy_error_percent": "warn",
+        "constancy_error_percent": "pass",
+        "linearity_residual_percent": "warn",
+        "repeatability_percent": "warn",
+    }
+
+
+@pytest.mark.req("ENG-03")
+def test_a_part_that_was_not_done_is_named():
+    result = measured(sheet(linearity=None, constancy=None))
+    assert result.status == "measured" and "linearity" in result.warnings[0] and "constancy" in result.warnings[0]
+
+
+def changed(path, value):
+    content = deepcopy(sheet())
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return content
+
+
+REFUSED = {
+    "nuclide": changed(("linearity", "nuclide"), "Unobtainium"),
+    "half-life": changed(("linearity", "half_life_s"), 6600.0),
+    "no date": changed(("constancy", "reference_at"), "yesterday"),
+    "older": changed(("constancy", "reference_at"), "2027-01-01T00:00:00"),
+    "no number": changed(("repeatability", "readings_mbq", 1), "10,1"),
+    "background": changed(("repeatability", "readings_mbq", 1), 0.0),
+    "at least": changed(("repeatability", "readings_mbq"), [10.0, 10.1]),
+    "without its time": changed(("linearity", "readings", 1), {"mbq": 2000.0}),
+    "less than half": changed(("linearity", "readings"), [{"at": f"2026-04-01T00:0{i}:00", "mbq": 100.0} for i in range(5)]),
+    "not positive": changed(("constancy", "reference_mbq"), 0.0),
+    "none of": {"procedure": "activimeter"},
+}
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+@pytest.mark.parametrize("word", REFUSED)
+def test_a_sheet_that_contradicts_itself_is_refused(word):
+    result = measured(REFUSED[word])
+    assert (result.procedure, result.status, result.measures) == ("activimeter", "not_measured", ())
+    assert word in result.reason, result.reason
