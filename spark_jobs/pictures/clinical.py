@@ -37,8 +37,31 @@ def _heart(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_ylabel("view" + ("  投影" if chinese else ""))
 
 
-PAINTERS = {"whole_body_bone": _bone, "myocardial_projections": _heart}
+def _dynamic(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    axes.set_axis_off()
+    picture, curves = axes.inset_axes((0.0, 0.42, 1.0, 0.58)), axes.inset_axes((0.12, 0.08, 0.86, 0.28))
+    image = f["image"]
+    picture.imshow(image, cmap="gray_r", vmin=0, vmax=max(float(np.percentile(image, 99.7)), 1e-9), interpolation="nearest")
+    for mask in f["masks"]:
+        picture.contour(mask, [0.5], colors=UFOV, linewidths=1.2)
+    picture.set_axis_off()
+    for colour, (name, counts) in zip((UFOV, WORST), f["curves"].items(), strict=False):
+        curves.plot(f["minutes"], counts / f["durations"], color=colour, lw=1.2, label=name)
+    curves.set_xlabel("min" + ("  分钟" if chinese else ""))
+    curves.set_ylabel("counts/s" + ("  计数率" if chinese else ""))
+    if f["curves"]:
+        curves.legend(loc="best", fontsize=7)
+
+
+PAINTERS = {
+    "whole_body_bone": _bone,
+    "myocardial_projections": _heart,
+    "renal_dynamic": _dynamic,
+    "hepatobiliary_dynamic": _dynamic,
+}
 TITLES = {
     "whole_body_bone": ("Whole-body bone scan", "全身骨显像"),
     "myocardial_projections": ("Projections of the heart", "心肌投影"),
+    "renal_dynamic": ("Renal dynamics", "肾动态显像"),
+    "hepatobiliary_dynamic": ("Hepatobiliary dynamics", "肝胆动态显像"),
 }

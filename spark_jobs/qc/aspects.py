@@ -18,7 +18,11 @@ __all__ = [
     "UNIFORMITY",
     "banding_percent",
     "binomial",
+    "body_of",
+    "box",
     "dead_lines",
+    "edge_distance",
+    "grown",
     "header",
     "measure",
     "noise",
@@ -117,9 +121,12 @@ def dead_lines(counts: NDArray[np.float64], mask: NDArray[np.bool_]) -> int:
     """Return how many rows and columns that cross a good part of the mask, or lie beside such a one, hold no count at all."""
     out = 0
     for axis in (0, 1):
-        across, total = mask.sum(axis), np.where(mask, counts, 0).sum(axis)
-        near = np.maximum(across, np.maximum(np.roll(across, 1), np.roll(across, -1)))
-        out += int(((total == 0) & (near > 0.2 * near.max())).sum())
+        across, total = mask.sum(axis), counts.sum(axis)
+        lit = np.flatnonzero(total > 0)
+        if lit.size:
+            inner = slice(int(lit[0]), int(lit[-1]) + 1)
+            near = np.maximum(across, np.maximum(np.roll(across, 1), np.roll(across, -1)))
+            out += int(((total == 0) & (near > 0.2 * near.max()))[inner].sum())
     return out
 
 
@@ -128,13 +135,43 @@ def outside_percent(counts: NDArray[np.float64], mask: NDArray[np.bool_]) -> flo
 
     Urine on a garment, a syringe on the table, a source in the next room: what is not in the patient.
     """
-    grown = mask.copy()
-    for _ in range(3):
-        padded = np.pad(grown, 1)
-        grown = padded[1:-1, 1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-    outside = counts[~grown]
+    outside = counts[~grown(mask, 3)]
     if outside.size == 0 or counts.sum() <= 0:
         return 0.0
     level = float(np.median(outside))
     bright = outside[outside > level + 5 * np.sqrt(level) + 5]
     return 100 * float((bright - level).sum()) / float(counts.sum())
+
+
+def body_of(image: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return the pixels that belong to the patient: smoothed counts above a tenth of the brighter tissue, holes filled."""
+    from scipy import ndimage
+
+    smooth = binomial(image, 4)
+    lit = smooth[smooth > 0.02 * smooth.max()]
+    if lit.size == 0:
+        return np.zeros(image.shape, bool)
+    return ndimage.binary_fill_holes(smooth > 0.2 * float(np.median(lit)))
+
+
+def grown(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """Return a mask grown by one pixel, `times` times, along rows and columns."""
+    for _ in range(times):
+        padded = np.pad(mask, 1)
+        mask = padded[1:-1, 1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    return mask
+
+
+def edge_distance(mask: NDArray[np.bool_]) -> int:
+    """Return how many pixels lie between a mask and the nearest edge of the image."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(min(rows[0], mask.shape[0] - 1 - rows[-1], columns[0], mask.shape[1] - 1 - columns[-1]))
+
+
+def box(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
+    """Return rows and columns of a mask with a margin, inside the image."""
+    out = []
+    for axis in (1, 0):
+        lines = np.flatnonzero(mask.any(axis))
+        out.append(slice(max(0, int(lines[0]) - margin), min(mask.shape[1 - axis], int(lines[-1]) + 1 + margin)))
+    return out[0], out[1]

@@ -158,7 +158,7 @@ def _search(
                 if linear[axis]:
                     shape[axis] += sign * size * linear[axis]
                 else:
-                    shape[axis] *= ratios[axis] ** (sign * size)
+                    shape[axis] = np.clip(shape[axis] * ratios[axis] ** (sign * size), grids[axis][0] / 2, grids[axis][-1] * 2)
                 now = tried(shape)
                 if now[0] < best[0] * (1 - 1e-12):
                     best, better = now, True

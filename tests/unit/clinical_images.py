@@ -126,3 +126,95 @@ def moved(views: int, at: int, pixels: tuple[float, float], until: int | None = 
     out = np.zeros((views, 2))
     out[at:until] = pixels
     return out
+
+
+PHASES = ((40, 1.5), (57, 20.0))
+
+
+def phase_times(phases: tuple[tuple[int, float], ...] = PHASES) -> tuple[NDArray, NDArray]:
+    """Middle and duration of each frame, seconds."""
+    durations = np.concatenate([np.full(n, s) for n, s in phases])
+    return np.cumsum(durations) - durations / 2, durations
+
+
+def bolus(t: NDArray, start: float = 6.0, peak: float = 14.0, alpha: float = 3.0) -> NDArray:
+    """Gamma variate of height 1."""
+    u = np.maximum((t - start) / (peak - start), 1e-12)
+    return np.exp(alpha * (np.log(u) + 1 - u))
+
+
+def renal(
+    *,
+    n: int = 64,
+    pixel_mm: float = 6.8,
+    phases: tuple[tuple[int, float], ...] = PHASES,
+    scale: float = 1.0,
+    moves: NDArray | None = None,
+    contrast: float = 1.0,
+    width: float = 1.0,
+    shift_rows: float = 0.0,
+    seed: int = 0,
+) -> NDArray:
+    """Frames of two kidneys, bladder, vessels and body; `moves` (frames × 2) in pixels, `width` stretches the bolus."""
+    rng = np.random.default_rng(seed)
+    t, durations = phase_times(phases)
+    size, k = (n, n), n / 64
+    moves = np.zeros((len(t), 2)) if moves is None else moves
+    passage = bolus(6 + (t - 6) / width) / width
+    curves = {
+        "body": 0.25 * (1 - np.exp(-t / 20)) * np.exp(-t / 1500) + 0.1,
+        "vessel": 3.0 * passage + 0.4 * (1 - np.exp(-t / 25)) * np.exp(-t / 900),
+        "left": contrast * 4.0 * (1 - np.exp(-t / 90)) * np.exp(-np.maximum(t - 180, 0) / 500),
+        "right": contrast * 3.6 * (1 - np.exp(-t / 100)) * np.exp(-np.maximum(t - 200, 0) / 600),
+        "bladder": 6.0 * np.clip((t - 240) / 900, 0, 1),
+    }
+    out = np.empty((len(t), n, n))
+    known: dict[tuple[float, float], dict[str, NDArray]] = {}
+    for f in range(len(t)):
+        key = (float(moves[f, 0]), float(moves[f, 1]))
+        if key not in known:
+            r, c = key[0] + shift_rows, key[1]
+            known[key] = {
+                "body": ellipse(size, 32 * k + r, 31.5 * k + c, 60 * k, 24 * k),
+                "vessel": ellipse(size, 18 * k + r, 32 * k + c, 12 * k, 3 * k),
+                "left": ellipse(size, 28 * k + r, 22 * k + c, 8 * k, 4.5 * k, 10),
+                "right": ellipse(size, 30 * k + r, 42 * k + c, 8 * k, 4.5 * k, -10),
+                "bladder": ellipse(size, 55 * k + r, 32 * k + c, 4 * k, 5 * k),
+            }
+        out[f] = sum(curves[name][f] * image for name, image in known[key].items()) * durations[f] * scale * 2.5 / k**2
+    return rng.poisson(out)
+
+
+def hepatic(*, n: int = 64, pixel_mm: float = 6.8, frames: int = 60, seconds: float = 60.0, scale: float = 1.0, moves: NDArray | None = None,
+            contrast: float = 1.0, seed: int = 0) -> NDArray:  # fmt: skip
+    """Frames of a liver that fills in ten minutes and empties to a gut, with heart and body."""
+    rng = np.random.default_rng(seed)
+    t = (np.arange(frames) + 0.5) * seconds
+    moves = np.zeros((frames, 2)) if moves is None else moves
+    size = (n, n)
+    liver = contrast * 5.0 * (np.exp(-t / 2500) - np.exp(-t / 240))
+    out = np.empty((frames, n, n))
+    for f in range(frames):
+        r, c = moves[f]
+        organ = np.maximum(ellipse(size, 22 + r, 24 + c, 9, 12, 15), ellipse(size, 20 + r, 34 + c, 5, 8))
+        gut = ellipse(size, 42 + r, 36 + c, 6, 8) * 4 * np.clip((t[f] - 900) / 2700, 0, 1)
+        heart_pool = ellipse(size, 9 + r, 36 + c, 4, 5) * 1.5 * np.exp(-t[f] / 400)
+        body = ellipse(size, 32 + r, 31.5 + c, 60, 24) * (0.15 + 0.25 * np.exp(-t[f] / 900))
+        out[f] = (organ * liver[f] + gut + heart_pool + body) * seconds * scale * 1.2
+    return rng.poisson(out)
+
+
+def dynamic(frames: NDArray, phases: tuple[tuple[int, float], ...] = PHASES, *, pixel_mm: float = 6.8, **tags: Any) -> bytes:
+    """A DYNAMIC whose phases say how many frames there are; tags of the same names replace what would fit."""
+    count = [n for n, _ in phases]
+    facts = {
+        "PhaseVector": np.repeat(np.arange(1, len(phases) + 1), count).tolist(),
+        "TimeSliceVector": np.concatenate([np.arange(1, n + 1) for n in count]).tolist(),
+        "DetectorVector": [1] * len(frames),
+        "EnergyWindowVector": [1] * len(frames),
+        "PhaseInformationSequence": [
+            item(NumberOfFramesInPhase=n, ActualFrameDuration=round(s * 1000), PhaseDelay=0, PauseBetweenFrames=0)
+            for n, s in phases
+        ],
+    }
+    return dicom(frames, kind="DYNAMIC", pixel_mm=pixel_mm, **{**NM_HEAD, **facts, **tags})

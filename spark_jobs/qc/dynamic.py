@@ -1,0 +1,152 @@
+"""What all dynamic studies share: when each frame was taken and which are missing, counts by frame, motion between frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc import aspects
+from spark_jobs.qc.alignment import neighbour_shifts
+from spark_jobs.qc.aspects import ARTEFACT, COUNTS, MOTION, TIMING, UNIFORMITY
+from spark_jobs.qc.result import Measure
+
+__all__ = ["FrameTimes", "between", "counts_of", "faults_of", "motion_of", "still_frames"]
+
+BOLUS_S = 60.0  # before it the picture changes faster than a patient moves
+GROUP_S = 60.0
+WEAK = 0.7  # of both neighbours' rates: nothing in a body falls and rises again so fast
+REACH_MM = 8.0
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """When the frames of one detector were taken, in order of time; seconds from the first frame's start.
+
+    `missing` names the frames (phase, number in the phase) that the header announces and the object does not hold.
+    """
+
+    start_s: NDArray[np.float64]
+    duration_s: NDArray[np.float64]
+    phase: NDArray[np.int64]
+    missing: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def middle_s(self) -> NDArray[np.float64]:
+        """Return the middle of each frame."""
+        return self.start_s + self.duration_s / 2
+
+
+def between(frames: NDArray, times: FrameTimes, begin_s: float, end_s: float) -> NDArray[np.float64]:
+    """Return the counts per second of the frames whose middle lies between two times; of the nearest frame when none does."""
+    chosen = (times.middle_s >= begin_s) & (times.middle_s < end_s)
+    if not chosen.any():
+        chosen[int(np.argmin(np.abs(times.middle_s - (begin_s + end_s) / 2)))] = True
+    return frames[chosen].sum(0, dtype=np.float64) / times.duration_s[chosen].sum()
+
+
+def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
+    """Return how many frames are missing, repeated, empty or too weak, the time of each phase, and gaps between frames."""
+    sums = frames.sum((1, 2), dtype=np.float64)
+    rate = sums / times.duration_s
+    arrived = int(np.argmax(sums > 0.02 * np.median(sums)))  # before the tracer comes there is nothing to count
+    empty = arrived + np.flatnonzero(sums[arrived:] <= 0.02 * np.median(sums))
+    same = np.flatnonzero((frames[1:] == frames[:-1]).reshape(len(frames) - 1, -1).all(1) & (sums[1:] > 0)) + 1
+    least, most = np.minimum(rate[:-2], rate[2:]), np.maximum(rate[:-2], rate[2:])
+    middle = slice(1, -1)
+    expected = least * times.duration_s[middle]
+    low = (rate[middle] < WEAK * least) & (expected - sums[middle] > 6 * np.sqrt(np.maximum(expected, 1)))
+    high = (rate[middle] * WEAK > most) & (
+        sums[middle] - most * times.duration_s[middle] > 6 * np.sqrt(np.maximum(sums[middle], 1))
+    )
+    late = times.start_s[middle] > BOLUS_S  # a bolus that passes in one frame is a peak by nature
+    weak = np.setdiff1d(np.flatnonzero(low) + 1, empty)
+    odd = np.setdiff1d(np.flatnonzero(high & late) + 1, np.concatenate([empty + 1, empty - 1, weak - 1, weak + 1]))
+    gaps = times.start_s[1:] - times.start_s[:-1] - times.duration_s[:-1]
+    out = [
+        _count("missing_frames_count", [f"phase {p} frame {k}" for p, k in times.missing], TIMING),
+        _count("repeated_frames_count", [int(k) + 1 for k in same], TIMING),
+        _count("empty_frames_count", [int(k) + 1 for k in empty], TIMING),
+        _count("weak_frames_count", [int(k) + 1 for k in np.sort(np.concatenate([weak, odd]))], TIMING),
+        aspects.measure(TIMING, "largest_gap_s", max(0.0, float(gaps.max(initial=0.0))), "s"),
+        aspects.measure(TIMING, "duration_min", float(times.start_s[-1] + times.duration_s[-1]) / 60, "min"),
+    ]
+    for p in np.unique(times.phase):
+        own = times.duration_s[times.phase == p]
+        out.append(aspects.measure(TIMING, "frame_time_s", float(np.median(own)), "s", f"phase {p}"))
+    return out
+
+
+def _count(name: str, where: Sequence[int | str], aspect: str) -> Measure:
+    return aspects.measure(aspect, name, len(where), "1", at={"frames": list(where[:10])} if where else None)
+
+
+def counts_of(frames: NDArray, times: FrameTimes, mask: NDArray[np.bool_]) -> list[Measure]:
+    """Return counts by frame and in all, noise of the summed image, jumps of the rate that no body makes, light outside the body."""
+    sums = frames.sum((1, 2), dtype=np.float64)
+    whole = frames.sum(0, dtype=np.float64)
+    rate = sums / times.duration_s
+    late = times.start_s >= BOLUS_S
+    jump = 0.0
+    if late.sum() >= 5:
+        own = rate[late]
+        jump = float(np.max(np.abs(own[1:-1] / np.maximum((own[:-2] + own[2:]) / 2, 1e-9) - 1)))
+    inside = whole[mask]
+    noise = 100 * aspects.noise(whole, mask) / float(inside.mean()) if mask.any() and inside.mean() > 0 else 0.0
+    return [
+        aspects.measure(COUNTS, "frame_kcts", float(np.median(sums)) / 1000, "kcts"),
+        aspects.measure(COUNTS, "total_mcts", float(sums.sum()) / 1e6, "Mcts"),
+        aspects.measure(COUNTS, "max_rate_kcps", float(rate.max()) / 1000, "kcts/s"),
+        aspects.measure(COUNTS, "noise_percent", noise, "%"),
+        aspects.measure(UNIFORMITY, "rate_jump_percent", 100 * jump, "%"),
+        aspects.measure(UNIFORMITY, "banding_percent", aspects.banding_percent(whole, mask), "%"),
+        aspects.measure(ARTEFACT, "dead_lines_count", aspects.dead_lines(whole, mask), "1"),
+        aspects.measure(ARTEFACT, "outside_percent", aspects.outside_percent(whole, mask), "%"),
+    ]
+
+
+def still_frames(frames: NDArray, times: FrameTimes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return sums of frames over about a minute, each scaled to a rate, from the end of the bolus on; and their middle times."""
+    chosen = np.flatnonzero(times.start_s >= BOLUS_S)
+    if len(chosen) < 6:
+        chosen = np.arange(len(frames))
+    group = np.floor((times.start_s[chosen] - times.start_s[chosen[0]]) / GROUP_S).astype(np.int64)
+    sums, middles = [], []
+    for g in np.unique(group):
+        own = chosen[group == g]
+        sums.append(frames[own].sum(0, dtype=np.float64) / times.duration_s[own].sum())
+        middles.append(float(times.middle_s[own].mean()))
+    return np.stack(sums), np.array(middles)
+
+
+def motion_of(
+    frames: NDArray, times: FrameTimes, pixel_mm: float, boxes: dict[str, tuple[slice, slice]]
+) -> tuple[list[Measure], float]:
+    """Return the largest shift from one minute to the next but one, and how far each organ drifts; and the noise of such a shift in pixels.
+
+    Parameters
+    ----------
+    boxes
+        Rows and columns about each organ whose drift is followed, by name.
+    """
+    groups, middles = still_frames(frames, times)
+    if len(groups) < 4:
+        return [], 0.0
+    passes = int(np.clip(round(2 * (REACH_MM / pixel_mm) ** 2), 2, 12))
+    shifts = neighbour_shifts(groups, passes)
+    left = shifts - np.median(shifts, axis=0)
+    path = np.concatenate([[[0.0, 0.0]], np.cumsum(left, axis=0)])
+    # a patient who moves in the middle of a minute shows half of it on either side
+    step = path[2:] - path[:-2]
+    size = np.hypot(step[:, 0], step[:, 1])
+    k = int(size.argmax())
+    se = float(np.hypot(*(1.4826 * np.median(np.abs(left), axis=0))))
+    at = {"minute": round(float(middles[k + 1]) / 60, 2)}
+    out = [aspects.measure(MOTION, "motion_max_px", size[k], "px", uncertainty=se, at=at)]
+    for name, (rows, columns) in boxes.items():
+        if rows.stop - rows.start < 8 or columns.stop - columns.start < 8:
+            continue
+        path = np.cumsum(neighbour_shifts(groups[:, rows, columns], passes), axis=0)
+        out.append(aspects.measure(MOTION, "drift_px", float(np.hypot(path[:, 0], path[:, 1]).max()), "px", name))
+    return out, se
