@@ -31,5 +31,29 @@ def _uniformity(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     profile.set_title("radial profile / mm" + ("  径向曲线" if chinese else ""), fontsize=7)
 
 
-PAINTERS = {"tomographic_uniformity": _uniformity}
-TITLES = {"tomographic_uniformity": ("Tomographic uniformity", "断层均匀性")}
+def _contrast(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    from matplotlib.patches import Circle
+
+    (row, column), reach = f["axis"], 1.15 * f["radius"]
+    axes.imshow(f["image"], cmap="gray", vmin=0, vmax=1.3, interpolation="nearest")
+    for y, x, radius, name in f["circles"]:
+        axes.add_patch(Circle((x, y), radius, fill=False, lw=1.3, ec=UFOV))
+        axes.annotate(f"{name} mm", (x, y), (0, -2), textcoords="offset points", color=CFOV, fontsize=7, ha="center")
+    axes.set_xlim(column - reach, column + reach)
+    axes.set_ylim(row + reach, row - reach)
+    axes.set_title("spheres ÷ mean of uniform slices" + ("  冷球层" if chinese else ""))
+    axes.set_axis_off()
+    if f["rods"] is not None:
+        rods = axes.inset_axes((0.7, 0.0, 0.3, 0.3))
+        rods.imshow(f["rods"], cmap="gray", vmin=0.4, vmax=1.1, interpolation="nearest")
+        rods.set_xlim(column - reach, column + reach)
+        rods.set_ylim(row + reach, row - reach)
+        rods.set_title("rods" + ("  棒" if chinese else ""), fontsize=7)
+        rods.set_axis_off()
+
+
+PAINTERS = {"tomographic_uniformity": _uniformity, "tomographic_contrast": _contrast}
+TITLES = {
+    "tomographic_uniformity": ("Tomographic uniformity", "断层均匀性"),
+    "tomographic_contrast": ("Tomographic contrast (Jaszczak)", "断层对比度（Jaszczak 体模）"),
+}

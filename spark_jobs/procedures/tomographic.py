@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.procedures.row import Procedure
-from spark_jobs.qc import tomographic_uniformity
+from spark_jobs.qc import tomographic_contrast, tomographic_uniformity
 from spark_jobs.qc.result import Result
 from spark_jobs.qc.tomogram import find_phantom
 from spark_jobs.reading import Instance, Unreadable
@@ -87,6 +87,12 @@ def _uniformity(series: Sequence[Instance]) -> list[Result]:
     return [tomographic_uniformity.measure(v.values, v.pixel_mm, v.slice_mm, detector=v.detector) for v in volumes(series)]
 
 
+def _system(series: Sequence[Instance]) -> list[Result]:
+    """Return contrast and uniformity: a system phantom has slices for both."""
+    methods = (tomographic_contrast, tomographic_uniformity)
+    return [m.measure(v.values, v.pixel_mm, v.slice_mm, detector=v.detector) for v in volumes(series) for m in methods]
+
+
 ROWS = (
     Procedure(
         tomographic_uniformity,
@@ -97,5 +103,14 @@ ROWS = (
         _uniformity,
         reconstructed=True,
         also=("system phantom",),
+    ),
+    Procedure(
+        tomographic_contrast,
+        "PP-TOMOCON",
+        "phantom",
+        _reconstruction,
+        "system phantom",
+        _system,
+        reconstructed=True,
     ),
 )

@@ -19,7 +19,7 @@ METHOD = "mean of uniform slices, field 80 % of the radius"
 VERSION = "1.0.0"
 CENTRE, BORDER = 0.4, 0.75  # of the field's radius: NMQC's disc in the centre, and where its border begins
 LEAST_SLICES = 3
-NOISIEST_PERCENT = 25.0  # of a pixel: beyond it values are those of the noise
+NOISIEST_PERCENT = 20.0  # of a pixel: beyond it values are those of the noise
 
 
 def measure(

@@ -116,7 +116,7 @@ def test_the_header_traps_of_real_reconstructions():
 def test_noise_decides_between_measured_and_indicative():
     few = method.measure(noisy(plain(), 10), 4.0, 4.0)
     assert few.status == "indicative" and "too few counts" in few.reason and few.measures
-    assert method.measure(noisy(plain(), 25), 4.0, 4.0).status == "measured"
+    assert method.measure(noisy(plain(), 30), 4.0, 4.0).status == "measured"
 
 
 def heart() -> np.ndarray:

@@ -72,16 +72,26 @@ def cylinder(
         if ends_mm is not None:
             inside = inside * np.clip((min(h - ends_mm[0], ends_mm[1] - h)) / step + 0.5, 0, 1)
         for d, sx, sy in spheres or []:
-            inside = inside - (1 - fill) * _soft(d / 2 - np.sqrt((px - sx) ** 2 + (py - sy) ** 2 + (h - sphere_z_mm) ** 2), fine)
+            if abs(h - sphere_z_mm) > d:
+                continue
+            # a soft rim adds h²/4R² to the volume of a ball
+            radius = d / 2 - (fine * fine * step) ** (2 / 3) / (6 * d)
+            near = np.s_[_span(py[:, 0], sy, d), _span(px[0], sx, d)]
+            away = np.sqrt((px[near] - sx) ** 2 + (py[near] - sy) ** 2 + (h - sphere_z_mm) ** 2)
+            inside[near] -= (1 - fill) * _soft(radius - away, fine)
         if rods_mm[0] <= h <= rods_mm[1]:
             for d, sx, sy in rods or []:
-                near = (abs(px - sx) < d) & (abs(py - sy) < d)
+                near = np.s_[_span(py[:, 0], sy, d), _span(px[0], sx, d)]
                 inside[near] -= (1 - fill) * _soft(d / 2 - np.hypot(px[near] - sx, py[near] - sy), fine)
         out[k] = inside
     sigma = fwhm_mm / 2.3548
     out = gaussian_filter(out, (sigma / step, sigma / fine, sigma / fine), mode="nearest")
     out = out.reshape(slices, sub, n, sub, n, sub).mean((1, 3, 5))
     return out if pattern is None else out * pattern
+
+
+def _span(places: NDArray, centre: float, reach: float) -> slice:
+    return slice(*np.searchsorted(places, (centre - reach, centre + reach)))
 
 
 def _soft(depth: NDArray, fine: float) -> NDArray:
