@@ -54,8 +54,8 @@ def blurred_ball(r: NDArray[np.float64], radius: float, sigma: float) -> NDArray
     """Return a ball of height 1 folded with a three-dimensional Gaussian, at distances r from its centre."""
     r = np.maximum(r, 1e-6)
     s = sigma * math.sqrt(2)
-    erf = np.frompyfunc(math.erf, 1, 1)
-    flat = (erf((radius + r) / s) + erf((radius - r) / s)).astype(np.float64) / 2
+    erf = np.vectorize(math.erf, otypes=[np.float64])
+    flat = (erf((radius + r) / s) + erf((radius - r) / s)) / 2
     bend = np.exp(-(((radius - r) / s) ** 2)) - np.exp(-(((radius + r) / s) ** 2))
     return flat - sigma / (r * math.sqrt(2 * math.pi)) * bend
 
@@ -154,7 +154,7 @@ def _binned(
     r = np.sqrt((stretch * away[0]) ** 2 + away[1] ** 2 + away[2] ** 2)
     near = r < REACH_MM
     k = (r[near] / BIN_MM).astype(int)
-    return np.bincount(k, box[near], BINS), np.bincount(k, minlength=BINS).astype(np.float64)
+    return np.bincount(k, box[near], BINS).astype(np.float64), np.bincount(k, minlength=BINS).astype(np.float64)
 
 
 def _sized(
@@ -165,7 +165,7 @@ def _sized(
     Volumes tell the order. Shapes tell the set: depths are free for each sphere (iterative reconstruction recovers small ones less),
     but nothing is colder than an empty sphere.
     """
-    r = (np.arange(BINS) + 0.5) * BIN_MM
+    r = (np.arange(BINS, dtype=np.float64) + 0.5) * BIN_MM
     binned = [_binned(deficit, c, size) for c in centres]
     sums, counts = np.array([b[0] for b in binned]), np.array([b[1] for b in binned])
     templates = {d: np.array([blurred_ball(r, d / 2, s) for s in SIGMAS_MM]) for d in TRIED_MM}
@@ -178,7 +178,7 @@ def _sized(
         depth = np.clip(dot[d][k] / norm[d][k], 0, COLDEST)
         return 2 * depth * dot[d][k] - depth**2 * norm[d][k]
 
-    explained = [sum(gains(d, k) for d, k in zip(names, order, strict=True)) for names in SETS]
+    explained = [np.sum([gains(d, k) for d, k in zip(names, order, strict=True)], axis=0) for names in SETS]
     which = int(np.argmax([e.max() for e in explained]))
     rest, other = (max(energy - float(explained[w].max()), 1e-12) for w in (which, 1 - which))
     blur = int(np.argmax(explained[which]))

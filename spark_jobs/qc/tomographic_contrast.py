@@ -1,9 +1,10 @@
 """Contrast of the cold spheres, smallest rod and noise of a Jaszczak phantom (the toolkit NMQC's contrast and ACR's, side by side).
 
-U is the mean of the uniform slices in the field (80 % of the radius), of their means the median: the blur of an end stays out. S is the mean of a sphere of the nominal diameter about the
-place that the ring of all spheres gives, integrated between voxels: `contrast_michelson_percent` = 100·|U − S|/(U + S). ACR's
-`contrast_acr_percent` = 100·(U − S_min)/U takes the lowest value in the sphere, and is therefore raised by noise where a sphere is
-small. The diameter is that of the standard set whose order, blur and volumes explain the image best, so that it is nominal.
+U is the mean of the uniform slices in the field (80 % of the radius): the median over slices, so that the blur of an end stays
+out. S is the mean of a sphere of the nominal diameter about the place that the ring of all spheres gives, integrated between voxels:
+`contrast_michelson_percent` = 100·|U − S|/(U + S). ACR's `contrast_acr_percent` = 100·(U − S_min)/U takes the lowest value in the
+sphere, and is therefore raised by noise where a sphere is small. The diameter is nominal: that of the standard set whose volumes,
+shapes and blur explain the image best.
 """
 
 import numpy as np
@@ -71,7 +72,7 @@ def measure(
     for s in ring.spheres:
         if s.centre[0] * slice_mm < s.diameter_mm / 2 or (len(volume) - 1 - s.centre[0]) * slice_mm < s.diameter_mm / 2:
             return refuse("the spheres are cut by the first or last slice: the phantom is truncated")
-    measures = _spheres(volume, ring, steps, uniform, noise, pixel_mm)
+    measures = _spheres(volume, ring, steps, uniform, noise)
     warnings = _notes(found, ring)
     modulation = rod_modulations(volume[list(found.rods)], found, pixel_mm) if found.rods else None
     if modulation is None:
@@ -101,15 +102,14 @@ def measure(
     return Result(PROCEDURE, status, reason, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
 
 
-def _spheres(
-    volume: NDArray, ring: Ring, steps: tuple[float, float, float], uniform: float, noise: float, pixel_mm: float
-) -> list[Measure]:
+def _spheres(volume: NDArray, ring: Ring, steps: tuple[float, float, float], uniform: float, noise: float) -> list[Measure]:
     """Return diameter and both contrasts of each sphere, largest first."""
     measures = []
+    voxel = float(np.prod(steps))
     for number, sphere in enumerate(ring.spheres, 1):
         mean, lowest = sampled(volume, sphere.centre, sphere.diameter_mm / 2, steps)
-        voxels = np.pi / 6 * sphere.diameter_mm**3 / np.prod(steps)
-        alike = max(1.0, (2 * ring.sigma_mm / np.prod(steps) ** (1 / 3)) ** 1.5)
+        voxels = np.pi / 6 * sphere.diameter_mm**3 / voxel
+        alike = max(1.0, (2 * ring.sigma_mm / voxel ** (1 / 3)) ** 1.5)
         spread = noise / 100 * uniform * float(np.sqrt(min(1.0, alike / voxels)))
         z, row, column = (round(v, 2) for v in sphere.centre)
         at = {"sphere": number, "slice": z, "row": row, "column": column}
