@@ -53,10 +53,28 @@ def _slits(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
-PAINTERS = {"planar_uniformity": _flood, "line_source": _lines, "four_bar": _lines, "linearity": _slits}
+def _quadrants(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    image = f["image"]
+    axes.imshow(image, cmap="gray", vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
+    turn = np.linspace(0, 2 * np.pi, 100)
+    for _, row, column, radius, width, mtf in f["disks"]:
+        axes.plot(column + radius * np.cos(turn), row + radius * np.sin(turn), color=CFOV, lw=1.5)
+        axes.text(column, row, f"{width:.2f} mm\nMTF {mtf:.2f}", color=CFOV, ha="center", va="center", weight="bold")
+    axes.set_title("bar width, MTF" + ("  栅条宽度，调制传递" if chinese else ""))
+    axes.set_axis_off()
+
+
+PAINTERS = {
+    "planar_uniformity": _flood,
+    "line_source": _lines,
+    "four_bar": _lines,
+    "linearity": _slits,
+    "quadrant_bar": _quadrants,
+}
 TITLES = {
     "planar_uniformity": ("Planar uniformity", "平面均匀性"),
     "line_source": ("Spatial resolution, line source", "空间分辨率（线源）"),
     "four_bar": ("Spatial resolution, four bars", "空间分辨率（四线源）"),
     "linearity": ("Spatial linearity", "空间线性"),
+    "quadrant_bar": ("Four-quadrant bar phantom", "四象限铅栅"),
 }

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.procedures.flood import floods, static
 from spark_jobs.procedures.row import Procedure, refusal
-from spark_jobs.qc import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity
+from spark_jobs.qc import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity, quadrant_bar
 from spark_jobs.qc.appearance import look_of_static
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
@@ -70,4 +70,5 @@ ROWS = (
     Procedure(line_source, "PP-LINE", "phantom", static, "line", _lines),
     Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar)),
     Procedure(linearity, "PP-LINEARITY", "phantom", static, "slits", _linearity),
+    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, "quadrants", _single(quadrant_bar)),
 )

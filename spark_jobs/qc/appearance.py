@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.bars import find_bars, is_quadrant_phantom
 from spark_jobs.qc.field import lit_area, peel
 from spark_jobs.qc.lines import kind_of_lines, line_pattern
 from spark_jobs.qc.whole_body_bone import looks_like_whole_body
@@ -10,6 +11,7 @@ from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 __all__ = ["look_of_rotation", "look_of_static"]
 
 PATTERN = 0.12  # relative structure beyond counting noise: bars 0.14-0.6, uniform fields below 0.05
+FAINT = 0.03  # above it the spectrum is asked whether there are bars
 FLAT_PART = 0.6  # of the lit area within 30 % of its median
 EVEN = 0.3
 SPOT_MM = 40.0  # full width of a point source as far away as a camera turns; a heart is wider
@@ -17,14 +19,14 @@ OTHER = "none of the known test images"
 
 
 def look_of_static(image: NDArray, pixel_mm: float) -> str:
-    """Return 'plateau', 'pattern', 'whole_body', a kind of lines (`lines.kind_of_lines`) or OTHER for one planar image."""
+    """Return 'plateau', 'pattern', 'quadrants', 'whole_body', a kind of lines (`lines.kind_of_lines`) or OTHER for one planar image."""
     if looks_like_whole_body(image, pixel_mm):
         return "whole_body"
     return _look_of_field(image, pixel_mm) or kind_of_lines(image, pixel_mm, *line_pattern(image, pixel_mm)) or OTHER
 
 
 def _look_of_field(image: NDArray, pixel_mm: float) -> str | None:
-    """Return 'plateau' or 'pattern' for an evenly lit field, otherwise None."""
+    """Return 'plateau' or 'pattern' for an evenly lit field, 'quadrants' for one with bars in four quadrants, otherwise None."""
     n = max(1, int(6.4 / pixel_mm))
     rows, columns = image.shape[0] // n, image.shape[1] // n
     blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n).sum((1, 3), dtype=np.float64)
@@ -32,9 +34,14 @@ def _look_of_field(image: NDArray, pixel_mm: float) -> str | None:
     if lit.sum() < 100 or lit.mean() < 0.1:
         return None
     inside = blocks[peel(lit)]
-    if inside.size == 0 or (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() < FLAT_PART:
+    if inside.size == 0:
         return None
-    return "pattern" if _structure(image, lit, n) > PATTERN else "plateau"
+    flat = (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() >= FLAT_PART
+    structure = _structure(image, lit, n) if flat else np.inf
+    # fine bars that a camera hardly resolves are flat to the eye of the blocks, yet they are no flood
+    if structure > FAINT and is_quadrant_phantom(find_bars(image, pixel_mm), image):
+        return "quadrants"
+    return None if not flat else "pattern" if structure > PATTERN else "plateau"
 
 
 def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:

@@ -60,3 +60,39 @@ def slits(
     places = (np.arange(count) - (count - 1) / 2) * pitch_mm
     facts = {"pixel_mm": pixel_mm, "shape": (n, n), "tilt_deg": tilt_deg, "peak": peak, "length_mm": length_mm, "bend": bend}
     return sum(down(3.5, at_mm=x, **facts) for x in places)
+
+
+def wave(u_mm: NDArray, bar_mm: float, fwhm_mm: float) -> NDArray:
+    """Bars as wide as their gaps (0 and 1), blurred by a Gaussian: the sum of its harmonics."""
+    out = np.full(u_mm.shape, 0.5)
+    for k in (1, 3, 5, 7):
+        f = k / (2 * bar_mm)
+        mtf = np.exp(-((np.pi * fwhm_mm * f) ** 2) / (4 * np.log(2)))
+        out += 2 / (np.pi * k) * mtf * np.sin(2 * np.pi * f * u_mm)
+    return out
+
+
+def quadrants(
+    bars_mm: tuple[float, ...],
+    fwhm_mm: float,
+    *,
+    pixel_mm: float = 1.0,
+    n: int = 400,
+    turn_deg: float = 0.0,
+    counts: float = 400.0,
+    cross_mm: float = 12.0,
+    field_mm: float | None = None,
+    sub: int = 4,
+) -> NDArray:
+    """Four patterns about the middle, bars across and down by turns, integrated over pixels; lower right is the first."""
+    axis = ((np.arange(n * sub) + 0.5) / sub - n / 2) * pixel_mm
+    x, y = np.meshgrid(axis, axis)
+    a = np.deg2rad(turn_deg)
+    u, v = x * np.cos(a) + y * np.sin(a), -x * np.sin(a) + y * np.cos(a)
+    out = np.ones_like(u)
+    half = (field_mm or 0.9 * n * pixel_mm) / 2
+    for k, (bar, right, low) in enumerate(zip(bars_mm, (1, 0, 0, 1), (1, 1, 0, 0), strict=True)):
+        mine = ((u > 0) == bool(right)) & ((v > 0) == bool(low)) & (np.abs(u) > cross_mm / 2) & (np.abs(v) > cross_mm / 2)
+        out[mine] = wave(u[mine] if k % 2 == 0 else v[mine], bar, fwhm_mm)
+    out[(np.abs(u) > half) | (np.abs(v) > half)] = 0
+    return out.reshape(n, sub, n, sub).mean((1, 3)) * counts

@@ -17,7 +17,7 @@ real = pytest.mark.skipif(not (DATA / "nm_phantoms").is_dir(), reason="the real 
 def test_width_of_a_gaussian_line_is_recovered(fwhm, pixel_mm, n):
     if pixel_mm > fwhm:
         pytest.skip("a pixel wider than the line is refused")
-    for tilt, phase in ((0.0, 0.0), (0.0, 0.5), (0.4, 0.2), (1.5, 0.37), (3.0, 0.8)):
+    for tilt, phase in ((0.0, 0.0), (0.0, 0.5), (1.5, 0.37), (3.0, 0.8)):
         image = np.rint(
             down(fwhm, pixel_mm=pixel_mm, shape=(n, n), at_mm=7 + phase * pixel_mm, tilt_deg=tilt, length_mm=0.85 * n * pixel_mm)
         )
