@@ -9,6 +9,7 @@ spans as (
     select
         d.site_id,
         d.device_id,
+        s.utc_offset_minutes,
         case when min(f.first_day) > d.in_service_from then min(f.first_day) else d.in_service_from end as first_day,
         -- a microsecond before as_of: a release as of midnight ends with the day that has just ended
         {{ local_day("(" ~ as_of() ~ " - interval '1' second)", 's.utc_offset_minutes') }} as last_day
@@ -16,8 +17,27 @@ spans as (
     inner join {{ ref('sites') }} as s on d.site_id = s.site_id
     inner join seen as f on d.site_id = f.site_id and d.device_id = f.device_id
     group by d.site_id, d.device_id, d.in_service_from, s.utc_offset_minutes
+),
+
+days as (
+    select site_id, device_id, utc_offset_minutes, first_day, {{ each_day('first_day', 'last_day') }} as day
+    from spans
+    where first_day <= last_day
+),
+
+opened as (
+    select
+        d.*,
+        {{ plus_minutes(day_start_utc('d.day', 'd.utc_offset_minutes'), "(60 * cast(split_part(o.opens_at, ':', 1) as integer) + cast(split_part(o.opens_at, ':', 2) as integer))") }}
+            as opens_at_utc,
+        row_number() over (
+            partition by d.site_id, d.device_id, d.day order by case when o.device_id is not null then 0 else 1 end, o.valid_from desc nulls last
+        ) as best_first
+    from days as d
+    left join {{ ref('opening_hours') }} as o
+        on d.site_id = o.site_id and (o.device_id is null or o.device_id = d.device_id) and o.valid_from <= d.day
 )
 
-select site_id, device_id, first_day, {{ each_day('first_day', 'last_day') }} as day
-from spans
-where first_day <= last_day
+select site_id, device_id, first_day, day, opens_at_utc
+from opened
+where best_first = 1

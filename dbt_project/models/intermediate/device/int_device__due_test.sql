@@ -15,6 +15,7 @@ slots as (
         d.site_id,
         d.device_id,
         d.day,
+        d.opens_at_utc,
         s.procedure,
         s.every_days,
         d.day >= {{ plus_days('case when s.valid_from > d.first_day then s.valid_from else d.first_day end', 's.every_days - 1') }} as must_be_there,
@@ -40,6 +41,23 @@ tests as (
             s.site_id = t.site_id and s.device_id = t.device_id and s.procedure = t.procedure
             and t.tested_day <= s.day and t.tested_day > {{ plus_days('s.day', '-s.every_days') }}
             and t.result in ('pass', 'warn', 'fail')
+),
+
+-- what was known by the opening time
+opening as (
+    select site_id, device_id, day, procedure, result, reason
+    from (
+        select
+            s.site_id, s.device_id, s.day, s.procedure, t.result, t.reason,
+            row_number() over (partition by s.site_id, s.device_id, s.day, s.procedure order by t.tested_at_utc desc, t.run_key) as latest_first
+        from slots as s
+        inner join {{ ref('int_phantom__test') }} as t
+            on
+                s.site_id = t.site_id and s.device_id = t.device_id and s.procedure = t.procedure
+                and t.tested_day <= s.day and t.tested_day > {{ plus_days('s.day', '-s.every_days') }}
+                and t.result in ('pass', 'warn', 'fail') and t.tested_at_utc <= s.opens_at_utc
+    ) as o
+    where latest_first = 1
 ),
 
 -- tries that gave no verdict: the test was made, but tells nothing
@@ -82,7 +100,13 @@ select
     before.result is null and after.result is null and tries.tested_at_utc is null as is_missing,
     before.result is not null or after.result is not null as is_done,
     coalesce(before.result = 'fail', false) or coalesce(after.result = 'fail', false) as is_failed,
-    coalesce(after.tested_at_utc, before.tested_at_utc, tries.tested_at_utc) as last_test_at_utc
+    coalesce(after.tested_at_utc, before.tested_at_utc, tries.tested_at_utc) as last_test_at_utc,
+    case opening.result when 'fail' then 'not_fit' when 'warn' then 'conditional' when 'pass' then 'fit' else 'not_confirmed' end as state_at_opening,
+    case
+        when opening.result is null then s.procedure || ' was not tested by the opening time'
+        when opening.result <> 'pass' then s.procedure || case opening.result when 'fail' then ' failed' else ' is in the warning band' end
+            || ' (' || coalesce(opening.reason, '') || ')'
+    end as reason_at_opening
 from slots as s
 left join tests as before
     on
@@ -92,5 +116,6 @@ left join tests as after
     on
         s.site_id = after.site_id and s.device_id = after.device_id and s.day = after.day and s.procedure = after.procedure
         and not after.in_time and after.latest_first = 1
+left join opening on s.site_id = opening.site_id and s.device_id = opening.device_id and s.day = opening.day and s.procedure = opening.procedure
 left join tries on s.site_id = tries.site_id and s.device_id = tries.device_id and s.day = tries.day and s.procedure = tries.procedure
 where s.must_be_there or before.result is not null or after.result is not null

@@ -6,7 +6,9 @@ with tests as (
         sum(case when is_failed then 1 else 0 end) as tests_failed,
         max(case state when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst,
         max(last_test_at_utc) as last_test_at_utc,
-        {{ join_text('reason', '; ') }} as reason
+        {{ join_text('reason', '; ') }} as reason,
+        max(case state_at_opening when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst_at_opening,
+        {{ join_text('reason_at_opening', '; ') }} as reason_at_opening
     from {{ ref('int_device__due_test') }}
     group by site_id, device_id, day
 ),
@@ -14,7 +16,8 @@ with tests as (
 checks as (
     select
         c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }} as day,
-        {{ join_text('c.check_name', ', ') }} as failed_checks
+        {{ join_text('c.check_name', ', ') }} as failed_checks,
+        min(c.performed_at_utc) as first_failed_at_utc
     from {{ ref('stg_door__check') }} as c
     inner join {{ ref('sites') }} as s on c.site_id = s.site_id
     where c.result = 'fail'
@@ -36,7 +39,21 @@ final as (
             else t.reason
         end as reason,
         coalesce(t.tests_due, 0) as tests_due, coalesce(t.tests_done, 0) as tests_done, coalesce(t.tests_failed, 0) as tests_failed,
-        u.first_patient_at_utc, t.last_test_at_utc, coalesce(u.examinations, 0) as examinations
+        u.first_patient_at_utc, t.last_test_at_utc, coalesce(u.examinations, 0) as examinations,
+        d.opens_at_utc,
+        case
+            when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null -- nobody can tell yet
+            when c.first_failed_at_utc <= d.opens_at_utc or t.worst_at_opening = 4 then 'not_fit'
+            when t.worst_at_opening = 3 or t.worst_at_opening is null then 'not_confirmed'
+            when t.worst_at_opening = 2 then 'conditional'
+            else 'fit'
+        end as state_at_opening,
+        case
+            when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null
+            when c.first_failed_at_utc <= d.opens_at_utc then 'check failed: ' || c.failed_checks || coalesce('; ' || t.reason_at_opening, '')
+            when t.worst_at_opening is null then 'no test is scheduled'
+            else t.reason_at_opening
+        end as reason_at_opening
     from {{ ref('int_device__day') }} as d
     left join tests as t on d.site_id = t.site_id and d.device_id = t.device_id and d.day = t.day
     left join checks as c on d.site_id = c.site_id and d.device_id = c.device_id and d.day = c.day

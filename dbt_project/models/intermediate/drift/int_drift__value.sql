@@ -1,0 +1,88 @@
+{#
+  The values that are charted: what a row of `drift_charts` asks for, measured, and no finding of its own already (a test that failed, a day
+  with an hour outside the band). Rooms give one value a complete local day: the mean of its hours, because half a day of a daily curve has
+  another mean. Values of one trend have one subject, procedure, measure, detector, region, method and version, and one baseline.
+#}
+with charts as (
+    select *, row_number() over (partition by subject_kind, procedure, measure order by version desc) as newest_first
+    from {{ ref('drift_charts') }}
+    where valid_from <= cast({{ as_of() }} as date)
+),
+
+tests as (
+    select
+        *,
+        max(case when verdict = 'fail' then 1 else 0 end) over (partition by site_id, series_uid, procedure) as failed
+    from {{ ref('int_phantom__measure') }}
+    where is_current and device_id <> 'UNREGISTERED' and coalesce(phantom_state, 'valid') = 'valid'
+),
+
+hours as (
+    select h.*, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as day, s.utc_offset_minutes
+    from {{ ref('mart_environment_hour') }} as h
+    inner join {{ ref('sites') }} as s on h.site_id = s.site_id
+    where h.slots_expected > 0
+),
+
+room_days as (
+    select
+        site_id, room_id, quantity, day, max(unit) as unit, round(avg(value_mean), 6) as value,
+        {{ day_start_utc('day', 'max(utc_offset_minutes)') }} as measured_at_utc
+    from hours
+    group by site_id, room_id, quantity, day
+    having
+        sum(slots_expected) = 144 and 100.0 * sum(slots_received) / 144 >= {{ var('completeness_percent') }}
+        and max(case when verdict = 'fail' then 1 else 0 end) = 0
+),
+
+measured as (
+    select
+        site_id, 'device' as subject_kind, device_id as subject_id, procedure, measure, detector, region, method, method_version,
+        phantom_serial, run_key, acquired_at_utc as measured_at_utc, acquired_day as day, value, unit
+    from tests
+    where failed = 0 and status = 'measured' and value is not null and not isnan(value) and acquired_at_utc is not null
+
+    union all
+
+    select
+        site_id, 'room', room_id, 'environment', quantity, null, null, 'mean of a day', '1', null, null, measured_at_utc, day, value, unit
+    from room_days
+),
+
+-- the last accepted baseline or change before the value
+begun as (
+    select
+        m.*, c.chart_id, c.baseline_n, c.sigma_floor, c.cusum_k, c.cusum_h, c.ewma_weight, c.ewma_limit, c.clip_z, c.min_shift, c.peer_z,
+        b.baseline_id, b.value as accepted_value, b.sigma as accepted_sigma, b.valid_from as baseline_from,
+        row_number() over (
+            partition by m.site_id, m.subject_id, m.procedure, m.measure, m.detector, m.region, m.method, m.method_version, m.run_key, m.measured_at_utc
+            order by
+                b.valid_from desc nulls last,
+                case when b.measure is not null then 4 else 0 end + case when b.detector is not null then 2 else 0 end
+                + case when b.region is not null then 1 else 0 end desc,
+                b.version desc, b.baseline_id
+        ) as best_first
+    from measured as m
+    inner join charts as c on m.subject_kind = c.subject_kind and m.procedure = c.procedure and m.measure = c.measure and c.newest_first = 1
+    left join {{ ref('baselines') }} as b
+        on
+            m.subject_id = b.subject_id and m.procedure = b.procedure
+            and (b.measure is null or b.measure = m.measure)
+            and (b.detector is null or b.detector = m.detector)
+            and (b.region is null or b.region = m.region)
+            and b.valid_from <= m.day
+),
+
+named as (
+    select
+        *,
+        md5(
+            site_id || '|' || subject_id || '|' || procedure || '|' || measure || '|' || coalesce(detector, '') || '|' || coalesce(region, '') || '|'
+            || coalesce(method, '') || '|' || coalesce(method_version, '') || '|' || coalesce(baseline_id || '|' || {{ text('baseline_from') }}, '')
+        ) as trend_id
+    from begun
+    where best_first = 1
+)
+
+select *, row_number() over (partition by trend_id order by measured_at_utc, run_key) as n
+from named

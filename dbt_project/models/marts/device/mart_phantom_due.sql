@@ -1,0 +1,61 @@
+-- When each scheduled test is due next. A test that was never made is due as int_device__due_test has it: every_days - 1 days after the first data.
+with today as (
+    select site_id, {{ local_day("(" ~ as_of() ~ " - interval '1' second)", 'utc_offset_minutes') }} as day from {{ ref('sites') }}
+),
+
+schedule as (
+    select
+        d.site_id, s.*, t.day as today,
+        row_number() over (partition by s.device_id, s.procedure order by s.valid_from desc) as newest_first
+    from {{ ref('phantom_schedule') }} as s
+    inner join {{ ref('devices') }} as d on s.device_id = d.device_id
+    inner join today as t on d.site_id = t.site_id
+    where s.valid_from <= t.day
+),
+
+tests as (
+    select
+        *,
+        row_number() over (partition by site_id, device_id, procedure order by tested_at_utc desc, run_key) as latest_first
+    from {{ ref('int_phantom__test') }}
+    where result in ('pass', 'warn', 'fail') and tested_at_utc < {{ as_of() }}
+),
+
+first_days as (
+    select site_id, device_id, min(first_day) as first_day from {{ ref('int_device__day') }} group by site_id, device_id
+),
+
+dated as (
+    select
+        s.site_id, s.device_id, s.procedure, s.every_days, s.today,
+        t.tested_at_utc as last_test_at_utc, t.result as last_result, t.run_key as last_run_key,
+        case
+            when t.tested_day is not null then {{ plus_days('t.tested_day', 's.every_days') }}
+            else {{ plus_days('case when s.valid_from > f.first_day then s.valid_from else f.first_day end', 's.every_days - 1') }}
+        end as next_due_day
+    from schedule as s
+    left join tests as t on s.site_id = t.site_id and s.device_id = t.device_id and s.procedure = t.procedure and t.latest_first = 1
+    left join first_days as f on s.site_id = f.site_id and s.device_id = f.device_id
+    where s.newest_first = 1
+),
+
+final as (
+    select
+        *,
+        {{ days_between('today', 'next_due_day') }} as days_left,
+        case
+            when next_due_day is null then 'not_in_use'
+            when next_due_day < today then 'overdue'
+            when next_due_day = today then 'due'
+            else 'ok'
+        end as state,
+        case
+            when next_due_day < today
+                then
+                    procedure || ' was due on ' || {{ text('next_due_day') }} || coalesce('; last made on ' || {{ moment_text('last_test_at_utc') }}, '; never made')
+            when next_due_day is null then 'no data of the device yet'
+        end as reason
+    from dated
+)
+
+{{ contracted('final') }}
