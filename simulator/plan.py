@@ -273,7 +273,7 @@ def _tests(day: date, live: date, first: bool, at: dict[str, date]) -> list[Imag
                 continue
             if test == "flood" and device.device_id == "GC1" and day == at["missed"]:
                 continue
-            hour, minute = {"flood": (7, 0), "cor": (7, 12), "ct_water": (7, 32)}[test]
+            hour, minute = {"flood": (7, 0), "cor": (7, 12), "ct_water": (7, 22)}[test]
             acquired = datetime.combine(day, time(hour, minute + minutes), LOCAL)
             fault: dict[str, Any] = {}
             if day == live:

@@ -30,7 +30,8 @@ create table marts.fct_phantom_test (
   varchar, value double, unit varchar, uncertainty double, status varchar, method varchar, method_version varchar,
   measured_at_utc timestamp, recorded_at_utc timestamp, limit_low double, limit_high double, warn_low double, warn_high
   double, limit_id varchar, limit_version varchar, standard varchar, clause varchar, verdict varchar, reason varchar,
-  is_current boolean, picture_href varchar
+  is_current boolean, picture_href varchar, phantom_serial varchar, phantom_state varchar, baseline_value double, change_from_baseline double,
+  baseline_source varchar
 );
 create table marts.fct_image_quality (
   run_key varchar, series_uid varchar, aspect varchar, region varchar, measure varchar, site_id varchar, device_id
@@ -82,6 +83,25 @@ create table marts.mart_credential_validity (
 create table marts.mart_release (
   release_id varchar, site_id varchar, as_of_utc timestamp, built_at_utc timestamp, lake_head varchar, examinations
   bigint, series bigint, findings bigint
+);
+create table marts.mart_drift (
+  site_id varchar, trend_id varchar, subject_kind varchar, subject_id varchar, procedure varchar, measure varchar, detector varchar, region
+  varchar, is_current boolean, state varchar, start_at_utc timestamp, flagged_at_utc timestamp, shift double, matters boolean, unit varchar,
+  baseline_value double, values_seen bigint, reason varchar
+);
+create table marts.mart_device_health (
+  site_id varchar, device_id varchar, day date, contribution varchar, points_lost double, score double, reason varchar
+);
+create table marts.mart_peer_position (
+  site_id varchar, device_id varchar, procedure varchar, measure varchar, detector varchar, region varchar, manufacturer varchar, model varchar,
+  value double, unit varchar, peers bigint, peer_median double, robust_z double, position varchar, matters boolean, reason varchar
+);
+create table marts.mart_phantom_due (
+  site_id varchar, device_id varchar, procedure varchar, every_days integer, last_test_at_utc timestamp, last_result varchar, next_due_day date,
+  days_left bigint, state varchar, reason varchar
+);
+create table marts.fct_examination_indication (
+  site_id varchar, accession_number varchar, indication_code varchar, exam_code varchar
 );
 create schema staging;
 create table staging.stg_lake__event (

@@ -23,6 +23,10 @@ FAULTS = {
     "INTAKE_QUARANTINED": 1,
     "INTAKE_DUPLICATE": 1,
     "ADVERSE_EVENT": 1,
+    "DRIFT": 1,
+    "PEER_OUTLIER": 1,
+    "PHANTOM_OVERDUE": 1,
+    "PHANTOM_INVALID": 2,
 }
 RULES = {
     "PHANTOM_LIMIT": ("fail", "Phantom measure outside its limit", "模体测量值超出限值"),
@@ -41,6 +45,10 @@ RULES = {
     "IMAGE_QUALITY_LIMIT": ("warn", "Image quality below its limit", "图像质量低于限值"),
     "IMAGE_NOT_MEASURED": ("warn", "Image quality could not be measured", "图像质量无法测量"),
     "ADVERSE_EVENT": ("warn", "Adverse event reported", "报告了不良事件"),
+    "PHANTOM_INVALID": ("warn", "Test with an unknown or uncalibrated phantom", "使用了未登记或校准过期的体模"),
+    "PHANTOM_OVERDUE": ("warn", "Phantom test overdue", "体模测试逾期"),
+    "DRIFT": ("warn", "A measure drifts", "测量值漂移"),
+    "PEER_OUTLIER": ("warn", "Device stands out among its peers", "设备结果偏离同型号设备"),
 }
 
 
@@ -133,6 +141,7 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
                 verdict="fail" if fails else "pass",
                 is_current=True,
                 picture_href=f"pictures/{KEY[d]}.png",
+                phantom_state="expired" if faults and d == "SPCT1" else None,
             )
         missing = faults and d == "PETCT1"
         _insert(
@@ -182,6 +191,53 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
                 limit_version="1",
                 verdict="fail" if hot else "pass",
             )
+        odd = faults and d == "SPCT1"
+        _insert(
+            c,
+            "mart_drift",
+            site_id=site,
+            trend_id=f"t{i}",
+            subject_kind="device",
+            subject_id=d,
+            procedure="planar_uniformity",
+            measure="ufov_iu_percent",
+            is_current=True,
+            state="drift" if odd else "in_control",
+            matters=odd,
+            shift=0.4 if odd else None,
+        )
+        _insert(
+            c,
+            "mart_device_health",
+            site_id=site,
+            device_id=d,
+            day=day,
+            contribution="drift",
+            points_lost=15 if odd else 0,
+            score=85 if odd else 100,
+            reason="ufov_iu_percent went up" if odd else None,
+        )
+        _insert(
+            c,
+            "mart_peer_position",
+            site_id=site,
+            device_id=d,
+            procedure="planar_uniformity",
+            measure="ufov_iu_percent",
+            value=2.8,
+            peers=3,
+            position="outlier" if odd else "among",
+            matters=odd,
+        )
+        _insert(
+            c,
+            "mart_phantom_due",
+            site_id=site,
+            device_id=d,
+            procedure="centre_of_rotation",
+            every_days=7,
+            state="overdue" if odd else "ok",
+        )
     for i in range(6):
         number, device = f"ACC{i:03d}", DEVICES[i % 3]
         bad = faults and i == 0
@@ -201,6 +257,9 @@ def _fill(c: duckdb.DuckDBPyConnection, release: str, as_of: datetime, faults: b
             steps_missing=int(bad),
             findings=3 if bad else 0,
             verdict="fail" if bad else "pass",
+        )
+        _insert(
+            c, "fct_examination_indication", site_id=site, accession_number=number, indication_code="staging", exam_code="BONE"
         )
         for sequence, step in enumerate(("injection", "acquisition"), 1):
             _insert(

@@ -100,3 +100,49 @@ select
     coalesce(u.acquired_at_utc, u.recorded_at_utc), null, null, null, u.reason, null, u.picture, 'fct_image_quality', 'fail'
 from unseen as u
 left join {{ ref('devices') }} as d on u.device_id = d.device_id
+
+union all
+
+select
+    i.site_id, 'PHANTOM_INVALID', 'series', i.series_uid, i.device_id, d.room_id, null, null,
+    min(i.acquired_at_utc), null, null, null, i.procedure || ': ' || max(i.reason), null, max(i.picture), 'fct_phantom_test', 'fail'
+from {{ ref('int_phantom__measure') }} as i
+left join {{ ref('devices') }} as d on i.device_id = d.device_id
+where i.is_current and i.device_id <> 'UNREGISTERED' and i.phantom_state in ('unknown', 'expired')
+group by i.site_id, i.series_uid, i.device_id, d.room_id, i.procedure
+
+union all
+
+select
+    o.site_id, 'PHANTOM_OVERDUE', 'device/procedure', o.device_id || '/' || o.procedure, o.device_id, d.room_id, null, null,
+    {{ day_start_utc('o.next_due_day', 's.utc_offset_minutes') }}, o.days_left, 'd', 'every ' || {{ text('o.every_days') }} || ' d', o.reason,
+    null, null, 'mart_phantom_due', 'fail'
+from {{ ref('mart_phantom_due') }} as o
+inner join {{ ref('sites') }} as s on o.site_id = s.site_id
+left join {{ ref('devices') }} as d on o.device_id = d.device_id
+-- a daily test that is missing concerns nobody until the device is used: PHANTOM_MISSING
+where o.state = 'overdue' and o.every_days > 1
+
+union all
+
+select
+    t.site_id, 'DRIFT', t.subject_kind || '/measure',
+    t.subject_id || '/' || t.procedure || '/' || t.measure || coalesce('/' || t.detector, '') || coalesce('/' || t.region, ''),
+    case when t.subject_kind = 'device' then t.subject_id end, case when t.subject_kind = 'room' then t.subject_id else d.room_id end, null, null,
+    t.flagged_at_utc, t.shift, t.unit, 'shift < ' || {{ number_text('c.min_shift') }} || coalesce(' ' || t.unit, ''), t.reason, null, null,
+    'mart_drift', 'fail'
+from {{ ref('mart_drift') }} as t
+inner join (select chart_id, max(min_shift) as min_shift from {{ ref('drift_charts') }} group by chart_id) as c on t.chart_id = c.chart_id
+left join {{ ref('devices') }} as d on t.subject_id = d.device_id
+where t.is_current and t.state = 'drift' and t.matters
+
+union all
+
+select
+    p.site_id, 'PEER_OUTLIER', 'device/measure',
+    p.device_id || '/' || p.procedure || '/' || p.measure || coalesce('/' || p.detector, '') || coalesce('/' || p.region, ''),
+    p.device_id, d.room_id, null, null, p.measured_at_utc, p.value, p.unit, null, p.measure || coalesce(' of ' || p.detector, '') || ': ' || p.reason,
+    null, null, 'mart_peer_position', 'fail'
+from {{ ref('mart_peer_position') }} as p
+left join {{ ref('devices') }} as d on p.device_id = d.device_id
+where p.position = 'outlier' and p.matters

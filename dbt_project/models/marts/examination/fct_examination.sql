@@ -41,9 +41,17 @@ clues as (
     group by site_id, accession_number
 ),
 
+indications as (
+    select i.site_id, i.accession_number, min(c.sequence) as first_sequence
+    from {{ ref('int_examination__indication') }} as i
+    inner join {{ ref('indications') }} as c on i.indication_code = c.indication_code
+    group by i.site_id, i.accession_number
+),
+
 final as (
     select
         e.site_id, e.accession_number, e.patient_pseudonym, e.exam_code, e.exam_name, e.indication,
+        coalesce(c.indication_code, 'missing') as indication_code,
         case
             when e.is_cancelled then 'cancelled'
             when e.reported_at_utc is not null then 'reported'
@@ -72,6 +80,8 @@ final as (
             else 'none'
         end as verdict
     from {{ ref('int_examination__known') }} as e
+    left join indications as n on e.site_id = n.site_id and e.accession_number = n.accession_number
+    left join {{ ref('indications') }} as c on n.first_sequence = c.sequence
     left join steps as t on e.site_id = t.site_id and e.accession_number = t.accession_number
     left join series as i on e.site_id = i.site_id and e.accession_number = i.accession_number
     left join arrivals as a on e.site_id = a.site_id and e.accession_number = a.accession_number
