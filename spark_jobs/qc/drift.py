@@ -115,7 +115,8 @@ def average_run_length(chart: Chart, shift: float = 0.0) -> tuple[float, float]:
 def false_rate(chart: Chart, values: int) -> float:
     """Return the share of in-control series that the chart flags within so many values after the baseline.
 
-    Averaged over the baseline's errors. The rates of both sides of CUSUM and of EWMA are added, which is an upper bound: they mostly flag the same series.
+    Averaged over the baseline's errors. The rates of both sides of CUSUM and of EWMA are added, which is an upper bound: they mostly flag
+    the same series.
     """
     return flag_rate(chart, values, 0.0, bound=True)
 
