@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spark_jobs.pictures.ink import UFOV, WORST
+from spark_jobs.pictures.ink import CFOV, UFOV, WORST
 
 __all__ = ["PAINTERS", "TITLES"]
 
@@ -18,5 +18,25 @@ def _water(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
-PAINTERS = {"ct_water": _water}
-TITLES = {"ct_water": ("CT water phantom", "CT 水模")}
+def _catphan(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    from matplotlib.patches import Circle
+
+    axes.imshow(f["image"], cmap="gray", vmin=-250, vmax=450, interpolation="nearest")
+    for row, column, label, hu in f["rods"]:
+        axes.add_patch(Circle((column, row), f["radius"], fill=False, lw=1.5, ec=UFOV))
+        axes.annotate(
+            f"{label}\n{hu:.0f}", (column, row), (0, 12), textcoords="offset points", color=CFOV, fontsize=7, ha="center"
+        )
+    for row, column, _ in f["ramps"]:
+        axes.plot(column, row, "+", ms=9, mec=WORST)
+    rows, columns = [r[0] for r in f["rods"]], [r[1] for r in f["rods"]]
+    half = 110 / f["pixel_mm"]
+    middle_row, middle_column = (min(rows) + max(rows)) / 2, (min(columns) + max(columns)) / 2
+    axes.set_xlim(max(-0.5, middle_column - half), min(f["image"].shape[1] - 0.5, middle_column + half))
+    axes.set_ylim(min(f["image"].shape[0] - 0.5, middle_row + half), max(-0.5, middle_row - half))
+    axes.set_title(f["phantom"] + " · HU" + ("  材料与斜线（红十字）" if chinese else "  rods, ramps (red crosses)"))
+    axes.set_axis_off()
+
+
+PAINTERS = {"ct_water": _water, "catphan": _catphan}
+TITLES = {"ct_water": ("CT water phantom", "CT 水模"), "catphan": ("CT quality phantom", "CT 性能模体")}

@@ -5,21 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.cylinder import Cylinder, disc, find_cylinder
+from spark_jobs.qc.cylinder import Cylinder, find_cylinder
+from spark_jobs.qc.noise_power import noise_power, patches
+from spark_jobs.qc.outline import disc
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
+NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
 EDGE_MARGIN_MM = 10.0  # from the rim of the water to the rim of an edge ROI, as IEC 61223-3-5 has it
 AIR_HU = -1000.0  # nominal: what surrounds a phantom on its couch is not clean enough to be measured
 FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the rescale is wrong
 
 
-def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None = None) -> Result:
+def measure(
+    slices: Sequence[NDArray], pixel_mm: float, *, thickness_mm: float | None = None, detector: str | None = None
+) -> Result:
     """Return HU, noise and uniformity of water.
 
     Parameters
@@ -29,6 +35,8 @@ def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
         largest deviation counts.
     pixel_mm
         Length of a square pixel's side.
+    thickness_mm
+        Slice thickness T; with it the noise is also given for 10 mm, n·√(T/10).
     """
 
     def refuse(reason: str) -> Result:
@@ -50,6 +58,7 @@ def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
     centre_hu, variance, pixels = [], [], 0
     edges: dict[str, list[float]] = {"top": [], "right": [], "bottom": [], "left": []}
     rings = []
+    regions: list[NDArray[np.float64]] = []
     for hu, c in zip(slices, found, strict=True):
         diameter = c.diameter_mm / pixel_mm
         roi = hu[disc(hu.shape, c.row, c.column, CENTRE_PART * diameter / 2)].astype(np.float64)
@@ -61,18 +70,28 @@ def measure(slices: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
         for name, (dy, dx) in places.items():
             edge = hu[disc(hu.shape, c.row + dy, c.column + dx, EDGE_PART * diameter / 2)]
             edges[name].append(float(edge.mean()))
+        regions += patches(hu, c.row, c.column, NOISE_PART * diameter / 2)
         rings = [(c.row + dy, c.column + dx, EDGE_PART * diameter / 2) for dy, dx in places.values()]
         rings.append((c.row, c.column, CENTRE_PART * diameter / 2))
     water = float(np.mean(centre_hu))
     noise = float(np.sqrt(np.mean(variance)))
     deviation = {name: float(np.mean(values)) - water for name, values in edges.items()}
     worst = max(deviation, key=lambda name: abs(deviation[name]))
-    measures = (
+    percent = 100 * noise / (water - AIR_HU)
+    measures = [
         Measure("water_hu", round(water, 3), "HU", round(float(noise / np.sqrt(pixels)), 4)),
         Measure("noise_hu", round(noise, 4), "HU", round(float(noise / np.sqrt(2 * pixels)), 4)),
-        Measure("noise_percent", round(100 * noise / (water - AIR_HU), 5), "%"),
+        Measure("noise_percent", round(percent, 5), "%"),
         Measure("uniformity_max_hu", round(abs(deviation[worst]), 3), "HU", None, {"edge": worst}),
-    )
+    ]
+    if thickness_mm:
+        n10 = percent * float(np.sqrt(thickness_mm / NOMINAL_MM))
+        measures.append(Measure("noise_10mm_percent", round(n10, 5), "%", None, {"thickness_mm": thickness_mm}))
+    sides = {r.shape for r in regions}
+    if len(sides) == 1 and noise > 0:
+        power = noise_power(regions, pixel_mm)
+        measures.append(Measure("nps_integral_hu2", round(power.integral_hu2, 4), "HU2"))
+        measures.append(Measure("nps_peak_lp_per_mm", round(power.peak_per_mm, 4), "1/mm"))
     middle = len(slices) // 2
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, measures, (), figure)
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), (), figure)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mask", "Shape", "covered", "declared_shape", "hull_shape", "lit_area", "peel", "shifted"]
+__all__ = ["Mask", "Shape", "covered", "declared_shape", "filled", "hull_shape", "largest", "lit_area", "peel", "shifted"]
 
 Mask = NDArray[np.bool_]
 Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]
@@ -124,7 +124,7 @@ def lit_area(blocks: NDArray[np.float64]) -> Mask:
     plateau = float(np.median(blocks[bright])) if bright.any() else 0.0
     if plateau <= 0:
         return np.zeros(blocks.shape, bool)
-    mask = _filled(_largest(blocks > 0.5 * plateau))
+    mask = filled(largest(blocks > 0.5 * plateau))
     ys, xs = np.nonzero(mask)
     box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
     inner = mask[box]
@@ -147,7 +147,7 @@ def _reached(seed: Mask, within: Mask) -> Mask:
         seed = grown
 
 
-def _largest(mask: Mask) -> Mask:
+def largest(mask: Mask) -> Mask:
     """Return the largest connected piece of a mask."""
     left, best = mask, np.zeros_like(mask)
     while left.sum() > best.sum():
@@ -161,7 +161,7 @@ def _largest(mask: Mask) -> Mask:
     return best
 
 
-def _filled(mask: Mask) -> Mask:
+def filled(mask: Mask) -> Mask:
     """Return a mask without inner holes."""
     padded = np.pad(mask, 1)
     seed = np.zeros_like(padded)

@@ -1,0 +1,156 @@
+"""Slice thickness from the wire ramps of a sensitometry module: ramp FWHM × tan 23°."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.ct_stack import Stack
+from spark_jobs.qc.outline import sampled
+from spark_jobs.qc.sensitometry import Pose
+
+__all__ = ["Thickness", "slice_thickness"]
+
+ANGLE_DEG = 23.0
+PLACES = (-90.0, 0.0, 90.0, 180.0)  # opposite ramps run opposite ways
+DISTANCE_MM, HALF_LENGTH_MM, HALF_WIDTH_MM, BAND_MM = 38.0, 24.0, 5.0, 1.0
+STEP_MM = 0.25
+LONGEST_MM = 12.0  # half of the longest image of a ramp that is expected: 10 mm slices
+SEEN = 6.0  # a ramp stands out of the noise of its own profile by so many standard deviations
+THIN_MM = 3.5  # thinner slices are averaged by three, so that the ramp is longer than the blur
+EVEN_PART = 0.05  # averaging is allowed where slices are as thick as they are apart
+
+
+@dataclass(frozen=True)
+class Thickness:
+    """Slice thickness (mm) with its spread over the ramps, tilt of the phantom along the ramps, slices averaged, and the ramps seen.
+
+    `climb` is the height that the wires climb from slice to slice, by their angle, over the distance of the slices by the header; None
+    where fewer than three slices show them.
+    """
+
+    mm: float
+    spread_mm: float
+    tilt_deg: float
+    averaged: int
+    middle: int
+    ramps: tuple[tuple[float, float, float], ...]  # row, column, length in mm
+    climb: float | None
+
+
+def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | str:
+    """Return the thickness, or why it cannot be told.
+
+    The slice in which opposite ramps stand side by side is the middle of the module. A tilt lengthens one ramp of a pair and shortens
+    the other: T = L₁·tan(23° + α) = L₂·tan(23° − α) gives both T and α.
+    """
+    profiles = {k: _profiles(stack.hu(k), pose, float(stack.positions[k])) for k in slices}
+    middle = _middle(profiles, slices)
+    if middle is None:
+        return "no wire ramps stand out of the noise: the slice thickness is not measured"
+    spacing, declared = stack.spacing_mm, stack.thickness_mm
+    even = spacing is not None and declared is not None and abs(spacing / declared - 1) < EVEN_PART and declared < THIN_MM
+    averaged = 3 if even and middle - 1 in profiles and middle + 1 in profiles else 1
+    used = range(middle - averaged // 2, middle + averaged // 2 + 1)
+    found = [_width(np.mean([profiles[k][i] for k in used], axis=0)) for i in range(len(PLACES))]
+    tangent = np.tan(np.radians(ANGLE_DEG))
+    values, tilts = [], []
+    for first, second in ((0, 2), (1, 3)):
+        a, b = found[first], found[second]
+        if a is not None and b is not None:
+            alpha = 0.5 * np.arcsin(np.clip(np.sin(2 * np.radians(ANGLE_DEG)) * (b[1] - a[1]) / (b[1] + a[1]), -1, 1))
+            values.append(a[1] * np.tan(np.radians(ANGLE_DEG) + alpha) / averaged)
+            tilts.append(float(np.degrees(alpha)))
+        else:
+            values += [x[1] * tangent / averaged for x in (a, b) if x is not None]
+    if not values:
+        return "no wire ramps stand out of the noise: the slice thickness is not measured"
+    z = float(stack.positions[middle])
+    marks = tuple((*pose.place(p, DISTANCE_MM, z), f[1]) for p, f in zip(PLACES, found, strict=True) if f is not None)
+    lengths = np.array([m[2] for m in marks]) * tangent / averaged
+    spread = float(lengths.std(ddof=1) / np.sqrt(len(lengths))) if len(lengths) > 1 else 0.0
+    return Thickness(
+        float(np.mean(values)), spread, max(tilts, key=abs, default=0.0), averaged, middle, marks, _climb(stack, profiles)
+    )
+
+
+def _climb(stack: Stack, profiles: dict[int, list[NDArray[np.float64]]]) -> float | None:
+    slopes = []
+    for i in range(len(PLACES)):
+        seen = [(float(stack.positions[k]), f[0]) for k, p in profiles.items() if (f := _width(p[i])) is not None]
+        if len(seen) >= 3:
+            slopes.append(abs(float(np.polyfit([z for z, _ in seen], [u for _, u in seen], 1)[0])))
+    return float(np.median(slopes) * np.tan(np.radians(ANGLE_DEG))) if len(slopes) >= 2 else None
+
+
+def _profiles(hu: NDArray, pose: Pose, position_mm: float) -> list[NDArray[np.float64]]:
+    """Return, for each place, the profile along the ramp: summed over a band about the wire, background taken off."""
+    along = np.arange(-HALF_LENGTH_MM, HALF_LENGTH_MM + STEP_MM / 2, STEP_MM)
+    across = np.arange(-HALF_WIDTH_MM, HALF_WIDTH_MM + STEP_MM, STEP_MM * 2)
+    row, column = pose.axis.at(position_mm)
+    sign = -1 if pose.mirrored else 1
+    out = []
+    for place in PLACES:
+        turned = np.deg2rad(sign * place + pose.roll)
+        # along runs clockwise in the phantom's own frame, so that a mirror image gives the same profile
+        dy, dx = np.sin(turned), np.cos(turned)
+        ty, tx = sign * np.cos(turned), -sign * np.sin(turned)
+        r = (DISTANCE_MM + across)[:, None]
+        rows = row + (r * dy + along[None, :] * ty) / pose.pixel_mm
+        columns = column + (r * dx + along[None, :] * tx) / pose.pixel_mm
+        box = sampled(hu, rows, columns)
+        box = box - np.median(box)
+        strength = np.abs(box.clip(-5000, 5000)).max(1)
+        peak = float(across[int(_smooth(strength, 3).argmax())])
+        band = np.abs(across - peak) <= BAND_MM
+        out.append(box[band].mean(0))
+    return out
+
+
+def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    return np.convolve(np.pad(values, width // 2, "edge"), np.ones(width) / width, "valid")
+
+
+def _width(profile: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return where the middle of a ramp lies and its FWHM, both in mm along the ramp; None when it is lost in the noise."""
+    smooth = _smooth(profile, 5)
+    top = int(np.abs(smooth - float(np.median(smooth))).argmax())
+    outer = smooth[np.abs(np.arange(len(smooth)) - top) * STEP_MM > LONGEST_MM]
+    smooth = smooth - float(np.median(outer))
+    noise = 1.4826 * float(np.median(np.abs(outer - np.median(outer))))
+    sign = np.sign(smooth[top])
+    smooth = smooth * sign
+    if smooth[top] < SEEN * noise or smooth[top] < 10:
+        return None
+    ends = _crossings(smooth, top, smooth[top] / 2)
+    if ends is None:
+        return None
+    left, right = ends
+    return ((left + right) / 2 * STEP_MM - HALF_LENGTH_MM, (right - left) * STEP_MM)
+
+
+def _crossings(values: NDArray[np.float64], top: int, half: float) -> tuple[float, float] | None:
+    left, right = top, top
+    while left > 0 and values[left] > half:
+        left -= 1
+    while right < len(values) - 1 and values[right] > half:
+        right += 1
+    if left == top or right == top or values[left] > half or values[right] > half:
+        return None
+    a = left + (half - values[left]) / (values[left + 1] - values[left])
+    b = right - (half - values[right]) / (values[right - 1] - values[right])
+    return float(a), float(b)
+
+
+def _middle(profiles: dict[int, list[NDArray[np.float64]]], slices: list[int]) -> int | None:
+    """Return the slice in which the ramps stand nearest to the middle of their lines."""
+    best: tuple[float, int] | None = None
+    for k in slices:
+        found = [_width(p) for p in profiles[k]]
+        seen = [f[0] for f in found if f is not None]
+        if len(seen) >= 2:
+            # in the phantom's frame all ramps climb clockwise or all counter-clockwise: their mean crosses zero in the middle
+            away = float(np.mean(np.abs(seen)))
+            if best is None or away < best[0]:
+                best = (away, k)
+    return best[1] if best is not None else None
