@@ -14,6 +14,7 @@ COARSE_MM = 4.0
 COUCH_MM = 12.0  # what is thinner than twice this is taken off before the object is looked for
 RAYS = 180
 TRIM_MM = 1.5
+TOUCHING_PART = 0.25
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ def find_outline(hu: NDArray, pixel_mm: float) -> Outline | str:
         return "the slice shows no object"
     body = filled(largest(body))
     ys, xs = np.nonzero(body)
-    if ys.min() == 0 or xs.min() == 0 or ys.max() == rows - 1 or xs.max() == columns - 1:
+    used = hu[: rows * step, : columns * step]
+    if any(
+        _touches(*side, step)
+        for side in zip((body, body[::-1], body.T, body.T[::-1]), (used, used[::-1], used.T, used.T[::-1]), strict=True)
+    ):
         return "the object touches the border of the slice"
     diameter = 2 * np.sqrt(len(ys) / np.pi)
     height, width = np.ptp(ys) + 1, np.ptp(xs) + 1
@@ -62,6 +67,12 @@ def find_outline(hu: NDArray, pixel_mm: float) -> Outline | str:
         return "the object is not round"
     row, column = (ys.mean() + 0.5) * step - 0.5, (xs.mean() + 0.5) * step - 0.5
     return _circle(hu, row, column, diameter / 2 * step, pixel_mm)
+
+
+def _touches(body: NDArray[np.bool_], hu: NDArray, step: int) -> bool:
+    """Return whether the object goes on beyond the first row: a coarse pixel there is not yet a proof."""
+    there = np.repeat(body[0], step)
+    return bool(there.any() and (hu[0][there] > BODY_HU).mean() > TOUCHING_PART)
 
 
 def _circle(hu: NDArray, row: float, column: float, radius: float, pixel_mm: float) -> Outline | str:

@@ -32,7 +32,7 @@ TURNED = {
     "turned": Scan(roll=37),
     "upside down": Scan(roll=180),
     "mirrored": Scan(mirrored=True, roll=-12),
-    "shifted": Scan(shift_mm=(14, -17)),
+    "shifted": Scan(shift_mm=(14, -17), n=370),
     "large field": Scan(pixel=0.97, n=450, blur_mm=0.8, noise=2),
     "small field": Scan(pixel=0.42, n=490, shift_mm=(1, 1), count=11, first_mm=-10),
     "thick slices": Scan(slice_mm=5, first_mm=-15, count=7),
