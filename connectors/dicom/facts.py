@@ -22,6 +22,12 @@ TIMES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
+CODES = (
+    "PerformedProtocolCodeSequence",
+    "ScheduledProtocolCodeSequence",
+    "RequestedProcedureCodeSequence",
+    "ProcedureCodeSequence",
+)
 STAMP = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?\d*([+-]\d{4})?")
 
 
@@ -108,6 +114,7 @@ def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
     """Return what a `dicom.series` event says besides its instances; read from the pseudonymised copy of the first instance."""
     acquired = acquired_at(dataset, utc_offset_minutes)
     patient = text(dataset, "PatientID")
+    codes = _protocol_codes(dataset)
     return {
         "study_uid": text(dataset, "StudyInstanceUID"),
         "series_uid": text(dataset, "SeriesInstanceUID"),
@@ -123,8 +130,23 @@ def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
         "device_serial": text(dataset, "DeviceSerialNumber"),
         "series_description": text(dataset, "SeriesDescription"),
         "protocol_name": text(dataset, "ProtocolName"),
+        **({"protocol_codes": codes} if codes else {}),
         "acquired_at_utc": utc_text(acquired) if acquired else None,
     }
+
+
+def _protocol_codes(dataset: Dataset) -> list[str]:
+    """Return the code values of our scheme that name what the series is for, sorted; a damaged sequence names nothing."""
+    found = set()
+    try:
+        for owner in [dataset, *(dataset.get("RequestAttributesSequence") or [])]:
+            for keyword in CODES:
+                for coded in owner.get(keyword) or []:
+                    if text(coded, "CodingSchemeDesignator") == "99PHOTOPEAK":
+                        found.add(text(coded, "CodeValue", 64))
+    except Exception:  # pydicom raises many kinds over values that break their VR
+        return []
+    return sorted(code for code in found if code)
 
 
 def _has_other_pixels(dataset: Dataset) -> bool:

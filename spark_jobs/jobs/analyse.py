@@ -23,6 +23,7 @@ from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
 from spark_jobs.judge import device_of, judge, read_limits
 from spark_jobs.measure import METHODS_DIGEST, measure_series, render
+from spark_jobs.procedures.clinical_header import CLASSES
 from spark_jobs.qc.result import Result
 from spark_jobs.schemas.measures import MEASURES
 
@@ -102,9 +103,19 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
 
 
 def is_clinical(facts: dict[str, Any]) -> bool:
-    """Return whether a series goes to the clinical analysis: whole-body images do, everything else is tried as a phantom."""
-    kind = (facts.get("image_type") or "").upper().split("\\")
-    return not facts["is_phantom"] and ("WHOLE BODY" in kind or (facts["modality"] == "NM" and len(kind) < 3))
+    """Return whether a series goes to the clinical analysis; everything else is tried as a phantom.
+
+    Whole bodies and gated tomograms of patients do; other classes only when an order or protocol names an examination that this class
+    of image is measured for, because a clinical image that could not be measured is a finding.
+    """
+    if facts["is_phantom"]:
+        return False
+    values = (facts.get("image_type") or "").upper().split("\\")
+    kind = values[2].strip() if len(values) > 2 else None
+    if facts["modality"] == "NM" and ("WHOLE BODY" in values or kind in (None, "GATED TOMO")):
+        return True
+    asked = [CLASSES[code] for code in facts.get("protocol_codes") or () if code in CLASSES]
+    return any(facts["modality"] == modality and (not kinds or kind in kinds) for modality, kinds in asked)
 
 
 def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str, Any]]) -> int:

@@ -53,7 +53,17 @@ def _dynamic(axes: Any, f: dict[str, Any], chinese: bool) -> None:
         curves.legend(loc="best", fontsize=7)
 
 
+def _thyroid(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    image = f["image"]
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
+    for mask in f["masks"]:
+        axes.contour(mask, [0.5], colors=UFOV, linewidths=1.2)
+    axes.set_title("lobes (blue)" + ("  腺叶（蓝）" if chinese else ""))
+    axes.set_axis_off()
+
+
 PAINTERS = {
+    "thyroid_static": _thyroid,
     "whole_body_bone": _bone,
     "myocardial_projections": _heart,
     "renal_dynamic": _dynamic,
@@ -62,6 +72,7 @@ PAINTERS = {
 TITLES = {
     "whole_body_bone": ("Whole-body bone scan", "全身骨显像"),
     "myocardial_projections": ("Projections of the heart", "心肌投影"),
+    "thyroid_static": ("Thyroid, static", "甲状腺静态显像"),
     "renal_dynamic": ("Renal dynamics", "肾动态显像"),
     "hepatobiliary_dynamic": ("Hepatobiliary dynamics", "肝胆动态显像"),
 }

@@ -10,7 +10,7 @@ __all__ = ["ROWS", "look"]
 
 FAMILIES = (clinical_planar, clinical_dynamic, clinical_tomo)
 ROWS: tuple[Procedure, ...] = tuple(row for family in FAMILIES for row in family.ROWS)
-LOOKS = (clinical_tomo.look, clinical_dynamic.look)
+LOOKS = (clinical_planar.look, clinical_tomo.look, clinical_dynamic.look)
 
 
 def look(series: Sequence[Instance]) -> str | None:

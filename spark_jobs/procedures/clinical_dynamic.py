@@ -1,13 +1,14 @@
 """Dynamic studies of patients: which frame was taken when, and which that the header announces are not there."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.procedures.clinical_header import DYNAMIC, completeness, is_patient, number, uptake
+from spark_jobs.procedures.clinical_header import DYNAMIC, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import dynamic, hepatobiliary_dynamic, renal_dynamic
 from spark_jobs.qc.dynamic import FrameTimes
@@ -178,11 +179,7 @@ def _fed(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
     return run
 
 
-def _dynamic(instance: Instance) -> bool:
-    return instance.modality == "NM" and instance.kind == "DYNAMIC" and is_patient(instance)
-
-
 ROWS = (
-    Procedure(renal_dynamic, "PP-RENAL", "clinical", _dynamic, KIDNEYS, _fed(renal_dynamic)),
-    Procedure(hepatobiliary_dynamic, "PP-HEPATO", "clinical", _dynamic, LIVER, _fed(hepatobiliary_dynamic)),
+    Procedure(renal_dynamic, "PP-RENAL", "clinical", partial(of_class, "PP-RENAL"), KIDNEYS, _fed(renal_dynamic)),
+    Procedure(hepatobiliary_dynamic, "PP-HEPATO", "clinical", partial(of_class, "PP-HEPATO"), LIVER, _fed(hepatobiliary_dynamic)),
 )

@@ -7,7 +7,20 @@ from spark_jobs.qc.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
 from spark_jobs.reading import Instance
 
-__all__ = ["BONE", "DYNAMIC", "GATED", "PET", "PLANAR", "TOMO", "completeness", "is_patient", "number", "uptake"]
+__all__ = [
+    "BONE",
+    "CLASSES",
+    "DYNAMIC",
+    "GATED",
+    "PET",
+    "PLANAR",
+    "TOMO",
+    "completeness",
+    "is_patient",
+    "number",
+    "of_class",
+    "uptake",
+]
 
 COMMON = (
     "AcquisitionDate", "AcquisitionTime", "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions",
@@ -25,6 +38,21 @@ PET = (
     "AttenuationCorrectionMethod", "RandomsCorrectionMethod", "ReconstructionMethod", "ActualFrameDuration", "SliceThickness",
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SeriesDate", "SeriesTime",
 )  # fmt: skip
+
+# which class of image each code asks a clinical method for; other images of the same order (a CT, a tomogram) are not measured
+CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "PP-WBBONE": ("NM", ("WHOLE BODY",)),
+    "PP-THYROID": ("NM", ("STATIC",)),
+    "PP-RENAL": ("NM", ("DYNAMIC",)),
+    "PP-HEPATO": ("NM", ("DYNAMIC",)),
+    "PP-MYOCARD": ("NM", ("TOMO", "GATED TOMO")),
+}
+
+
+def of_class(code: str, instance: Instance) -> bool:
+    """Return whether an object is of the class that a code names, and may be a patient's."""
+    modality, kinds = CLASSES[code]
+    return instance.modality == modality and instance.kind in kinds and is_patient(instance)
 
 
 def completeness(series: Sequence[Instance], fields: Sequence[str]) -> tuple[int, int]:

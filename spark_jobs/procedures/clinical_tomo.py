@@ -1,11 +1,12 @@
 """Projections of patients' hearts: which frame is which view, gate and detector, and what is missing."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.procedures.clinical_header import GATED, TOMO, completeness, is_patient, number, uptake
+from spark_jobs.procedures.clinical_header import GATED, TOMO, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import myocardial_projections
 from spark_jobs.qc.result import Result
@@ -130,8 +131,4 @@ def _beats(instance: Instance) -> dict[str, float] | None:
     return found or None
 
 
-def _projections(instance: Instance) -> bool:
-    return instance.modality == "NM" and instance.kind in ("TOMO", "GATED TOMO") and is_patient(instance)
-
-
-ROWS = (Procedure(myocardial_projections, "PP-MYOCARD", "clinical", _projections, LOOK, _heart),)
+ROWS = (Procedure(myocardial_projections, "PP-MYOCARD", "clinical", partial(of_class, "PP-MYOCARD"), LOOK, _heart),)

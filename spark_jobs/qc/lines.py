@@ -24,6 +24,7 @@ LEAST_LENGTH = 0.4  # of the longest line of the image: blobs at the ends of cap
 LEAST_SHARE = 0.5  # of all counts lie in the lines: a test image holds nothing else
 LEAST_PITCH = 2.5  # widths between neighbours: bars of a bar phantom touch
 LEAST_SLITS = 4
+SLENDER = 5.0  # times as long as wide: lobes of a thyroid and spots are not
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def kind_of_lines(image: NDArray, pixel_mm: float, down: list[Line], across: lis
         return None
     lines = down or across
     if len(lines) <= 2:
-        return "line"
+        return "line" if min(x.length / x.width for x in lines) >= SLENDER else None
     steps = _steps(lines)
     even = np.abs(steps - np.median(steps)).max() <= EVEN_PITCH * np.median(steps)
     return "slits" if even and len(lines) >= LEAST_SLITS else None

@@ -218,3 +218,36 @@ def dynamic(frames: NDArray, phases: tuple[tuple[int, float], ...] = PHASES, *, 
         ],
     }
     return dicom(frames, kind="DYNAMIC", pixel_mm=pixel_mm, **{**NM_HEAD, **facts, **tags})
+
+
+def thyroid(
+    *,
+    n: int = 128,
+    pixel_mm: float = 2.2,
+    counts: float = 200_000.0,
+    contrast: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    tilt_deg: float = 0.0,
+    blur: float = 0.0,
+    noise: bool = True,
+    seed: int = 0,
+) -> NDArray:
+    """Two lobes of 45 × 18 mm, 32 mm apart, in a neck; shift in mm (down, right), blur in mm (standard deviation)."""
+    from scipy.ndimage import gaussian_filter
+
+    row, column = (n - 1) / 2 + shift[0] / pixel_mm, (n - 1) / 2 + shift[1] / pixel_mm
+    a, half = np.deg2rad(tilt_deg), 16 / pixel_mm
+    image = 0.03 * ellipse((n, n), row, column, 200 / pixel_mm, 60 / pixel_mm) + 0.005
+    for side in (-1, 1):
+        lobe = ellipse(
+            (n, n),
+            row + side * half * np.sin(a),
+            column + side * half * np.cos(a),
+            23 / pixel_mm,
+            9 / pixel_mm,
+            tilt_deg + side * 8,
+        )
+        image = image + contrast * lobe * (1.0 if side < 0 else 1.1)
+    image = gaussian_filter(image, np.hypot(2.5, blur) / pixel_mm)
+    image *= counts / image.sum()
+    return np.random.default_rng(seed).poisson(image) if noise else image

@@ -1,0 +1,92 @@
+"""Static thyroid views: each degradation shows in its aspect and hardly in others; lines, spots and bottles are no thyroids."""
+
+import numpy as np
+import pytest
+from clinical_images import NM_HEAD, thyroid
+from qc_images import code, dicom
+
+from spark_jobs.measure import measure_series, render
+
+
+def one(image, pixel_mm=2.2, **tags):
+    (result,) = measure_series([dicom(image, pixel_mm=pixel_mm, **{**NM_HEAD, **tags})])
+    return result
+
+
+@pytest.mark.req("EXM-02", "ANA-02")
+def test_a_thyroid_is_told_and_measured_without_a_code():
+    result = one(thyroid(), ActualFrameDuration=600_000)
+    assert (result.procedure, result.status, result.warnings) == ("thyroid_static", "measured", ())
+    assert result.value("lobes_in_field_count") == 2 and result.value("acquisition_s") == 600
+    assert result.value("centre_offset_mm") < 3 and abs(result.value("tilt_deg")) < 3
+    assert {m.aspect for m in result.measures} == {
+        "counts/noise", "contrast", "motion", "positioning/coverage", "uniformity", "artefact", "timing", "header completeness",
+    }  # fmt: skip
+    assert render([], result).startswith(b"\x89PNG")
+
+
+GRADED = {
+    "view_kcts": [{"counts": c} for c in (50_000, 100_000, 200_000)],
+    "thyroid_background_ratio": [{"contrast": c, "counts": 200_000 * (0.5 + 0.5 * c)} for c in (0.2, 0.5, 1)],
+    "edge_width_mm": [{"blur": b} for b in (0, 3, 6)],
+    "centre_offset_mm": [{"shift": (0.0, s)} for s in (0.0, 20.0, 60.0)],
+    "tilt_deg": [{"tilt_deg": d} for d in (-10, 0, 12)],
+}
+ALONE = {  # what may not follow: name of the measure and the relative change that is allowed
+    "view_kcts": {"thyroid_background_ratio": 0.1, "edge_width_mm": 0.1, "centre_offset_mm": None},
+    "edge_width_mm": {"view_kcts": 0.02, "centre_offset_mm": None, "tilt_deg": None},
+    "centre_offset_mm": {"view_kcts": 0.02, "thyroid_background_ratio": 0.1, "edge_width_mm": 0.1, "tilt_deg": None},
+    "tilt_deg": {"view_kcts": 0.02, "thyroid_background_ratio": 0.15, "centre_offset_mm": None},
+}
+
+
+@pytest.mark.req("ANA-02", "ENG-09")
+@pytest.mark.parametrize("name", GRADED)
+def test_degradations_are_graded_each_in_its_aspect(name):
+    read = [one(thyroid(**given)) for given in GRADED[name]]
+    values = [r.value(name) for r in read]
+    assert values == sorted(values) and values[-1] > values[0]
+    for other, rel in ALONE.get(name, {}).items():
+        spread = [r.value(other) for r in read]
+        assert spread == pytest.approx([spread[0]] * len(spread), **({"rel": rel} if rel else {"abs": 2.5})), other
+
+
+@pytest.mark.req("ENG-09")
+def test_place_and_turn_are_recovered():
+    for shift in ((0.0, 44.0), (-33.0, 0.0), (30.0, 40.0)):
+        assert one(thyroid(shift=shift)).value("centre_offset_mm") == pytest.approx(np.hypot(*shift), abs=2)
+    for turn in (-12, 5, 15):
+        assert one(thyroid(tilt_deg=turn)).value("tilt_deg") == pytest.approx(turn, abs=2)
+    sizes = [one(thyroid(n=n, pixel_mm=281.6 / n), 281.6 / n) for n in (64, 128, 256)]
+    assert [r.value("edge_width_mm") for r in sizes] == pytest.approx([sizes[1].value("edge_width_mm")] * 3, rel=0.3)
+
+
+def _others():
+    y, x = np.mgrid[:128, :128] - 63.5
+    rng = np.random.default_rng(0)
+    yield "two spots", rng.poisson(2 + 400 * np.exp(-((abs(x) - 12) ** 2 + y**2) / 18))
+    yield "two vials", rng.poisson(2 + 400 * (np.hypot(abs(x) - 10, y) < 5))
+    yield "two lines", rng.poisson(1 + 200 * np.exp(-((abs(x) - 12) ** 2) / 8))
+    yield "two rods", rng.poisson(1 + 100 * ((abs(abs(x) - 9) < 4) & (abs(y) < 20)))
+    yield "disc", rng.poisson(1 + 100 * (np.hypot(x, y) < 20))
+    yield "field", rng.poisson(np.full((128, 128), 500))
+    yield "kidneys", rng.poisson(1 + 100 * ((((abs(x) - 28) / 10) ** 2 + (y / 20) ** 2) < 1))
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("name, image", list(_others()), ids=lambda v: v if isinstance(v, str) else "")
+def test_what_is_no_thyroid_is_not_taken_for_one(name, image):
+    assert one(image).procedure != "thyroid_static"
+
+
+def test_code_decides_where_the_look_is_unsure_and_few_counts_get_no_verdict():
+    y, x = np.mgrid[:128, :128] - 63.5
+    nodule = np.random.default_rng(0).poisson(1 + 100 * (np.hypot(x, y) < 8))
+    assert one(nodule).status == "not_measured"
+    named = one(nodule, PerformedProtocolCodeSequence=code("PP-THYROID"))
+    assert named.status == "measured" and named.value("lobes_in_field_count") == 0 and named.warnings
+    few = one(thyroid(counts=2_000), PerformedProtocolCodeSequence=code("PP-THYROID"))
+    assert few.status == "indicative" and "counts" in few.reason
+    assert one(thyroid(), PatientID="QC^7").status == "not_measured"
+    wrong = one(thyroid(), PerformedProtocolCodeSequence=code("PP-FLOOD"))
+    assert wrong.status == "not_measured" and not wrong.measures
