@@ -45,6 +45,24 @@ def _points(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
+def _spectrum(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    centre = (f["low"] + f["high"]) / 2
+    fine = np.linspace(f["low"][0], f["high"][-1], 400)
+    curve = f["area"] * np.exp(-(((fine - f["peak"]) / f["sigma"]) ** 2) / 2) / f["sigma"] / np.sqrt(2 * np.pi)
+    axes.plot(centre, f["counts"] / (f["high"] - f["low"]), ".", color=INK, label="windows" + (" 能窗" if chinese else ""))
+    axes.plot(fine, curve, color=UFOV, label="fit" + (" 拟合" if chinese else ""))
+    axes.axvline(f["peak"], color=WORST, lw=1)
+    axes.set_xlabel("energy / keV" + ("  能量" if chinese else ""))
+    axes.set_ylabel("counts per keV" + ("  每keV计数" if chinese else ""))
+    axes.legend(fontsize=8)
+
+
+def _scan(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    axes.imshow(f["image"], cmap="gray_r", vmin=0, vmax=float(f["image"].max()) or 1, interpolation="nearest")
+    axes.set_title("motion: down the image" + ("  运动方向：纵向" if chinese else ""))
+    axes.set_axis_off()
+
+
 def _activimeter(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.semilogx(f["mbq"], f["residuals"], "o", color=INK)
     axes.axhline(0, color="#8c959f", lw=0.8, ls=":")
@@ -54,11 +72,20 @@ def _activimeter(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_ylabel("off the decay / %" + ("  偏离衰变线" if chinese else ""))
 
 
-PAINTERS = {"activimeter": _activimeter, "sensitivity": _source, "count_rate": _rates, "multiple_window_registration": _points}
+PAINTERS = {
+    "activimeter": _activimeter,
+    "energy_resolution": _spectrum,
+    "whole_body_scan": _scan,
+    "sensitivity": _source,
+    "count_rate": _rates,
+    "multiple_window_registration": _points,
+}
 TITLES = {
     "sensitivity": ("Planar sensitivity", "平面灵敏度"),
     "count_rate": ("Count rate performance", "计数率特性"),
     "multiple_window_registration": ("Multiple-window registration", "多窗空间配准"),
+    "energy_resolution": ("Energy resolution", "能量分辨率"),
+    "whole_body_scan": ("Whole-body scan resolution", "全身扫描空间分辨率"),
     "activimeter": ("Activimeter", "活度计"),
     "head_sensitivity_match": ("Match of head sensitivities", "探头灵敏度一致性"),
 }

@@ -8,15 +8,19 @@ from numpy.typing import NDArray
 
 from spark_jobs.procedures.flood import frame_seconds, static
 from spark_jobs.procedures.row import Procedure, refusal
-from spark_jobs.procedures.source import activity, frame_times, half_life, stated_mbq
-from spark_jobs.qc import count_rate, multiple_window_registration, sensitivity
+from spark_jobs.procedures.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
+from spark_jobs.qc import count_rate, energy_resolution, multiple_window_registration, sensitivity, whole_body_scan
 from spark_jobs.qc.point import find_points
 from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
 
 CODE_SENSITIVITY, CODE_WINDOWS, CODE_COUNT_RATE = "PP-SENS", "PP-MWR", "PP-COUNTRATE"
+CODE_ENERGY, CODE_WHOLE_BODY = "PP-ENERGY", "PP-WBSCAN"
+DISH_MM = 40.0  # smallest diameter of a source that is for sensitivity alone: a point may be for the resolution
+NARROWEST_SCAN_KEV = 8.0  # windows of a scan are narrower than this
 SAME_SHAPE = 0.25  # largest change of a part of the field, as a part of the brightest part
 
 
@@ -27,14 +31,15 @@ def look(series: Sequence[Instance]) -> str | None:
         return None
     if first.kind == "DYNAMIC" and codes <= {CODE_COUNT_RATE} and _is_decaying_source(series):
         return "decaying source"
+    if first.kind == "WHOLE BODY" and codes <= {CODE_WHOLE_BODY} and _are_sources(series):
+        return "sources in a whole-body scan"
     if first.kind != "STATIC":
         return None
+    if codes <= {CODE_ENERGY} and _is_scan(first):
+        return "scan of energy windows"
     if codes <= {CODE_WINDOWS} and _are_points_in_windows(series):
         return "points in several energy windows"
-    known = any(stated_mbq(i) for i in series)
-    if ((known and codes <= {CODE_SENSITIVITY}) or codes == {CODE_SENSITIVITY}) and _is_source(series):
-        return "compact source of known activity"
-    return None
+    return "compact source of known activity" if codes <= {CODE_SENSITIVITY} and _is_source(series, codes) else None
 
 
 def _brightest(series: Sequence[Instance]) -> tuple[Instance, int]:
@@ -44,9 +49,45 @@ def _brightest(series: Sequence[Instance]) -> tuple[Instance, int]:
     return instance, -frame
 
 
-def _is_source(series: Sequence[Instance]) -> bool:
+def _is_source(series: Sequence[Instance], codes: set[str]) -> bool:
+    """Return whether there is one compact source of an activity, or a dish where the activity was left out."""
+    told = any(stated_mbq(i) for i in series) or bool(codes)
+    if not told and not any(i.dataset.get("RadiopharmaceuticalInformationSequence") for i in series):
+        return False
     instance, frame = _brightest(series)
-    return sensitivity.find_source(instance.pixels[frame], instance.pixel_mm or 1.0) is not None
+    pixel_mm = instance.pixel_mm or 1.0
+    source = sensitivity.find_source(instance.pixels[frame], pixel_mm)
+    return source is not None and (told or 2 * source.half * pixel_mm >= DISH_MM)
+
+
+def _are_sources(series: Sequence[Instance]) -> bool:
+    pixel_mm = series[0].pixel_mm or 1.0
+    return all(
+        not looks_like_whole_body(image, pixel_mm) and whole_body_scan.shows_sources(image, pixel_mm)
+        for i in series
+        for image in i.pixels
+    )
+
+
+def _limits_kev(instance: Instance) -> dict[int, tuple[float, float]]:
+    """Return lower and upper limit of each energy window (1-based) that has exactly one range."""
+    out = {}
+    for number, window in enumerate(instance.dataset.get("EnergyWindowInformationSequence") or [], 1):
+        ranges = list(window.get("EnergyWindowRangeSequence") or [])
+        if (
+            len(ranges) == 1
+            and ranges[0].get("EnergyWindowLowerLimit") is not None
+            and ranges[0].get("EnergyWindowUpperLimit") is not None
+        ):
+            out[number] = (float(ranges[0].EnergyWindowLowerLimit), float(ranges[0].EnergyWindowUpperLimit))
+    return out
+
+
+def _is_scan(instance: Instance) -> bool:
+    limits = _limits_kev(instance)
+    windows = set(instance.vector("EnergyWindowVector").tolist())
+    narrow = all(w in limits and limits[w][1] - limits[w][0] <= NARROWEST_SCAN_KEV for w in windows)
+    return len(windows) >= energy_resolution.FEWEST_WINDOWS and narrow
 
 
 def _are_points_in_windows(series: Sequence[Instance]) -> bool:
@@ -64,11 +105,15 @@ def _are_points_in_windows(series: Sequence[Instance]) -> bool:
 
 def _is_decaying_source(series: Sequence[Instance]) -> bool:
     """Return whether the frames show one thing that only grows weaker (or brighter first, where counts are lost)."""
-    detectors = series[0].vector("DetectorVector")
-    frames = np.concatenate([i.pixels[i.vector("DetectorVector") == detectors[0]] for i in series])
+    head = series[0].vector("DetectorVector")[0], series[0].vector("EnergyWindowVector")[0]
+    chosen = [
+        np.flatnonzero((i.vector("DetectorVector") == head[0]) & (i.vector("EnergyWindowVector") == head[1])) for i in series
+    ]
+    frames = np.concatenate([i.pixels[f] for i, f in zip(series, chosen, strict=True)])
     if len(frames) < count_rate.FEWEST:
         return False
-    totals = frames.sum((1, 2), dtype=np.float64)
+    times = frame_times(series, chosen)
+    totals = frames.sum((1, 2), dtype=np.float64) / (1.0 if isinstance(times, str) else times[1])
     first, last = frames[int(np.argmax(totals))], frames[-1]
     a, b = _parts(first), _parts(last)
     if totals.min() <= 0 or b.sum() <= 0:
@@ -170,6 +215,31 @@ def _windows(series: Sequence[Instance]) -> list[Result]:
     return results
 
 
+def _energy(series: Sequence[Instance]) -> list[Result]:
+    results = []
+    for instance in series:
+        detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
+        limits, nuclide = _limits_kev(instance), nuclide_of_header(instance)
+        for detector in np.unique(detectors):
+            mine = np.flatnonzero(detectors == detector)
+            if len(set(windows[mine].tolist())) < len(mine) or not set(windows[mine].tolist()) <= set(limits):
+                reason = "one frame and one range for each energy window are expected"
+                results.append(refusal(energy_resolution, reason, str(detector)))
+                continue
+            counts = instance.pixels[mine].sum((1, 2), dtype=np.float64)
+            low, high = (np.array([limits[int(w)][k] for w in windows[mine]]) for k in (0, 1))
+            results.append(energy_resolution.measure(counts, low, high, nuclide, detector=str(detector)))
+    return results
+
+
+def _whole_body(series: Sequence[Instance]) -> list[Result]:
+    images: dict[str, list[NDArray]] = {}
+    for instance in series:
+        for image, detector in zip(instance.pixels, instance.vector("DetectorVector").tolist(), strict=True):
+            images.setdefault(str(detector), []).append(image)
+    return [whole_body_scan.measure(v, series[0].pixel_mm or 0.0, detector=k) for k, v in sorted(images.items())]
+
+
 def _noted(result: Result, notes: Sequence[str]) -> Result:
     return result if result.status == NOT_MEASURED or not notes else replace(result, warnings=(*result.warnings, *notes))
 
@@ -181,5 +251,14 @@ def _dynamic(instance: Instance) -> bool:
 ROWS = (
     Procedure(sensitivity, CODE_SENSITIVITY, "phantom", static, "compact source of known activity", _sensitivity),
     Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, "decaying source", _count_rate),
+    Procedure(energy_resolution, CODE_ENERGY, "phantom", static, "scan of energy windows", _energy),
+    Procedure(
+        whole_body_scan,
+        CODE_WHOLE_BODY,
+        "phantom",
+        lambda i: i.modality == "NM" and i.kind == "WHOLE BODY",
+        "sources in a whole-body scan",
+        _whole_body,
+    ),
     Procedure(multiple_window_registration, CODE_WINDOWS, "phantom", static, "points in several energy windows", _windows),
 )

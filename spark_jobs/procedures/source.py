@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.decay import decayed, half_life_s
+from spark_jobs.qc.decay import decayed, half_life_s, nuclide_of
 from spark_jobs.reading import Instance
 
-__all__ = ["Activity", "activity", "frame_times", "half_life", "scan_start", "stated_mbq"]
+__all__ = ["Activity", "activity", "frame_times", "half_life", "nuclide_of_header", "scan_start", "stated_mbq"]
 
 LARGEST_MBQ = 100_000.0  # NM states activity in MBq; a larger number can only be Bq
 OLDEST = 10.0  # half-lives between assay and scan
@@ -74,6 +74,13 @@ def half_life(instance: Instance) -> float | str:
     return (
         found if found is not None else "the nuclide is unknown: RadionuclideCodeSequence names none, and no half-life is given"
     )
+
+
+def nuclide_of_header(instance: Instance) -> str | None:
+    """Return the one nuclide that the codes of the header name, or None."""
+    codes = [c for item in _items(instance) for c in item.get("RadionuclideCodeSequence") or []]
+    found = {nuclide_of(str(c.get(k) or "")) for c in codes for k in ("CodeValue", "CodeMeaning")} - {None}
+    return found.pop() if len(found) == 1 else None
 
 
 def scan_start(instance: Instance) -> tuple[datetime | None, tuple[str, ...]]:

@@ -72,18 +72,23 @@ def find_points(image: NDArray, most: int, widest: float) -> list[tuple[float, f
     highest = float(net.max())
     if highest <= noise:
         return []
-    y, x = np.arange(net.shape[0])[:, None], np.arange(net.shape[1])[None, :]
+    reach = int(1.7 * widest) + 4
     found: list[tuple[float, float, float]] = []
     while len(found) <= most:
         row, column = divmod(int(np.argmax(net)), net.shape[1])
         peak = float(net[row, column])
         if peak < max(FAINTEST * highest, noise):
             break
-        near = (y - row) ** 2 + (x - column) ** 2 <= (1.5 * widest) ** 2
-        width = 2 * float(np.sqrt(((net > 0.5 * peak) & near).sum() / np.pi))
-        if width > widest:
+        top, left = max(row - reach, 0), max(column - reach, 0)
+        near = net[top : row + reach + 1, left : column + reach + 1]
+        y, x = np.arange(top, top + near.shape[0])[:, None], np.arange(left, left + near.shape[1])[None, :]
+        square = (y - row) ** 2 + (x - column) ** 2
+        width = 2 * float(np.sqrt(((near > 0.5 * peak) & (square <= (0.75 * widest) ** 2)).sum() / np.pi))
+        inside = square <= max(1.7 * width, 3.0) ** 2
+        flank = inside & (square > max(1.2 * width, 2.0) ** 2)
+        if width > widest or float(near[flank].max(initial=0.0)) > 0.5 * peak:  # wide, or a piece of a line
             return []
         found.append((float(column), float(row), width))
-        net = np.where((y - row) ** 2 + (x - column) ** 2 <= max(1.7 * width, 3.0) ** 2, 0.0, net)
+        near[inside] = 0.0
     # what is left after the points are taken out must be background: fields, bodies and lines are not points
     return found if len(found) <= most and float((net > FAINTEST * highest).mean()) < 1e-3 else []

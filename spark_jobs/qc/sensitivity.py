@@ -27,10 +27,11 @@ LARGEST_SE = 0.01  # relative; above it there are too few counts for a verdict
 
 @dataclass(frozen=True)
 class Source:
-    """A compact source, in pixels of the image: its centre, the radius of a circle that holds it whole, its brightness."""
+    """A compact source, in pixels of the image: its centre, the radii of its half maximum and of a circle that holds it whole."""
 
     x: float
     y: float
+    half: float
     radius: float
     brightness: float  # counts per pixel over the background
 
@@ -68,7 +69,7 @@ def find_source(image: NDArray, pixel_mm: float) -> Source | None:
     if not outside.any() or float(net[outside].max()) > max(MOST_ELSEWHERE * peak, noise):
         return None
     oy, ox = (image.shape[0] % n) // 2, (image.shape[1] % n) // 2
-    return Source(ox + x * n + (n - 1) / 2, oy + y * n + (n - 1) / 2, radius * n, peak / n**2)
+    return Source(ox + x * n + (n - 1) / 2, oy + y * n + (n - 1) / 2, far * n, radius * n, peak / n**2)
 
 
 def is_empty(image: NDArray, pixel_mm: float, source: Source) -> bool:

@@ -1,12 +1,15 @@
 """Sensitivity, count rate, match of energy windows: known truth, made without the engine, over the whole range."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from qc_images import code, dicom, grid, item, lit
+from qc_images import body, code, dicom, grid, item, lit
 from scipy.ndimage import gaussian_filter
+from scipy.special import ndtr
 
 from spark_jobs.measure import measure_series, render
-from spark_jobs.qc import count_rate, sensitivity
+from spark_jobs.qc import count_rate, energy_resolution, sensitivity
 from spark_jobs.qc import multiple_window_registration as windows
 
 LIFE = 6.0067 * 3600
@@ -230,3 +233,92 @@ def test_windows_that_show_other_things_are_refused():
     assert result.procedure == "planar_uniformity"
     faint = windows.measure({"1": points(0.0, counts=150, background=0), "2": points(0.0, counts=150, background=0, seed=4)}, 2.4)
     assert faint.status in ("indicative", "not_measured")
+
+
+def spectrum(fwhm=13.5, peak=140.5, width=2.0, counts=2e6, tail=0.0, first=110.0, last=170.0, seed=0):
+    """Counts in contiguous windows of a Gaussian photopeak over a scatter tail below it."""
+    edges = np.arange(first, last + width / 2, width)
+    sigma = fwhm / 2.3548
+    mean = counts * np.diff(ndtr((edges - peak) / sigma)) + tail * counts / sigma * np.diff(np.minimum(edges, peak)) * 0.02
+    return np.random.default_rng(seed).poisson(mean), edges
+
+
+def scan(counts, edges, **tags):
+    rng = np.random.default_rng(1)
+    frames = np.stack([rng.poisson(lit("RECTANGLE", (545.0, 399.0), 9.6, 64) * c / 2300) for c in counts])
+    windows = [
+        item(EnergyWindowRangeSequence=[item(EnergyWindowLowerLimit=str(low), EnergyWindowUpperLimit=str(high))])
+        for low, high in pairwise(edges)
+    ]
+    order = np.random.default_rng(5).permutation(len(counts))  # frames lie in any order
+    about = {
+        "EnergyWindowInformationSequence": windows,
+        "EnergyWindowVector": (order + 1).tolist(),
+        "DetectorVector": [1] * len(counts),
+    }
+    return dicom(frames[order], pixel_mm=9.6, **{**header(), **about, **tags})
+
+
+@pytest.mark.req("ENG-03", "ENG-06")
+@pytest.mark.parametrize("width", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize(("fwhm", "peak"), [(13.5, 140.5), (12.0, 143.0), (16.0, 138.2)])
+def test_energy_resolution_from_a_scan_of_windows(fwhm, peak, width):
+    (result,) = measure_series([scan(*spectrum(fwhm, peak, width))])
+    assert (result.procedure, result.status) == ("energy_resolution", "measured"), result.reason
+    assert result.value("energy_resolution_percent") == pytest.approx(100 * fwhm / 140.5, rel=0.01)
+    assert result.value("peak_shift_kev") == pytest.approx(peak - 140.5, abs=0.05)
+    assert render([], result).startswith(b"\x89PNG")
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+def test_windows_that_are_no_spectrum_are_refused():
+    counts, edges = spectrum()
+    low = energy_resolution.measure(counts[:16], edges[:16], edges[1:17], "Tc-99m")
+    assert low.status == "not_measured" and "cut" in low.reason
+    apart = energy_resolution.measure(counts, edges[:-1], edges[1:] - 0.5, "Tc-99m")
+    assert apart.status == "not_measured" and "no spectrum" in apart.reason
+    assert "Co-57" in energy_resolution.measure(counts, edges[:-1], edges[1:], "Co-57").reason
+    assert "unknown" in energy_resolution.measure(counts, edges[:-1], edges[1:], None).reason
+
+
+def whole_body(sigma_along, sigma_across, kind="points", pixel_mm=2.4, shape=(800, 256), level=3000.0):
+    y, x = np.mgrid[: shape[0], : shape[1]] * 1.0
+    y, x = (y - shape[0] / 2 + 0.3) * pixel_mm, (x - shape[1] / 2 - 0.2) * pixel_mm
+    if kind == "points":
+        image = sum(
+            np.exp(-((y - a) ** 2) / 2 / sigma_along**2 - (x - b) ** 2 / 2 / sigma_across**2)
+            for a in (-300, 0, 310)
+            for b in (-120, 100)
+        )
+    elif kind == "along":
+        image = np.exp(-(x**2) / 2 / sigma_across**2) * (abs(y) < 150)
+    else:
+        image = np.exp(-(y**2) / 2 / sigma_along**2) * (abs(x) < 150)
+    return np.random.default_rng(0).poisson(level * image)
+
+
+@pytest.mark.req("ENG-03")
+@pytest.mark.parametrize("pixel_mm", [1.2, 2.4])
+def test_whole_body_resolution_along_and_across_the_motion(pixel_mm):
+    along, across = 10.0, 8.0
+    size = (int(1400 / pixel_mm), int(500 / pixel_mm))
+    image = whole_body(along / 2.3548, across / 2.3548, pixel_mm=pixel_mm, shape=size)
+    (result,) = measure_series([dicom(image, kind="WHOLE BODY", pixel_mm=pixel_mm)])
+    assert (result.procedure, result.status) == ("whole_body_scan", "measured"), result.reason
+    # the simulation samples, it does not integrate over pixels: the fit takes a pixel's width away that is not there
+    assert result.value("fwhm_along_mm") == pytest.approx(np.sqrt(along**2 - pixel_mm**2 / 12 * 5.545), rel=0.02)
+    assert result.value("fwhm_across_mm") == pytest.approx(np.sqrt(across**2 - pixel_mm**2 / 12 * 5.545), rel=0.02)
+    assert render([], result).startswith(b"\x89PNG")
+    for kind, name, truth in (("along", "fwhm_across_mm", across), ("across", "fwhm_along_mm", along)):
+        lines = whole_body(along / 2.3548, across / 2.3548, kind, pixel_mm, size)
+        (result,) = measure_series([dicom(lines, kind="WHOLE BODY", pixel_mm=pixel_mm)])
+        assert result.value(name) == pytest.approx(truth, rel=0.03), kind
+        assert len(result.measures) == 1 and len(result.warnings) == 1
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+def test_a_patient_and_a_dish_without_activity_are_told():
+    patient = measure_series([dicom(body()[None], kind="WHOLE BODY", pixel_mm=2.26)])[0]
+    assert patient.procedure == "whole_body_bone"
+    (result,) = measure_series([dicom(np.rint(3e6 * dish() + 5), pixel_mm=4.0, **header("0.0"))])
+    assert (result.procedure, result.status) == ("sensitivity", "not_measured") and "activity absent" in result.reason
