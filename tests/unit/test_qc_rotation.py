@@ -5,6 +5,7 @@ import pytest
 from qc_images import rotation
 
 from spark_jobs.qc import centre_of_rotation as method
+from spark_jobs.qc.point import settled
 
 
 @pytest.mark.req("TST-06", "ENG-03")
@@ -87,3 +88,13 @@ def test_opposite_views_are_a_second_estimate_and_other_sources_are_named():
 def test_any_pixel_size_is_measured(n, pixel_mm):
     views, angles = rotation(-4.0, n=n, pixel_mm=pixel_mm, background=0.3, radius_mm=40.0)
     assert method.measure(views, angles, pixel_mm).value("cor_offset_mm") == pytest.approx(-4.0, abs=0.05)
+
+
+def test_net_counts_of_a_region_are_those_of_its_source_alone():
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:64, :64]
+    source = np.exp(-((x - 30.3) ** 2 + (y - 25.8) ** 2) / 2 / 1.5**2)
+    stack = rng.poisson(50_000 * source / source.sum() + np.array([0.0, 40.0])[:, None, None])
+    net, cx, cy = settled(stack, np.array([30.0, 31.0]), np.array([26.0, 25.0]), np.array([7.0, 7.0]))
+    assert net == pytest.approx([50_000, 50_000], rel=0.02)
+    assert cx == pytest.approx([30.3, 30.3], abs=0.03) and cy == pytest.approx([25.8, 25.8], abs=0.03)
