@@ -18,7 +18,7 @@ from photopeak.services import MARK, Service, near, services
 __all__ = ["marked", "processes", "status", "supervisor", "supervisor_pid", "table"]
 
 BEAT_S = 60  # Airflow's processes write a heartbeat every few seconds
-SLOW_S = 150  # a start that takes longer has failed
+SLOW_S = 240  # a start that takes longer has failed
 ANSWER_S = 6.0  # a machine that is busy measuring answers late, and is up all the same
 Row = dict[str, Any]
 

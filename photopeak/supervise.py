@@ -18,7 +18,7 @@ from photopeak.services import MARK, NAMES, EnvironmentLacks, Service, services
 
 __all__ = ["ServiceFailed", "down", "logins", "run", "up"]
 
-STOP_S, PATIENCE_S = 30, 180
+STOP_S, PATIENCE_S = 30, 300  # patience with services that start, not with the preparation before
 EXPECTED_S = {"first": 80.0, "later": 25.0}
 HEAD = """[supervisord]
 logfile=supervisord.log
@@ -177,7 +177,7 @@ def _start_supervisor(settings: Settings) -> None:
 
 def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float) -> None:
     """Return when all wanted services answer; say meanwhile which do not and how long it may still take."""
-    said = time.monotonic()
+    said = since = time.monotonic()
     took: dict[str, float] = {}
     while True:
         rows = {r["service"]: r for r in probe.status(settings) if r["service"] in wanted}
@@ -191,7 +191,7 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
             _replace(settings.home / "run" / "seconds.json", json.dumps(took, indent=1))
             return
         broken = [rows[n] for n in waiting if rows[n]["state"] == "failed"]
-        if broken or spent > PATIENCE_S:
+        if broken or time.monotonic() - since > PATIENCE_S:
             one = (broken or [rows[n] for n in waiting])[0]
             raise ServiceFailed(
                 f"{one['service']} does not start ({one['reason']}): see {settings.home / 'log' / one['service']}.log"
