@@ -41,7 +41,9 @@ def settings(home: Path) -> Settings:
 
 
 def test_every_verb_is_documented() -> None:
-    verbs = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert all(c.help for c in commands.values())
+    verbs = set(commands)
     told = set(re.findall(r"photopeak (\w+)", (ROOT / "README.md").read_text())) | set(
         re.findall(r"`(\w+)`", (ROOT / "photopeak" / "README.md").read_text())
     )

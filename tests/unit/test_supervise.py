@@ -72,6 +72,7 @@ def test_leftovers_of_a_killed_supervisor_are_ended(settings: Settings) -> None:
 
 def test_taken_port_is_one_sentence_and_a_stranger_is_not_ours(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", settings.hl7_port)):
+        assert probe._listens(settings.hl7_port, {os.getpid()}) and not probe._listens(settings.hl7_port, {os.getppid()})
         with pytest.raises(EnvironmentLacks, match=rf"port {settings.hl7_port} of hl7 .* PHOTOPEAK_HL7_PORT"):
             supervise.up(settings, ["hl7"])
         assert rows(settings)["hl7"]["state"] == "down"
