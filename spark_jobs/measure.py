@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
+from spark_jobs.procedures.registration import registrations
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
 from spark_jobs.selector import choose
@@ -48,14 +49,34 @@ def read_object(place: bytes | Path) -> Instance | Document:
 def measure_mixed(objects: Sequence[Instance | Document]) -> list[Found]:
     """Return what a heap of objects gives, sorted by itself: each series and each document; never an exception about them."""
     out = []
-    for series in grouped([o for o in objects if isinstance(o, Instance)]):
-        first = series[0]
-        inputs = tuple(i.source for i in series)
-        out.append(Found(inputs, first.device_serial, first.station_name, first.acquired_on, measure_instances(series)))
+    groups = grouped([o for o in objects if isinstance(o, Instance)])
     documents = [o for o in objects if isinstance(o, Document)]
+    paired: set[int] = set()
+    for numbers, result in _registrations(groups):
+        paired.update(numbers)
+        inputs = tuple(i.source for k in numbers for i in groups[k])
+        last = groups[numbers[-1]][0]
+        out.append(Found(inputs, last.device_serial, last.station_name, last.acquired_on, [result]))
+    used: set[str] = set()
+    for k, series in enumerate(groups):
+        if k in paired:
+            continue
+        first = series[0]
+        results = measure_instances(series, sheets=documents)
+        used.update(f"json {r.procedure}" for r in results if r.procedure in PROCEDURES and PROCEDURES[r.procedure].with_sheets)
+        inputs = tuple(i.source for i in series)
+        out.append(Found(inputs, first.device_serial, first.station_name, first.acquired_on, results))
     for d in documents:
-        out.append(Found((d.source,), d.device_serial, d.station_name, d.acquired_on, _of_document(d, documents)))
+        if d.kind not in used:
+            out.append(Found((d.source,), d.device_serial, d.station_name, d.acquired_on, _of_document(d, documents)))
     return out
+
+
+def _registrations(groups: Sequence[list[Instance]]) -> list[tuple[list[int], Result]]:
+    try:
+        return registrations(groups)
+    except Exception:  # broken headers: each series gives its own reason when it is looked at by itself
+        return []
 
 
 def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> list[Result]:
@@ -77,19 +98,19 @@ def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> l
     return measure_instances([o for o in objects if isinstance(o, Instance)], analysis)
 
 
-def measure_instances(series: Sequence[Instance], analysis: str | None = None) -> list[Result]:
-    """Return the same for instances that are read already."""
+def measure_instances(series: Sequence[Instance], analysis: str | None = None, sheets: Sequence[Document] = ()) -> list[Result]:
+    """Return the same for instances that are read already, and for sheets that may tell what no header does."""
     if not series:
         return [refused("the series holds no image")]
     try:
-        return _unique(_measured(series, analysis))
+        return _unique(_measured(series, analysis, sheets))
     except Unreadable as exc:
         return [refused(str(exc))]
     except Exception as exc:  # header values are decoded when they are asked for, and pydicom raises many kinds over broken ones
         return [refused(f"the series cannot be measured: {type(exc).__name__}: {exc}"[:500])]
 
 
-def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:
+def _measured(series: Sequence[Instance], analysis: str | None, sheets: Sequence[Document]) -> list[Result]:
     first = series[0]
     votes = header_votes(series)
     capture = first.is_capture and "whole_body_bone" not in votes
@@ -112,12 +133,18 @@ def _measured(series: Sequence[Instance], analysis: str | None) -> list[Result]:
         # code and class agree, yet the wrong object on the table gives numbers that look right
         return [_without_numbers(choice.procedure, f"the order says {choice.procedure}, but the pixels look like {seen}")]
     doubt = _doubt_of_kind(series, procedure, analysis)
-    return [_without_numbers(choice.procedure, doubt)] if doubt else procedure.run(series)
+    if doubt:
+        return [_without_numbers(choice.procedure, doubt)]
+    mine = [d for d in sheets if d.kind == f"json {choice.procedure}"]
+    return procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
 
 
 def _of_document(document: Document, others: Sequence[Document]) -> list[Result]:
     sheet = SHEETS.get(document.kind)
     if sheet is None:
+        name = document.kind.removeprefix("json ")
+        if name in PROCEDURES and PROCEDURES[name].with_sheets:
+            return [_without_numbers(name, "the sheet came without the series that it tells of")]
         return [refused(f"no procedure here reads a document of the kind {document.kind!r}")]
     device = (document.device_serial, document.station_name)
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]

@@ -108,6 +108,8 @@ class Instance:
         bits, signed = int(self.dataset.get("BitsStored") or 16), int(self.dataset.get("PixelRepresentation") or 0)
         stored = self.stored
         top = int(stored.max())
+        if self.modality == "PT" and not _cut_off(stored[0], top):
+            return False  # each slice is scaled until its brightest pixel fills the type
         if self.kind == "RECON TOMO" and int((stored == top).sum()) == 1:
             return False  # reconstructions are scaled until their brightest voxel fills the type
         # 32767 in 16 unsigned bits is the limit of systems that count in signed words
@@ -249,3 +251,19 @@ def _pixel_mm(spacing: Any) -> float | None:
         return None
     y, x = abs(float(spacing[0])), abs(float(spacing[1]))
     return (x + y) / 2 if x > 0 and abs(x - y) <= 0.01 * x else None
+
+
+def _cut_off(pixels: NDArray, top: int) -> bool:
+    """Return whether the largest value of a slice that was scaled by itself is a plateau that was cut: with holes, or a steep rim.
+
+    One brightest pixel, and the soft top of an image without noise, are none.
+    """
+    full = pixels == top
+    if int(full.sum()) <= 3:
+        return False
+    padded = np.pad(full, 1)
+    near = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    beside = sum(n.astype(np.int8) for n in near)
+    holes = int(((beside >= 3) & ~full).sum())
+    rim = pixels[(beside > 0) & ~full]
+    return holes > 0 or rim.size == 0 or float(np.median(top - rim.astype(np.float64))) > 0.08 * abs(top)

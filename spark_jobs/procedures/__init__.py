@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from spark_jobs.procedures import activimeter, clinical, counting, ct, pet_reports, planar, rotation, tomographic
+from spark_jobs.procedures import activimeter, clinical, counting, ct, pet, pet_reports, planar, registration, rotation, tomographic
 from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "Procedure", "Sheet", "header_votes", "look"]
 
-FAMILIES = (planar, rotation, counting, tomographic, ct, pet_reports, activimeter, clinical)
+FAMILIES = (planar, rotation, counting, tomographic, ct, pet, pet_reports, registration, activimeter, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}
@@ -18,11 +18,15 @@ SHEETS: dict[str, Sheet] = {sheet.kind: sheet for family in FAMILIES for sheet i
 # every procedure that can come out, with the module that says its method and version
 MODULES: dict[str, ModuleType] = {
     module.PROCEDURE: module
-    for modules in (*((p.module, *p.further) for p in PROCEDURES.values()), *(s.modules for s in SHEETS.values()))
+    for modules in (
+        *((p.module, *p.further) for p in PROCEDURES.values()),
+        *(s.modules for s in SHEETS.values()),
+        registration.PAIRED,
+    )
     for module in modules
 }
 # phantoms first: what is one of them is no patient
-LOOKS = (ct.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
+LOOKS = (ct.look, pet.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
 
 
 def header_votes(series: Sequence[Instance]) -> set[str]:

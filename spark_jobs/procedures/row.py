@@ -31,6 +31,8 @@ class Procedure:
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
     also: tuple[str, ...] = ()
     further: tuple[ModuleType, ...] = ()  # procedures whose results come along with this one's
+    # takes JSON sheets of the procedure's name that came along with the series, too; None: there is nothing to tell it
+    with_sheets: Callable[[Sequence[Instance], Sequence[Document]], list[Result]] | None = None
 
 
 @dataclass(frozen=True)

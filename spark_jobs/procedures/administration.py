@@ -1,0 +1,143 @@
+"""What a PET header says of the activity given: amount, moments, half-life, unit. Contradictions are refusals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from spark_jobs.qc.decay import half_life_s
+from spark_jobs.qc.suv import given_activity, reference_activity, suv_factor
+from spark_jobs.reading import Instance, Unreadable
+
+__all__ = ["Administration", "administration_of", "factor_of", "scan_start"]
+
+LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
+GE_SCAN_MOMENT = (0x0009, 0x100D)
+PHILIPS_SUV = (0x7053, 0x1000)
+LONGEST = timedelta(hours=24)  # from the injection to the scan
+SAME_S = 60.0  # two elements that tell the moment of injection may differ by a rounded minute
+
+
+@dataclass(frozen=True)
+class Administration:
+    """Activity (Bq) at the moment that the voxels are corrected to, and the weight (kg)."""
+
+    reference_bq: float
+    weight_kg: float | None
+    notes: tuple[str, ...]
+
+
+def factor_of(series: Sequence[Instance]) -> tuple[float, tuple[str, ...]]:
+    """Return the factor from voxels to SUV, and notes; raise `Unreadable` when the header does not give it."""
+    ds = series[0].dataset
+    unit = _unit(series)
+    try:
+        if unit == "BQML":
+            given = administration_of(series)
+            return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
+        factor = ds.get(PHILIPS_SUV)
+        return suv_factor(unit, None, None, float(factor.value) if factor is not None else None), ()
+    except ValueError as exc:
+        raise Unreadable(str(exc)) from exc
+
+
+def administration_of(series: Sequence[Instance]) -> Administration:
+    """Return the activity in the phantom or patient at the moment that the voxels are corrected to."""
+    ds = series[0].dataset
+    items = list(ds.get("RadiopharmaceuticalInformationSequence") or [])
+    if len(items) != 1:
+        raise Unreadable(f"the header tells {len(items)} radiopharmaceuticals, not one: the activity is unknown")
+    item = items[0]
+    dose = float(item.get("RadionuclideTotalDose") or 0)
+    if dose <= 0:
+        raise Unreadable("RadionuclideTotalDose is missing or zero: the activity is unknown")
+    notes = []
+    if dose < LARGEST_MBQ:
+        notes.append(f"a dose of {dose:g} is taken as MBq")
+        dose *= 1e6
+    names = [str(c.get(k) or "") for c in item.get("RadionuclideCodeSequence") or [] for k in ("CodeValue", "CodeMeaning")]
+    try:
+        half_life = half_life_s(names, float(item.get("RadionuclideHalfLife") or 0) or None)
+    except ValueError as exc:
+        raise Unreadable(str(exc)) from exc
+    if half_life is None:
+        raise Unreadable("RadionuclideHalfLife and the nuclide are missing: no decay can be told")
+    correction = str(ds.get("DecayCorrection") or "").strip().upper()
+    start = scan_start(series)
+    seconds = (start - _injection(item, ds, start)).total_seconds() if correction == "START" else 0.0
+    try:
+        reference = reference_activity(given_activity(dose, 0.0, half_life), seconds, half_life, correction)
+    except ValueError as exc:
+        raise Unreadable(str(exc)) from exc
+    weight = float(ds.get("PatientWeight") or 0) or None
+    return Administration(reference, weight, tuple(notes))
+
+
+def _unit(series: Sequence[Instance]) -> str:
+    units = {str(i.dataset.get("Units") or "").strip().upper() for i in series}
+    if len(units) > 1:
+        raise Unreadable(f"the slices have different units: {', '.join(sorted(units))}")
+    return units.pop()
+
+
+def scan_start(series: Sequence[Instance]) -> datetime:
+    """Return the start that decay correction refers to: the series' own, unless it is later than an acquisition.
+
+    A series that was made anew carries the time of that; then the vendor's private moment of the scan, or the earliest acquisition.
+    """
+    ds = series[0].dataset
+    acquired = [m for m in (_acquired(i.dataset) for i in series) if m is not None]
+    earliest = min(acquired, default=None)
+    begun = _moment(ds.get("SeriesDate"), ds.get("SeriesTime"))
+    if begun is not None and (earliest is None or begun <= earliest):
+        return begun
+    private = ds.get(GE_SCAN_MOMENT)
+    stated = _moment_of_text(private.value) if private is not None else None
+    if stated is not None and (earliest is None or stated <= earliest):
+        return stated
+    if earliest is None:
+        raise Unreadable("neither the series nor an acquisition has date and time: the start of the scan is unknown")
+    return earliest
+
+
+def _acquired(ds: Any) -> datetime | None:
+    whole = _moment_of_text(ds.get("AcquisitionDateTime"))
+    return whole or _moment(ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime"))
+
+
+def _injection(item: Any, ds: Any, start: datetime) -> datetime:
+    """Return the moment of injection; a bare time of day is the last one before the scan, so that midnight may lie between."""
+    whole = _moment_of_text(item.get("RadiopharmaceuticalStartDateTime"))
+    bare = item.get("RadiopharmaceuticalStartTime")
+    clock = _moment(start.strftime("%Y%m%d"), bare)
+    if clock is not None and clock > start:
+        clock -= timedelta(days=1)
+    if whole is not None and clock is not None:
+        apart = abs((whole - clock).total_seconds()) % 86_400
+        if min(apart, 86_400 - apart) > SAME_S:
+            raise Unreadable("RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other")
+    moment = whole or clock
+    if moment is None:
+        raise Unreadable("the moment of injection is missing: no decay can be told")
+    if not timedelta(0) <= start - moment <= LONGEST:
+        raise Unreadable(f"the injection at {moment:%Y-%m-%d %H:%M} does not come before the scan at {start:%Y-%m-%d %H:%M}")
+    return moment
+
+
+def _moment(date: Any, time: Any) -> datetime | None:
+    day, clock = str(date or "").strip(), str(time or "").strip()
+    return _moment_of_text(day + clock) if len(day) == 8 and len(clock) >= 4 else None
+
+
+def _moment_of_text(value: Any) -> datetime | None:
+    """Return a DICOM date and time without its zone: within one header, all moments are of one clock."""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    text = text.strip().rstrip("\0").split("+")[0].split("-")[0]
+    whole, _, part = text.partition(".")
+    if len(whole) < 12 or not whole.isdigit():
+        return None
+    try:
+        moment = datetime.strptime(whole.ljust(14, "0")[:14], "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return moment + timedelta(seconds=float(f"0.{part}")) if part.isdigit() else moment

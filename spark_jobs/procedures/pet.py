@@ -1,0 +1,130 @@
+"""PET series of phantoms: which phantom the volume shows, and how each procedure takes its volume, unit and activity."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from spark_jobs.documents import Document
+from spark_jobs.procedures.administration import administration_of, factor_of, scan_start
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
+from spark_jobs.qc.decay import decayed, half_life_s
+from spark_jobs.qc.fiducials import find_fiducials
+from spark_jobs.qc.iq_phantom import find_iq_phantom
+from spark_jobs.qc.pet_cylinder import find_pet_cylinder
+from spark_jobs.qc.pet_nema_iq import Filling
+from spark_jobs.qc.result import Result
+from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.volumes import volume_of
+
+__all__ = ["ROWS", "look"]
+
+SPHERES, CYLINDER, FIDUCIALS = "six spheres in a body phantom", "an even cylinder of activity", "fiducials"
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return which phantom the volume shows, or None when the series is no PET."""
+    if series[0].modality != "PT":
+        return None
+    volume = volume_of(series)
+    strange = find_iq_phantom(volume.values, volume.voxel_mm)
+    if not isinstance(strange, str):
+        return SPHERES
+    if not isinstance(find_pet_cylinder(volume.values, volume.voxel_mm), str):
+        return CYLINDER
+    if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
+        return FIDUCIALS + ", which are compared with a second series of the same study"
+    return f"none of the PET phantoms ({strange})"
+
+
+def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    volume = volume_of(series)
+    filling = _filling(series, sheets)
+    if isinstance(filling, str):
+        return [refusal(pet_nema_iq, filling)]
+    return [_noted(pet_nema_iq.measure(volume.values, volume.voxel_mm, filling=filling), series)]
+
+
+def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling | str | None:
+    """Return the concentrations at the reference moment that a sheet gives, None without a sheet, or why it cannot be used.
+
+    The sheet: `{"procedure": "pet_nema_iq", "series_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
+    "nuclide": "F-18"}`; without `series_uid` it is of the one series that came along; without `measured_at` the values are of the
+    start of the scan.
+    """
+    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
+    if not mine:
+        return None
+    if len(mine) > 1:
+        return f"{len(mine)} sheets give the activities: two candidates"
+    try:
+        spheres, background = float(mine[0]["spheres_bq_per_ml"]), float(mine[0]["background_bq_per_ml"])
+    except (KeyError, TypeError, ValueError):
+        return "the sheet lacks spheres_bq_per_ml or background_bq_per_ml"
+    if not spheres > background > 0:
+        return "the sheet's activities are no hot spheres in a warm background"
+    if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
+        return "Units is not BQML: voxels cannot be compared with the sheet's Bq/ml"
+    moment = mine[0].get("measured_at")
+    if moment is None:
+        return Filling(spheres, background)
+    half_life = half_life_s([str(mine[0].get("nuclide") or "")])
+    if half_life is None:
+        return "the sheet's nuclide is missing or unknown: its activities cannot be carried to the scan"
+    try:
+        seconds = (scan_start(series) - datetime.fromisoformat(str(moment)).replace(tzinfo=None)).total_seconds()
+    except ValueError:
+        return "the sheet's measured_at is no moment"
+    return Filling(decayed(spheres, seconds, half_life), decayed(background, seconds, half_life))
+
+
+def _cylinder(series: Sequence[Instance]) -> list[Result]:
+    volume = volume_of(series)
+    out = [pet_uniformity.measure(volume.values, volume.voxel_mm)]
+    try:
+        factor, notes = factor_of(series)
+        suv = suv_calibration.measure(volume.values, volume.voxel_mm, factor)
+        out.append(replace(suv, warnings=(*suv.warnings, *notes)))
+    except Unreadable as exc:
+        out.append(refusal(suv_calibration, str(exc)))
+    try:
+        given = administration_of(series)
+        if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
+            raise Unreadable("Units is not BQML: voxels are no concentration that an activimeter could be compared with")
+        if not given.weight_kg:
+            raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")
+        ratio = pet_cross_calibration.measure(volume.values, volume.voxel_mm, given.reference_bq, 1000 * given.weight_kg)
+        note = "the filling's volume is PatientWeight at 1 g/ml"
+        out.append(replace(ratio, warnings=(*ratio.warnings, *given.notes, note)))
+    except Unreadable as exc:
+        out.append(refusal(pet_cross_calibration, str(exc)))
+    return [_noted(r, series) for r in out]
+
+
+def _noted(result: Result, series: Sequence[Instance]) -> Result:
+    """Return the result with what the header says against trusting the voxels."""
+    corrections = series[0].dataset.get("CorrectedImage")
+    if not result.measures or corrections is None:
+        return result
+    done = [str(c) for c in ([corrections] if isinstance(corrections, str) else corrections)]
+    missing = [c for c in ("ATTN", "SCAT") if not any(c in d for d in done)]
+    note = f"CorrectedImage does not name {' and '.join(missing)}: attenuation or scatter may be in the values"
+    return replace(result, warnings=(*result.warnings, note)) if missing else result
+
+
+def _pet(instance: Instance) -> bool:
+    return instance.modality == "PT"
+
+
+ROWS = (
+    Procedure(pet_nema_iq, "PP-PETIQ", "phantom", _pet, SPHERES, _spheres, with_sheets=_spheres),
+    Procedure(
+        suv_calibration,
+        "PP-PETCAL",
+        "phantom",
+        _pet,
+        CYLINDER,
+        _cylinder,
+        further=(pet_cross_calibration, pet_uniformity),
+    ),
+)

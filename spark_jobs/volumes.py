@@ -1,0 +1,113 @@
+"""The slices of a series as one volume with places in the patient: order by position, rescale by slice, direction kept explicit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.reading import Instance, Unreadable
+
+__all__ = ["Volume", "volume_of"]
+
+UNEVEN = 0.02  # of the slice distance: rounded positions differ less, a missing slice more
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Values (slices × rows × columns), voxel in mm, and where each index lies: patient mm = origin + steps @ index.
+
+    `steps` has one column for each index (slice, row, column): the way in mm that one step goes in the patient's axes.
+    """
+
+    values: NDArray[np.float32] = field(repr=False)
+    origin_mm: NDArray[np.float64]
+    steps_mm: NDArray[np.float64]
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Return the length of one step between slices, rows and columns."""
+        slice_mm, row_mm, column_mm = np.linalg.norm(self.steps_mm, axis=0)
+        return float(slice_mm), float(row_mm), float(column_mm)
+
+    def patient_mm(self, index: NDArray) -> NDArray[np.float64]:
+        """Return the places of points given as (slice, row, column), n × 3."""
+        return self.origin_mm + np.atleast_2d(index) @ self.steps_mm.T
+
+
+def volume_of(series: Sequence[Instance]) -> Volume:
+    """Return the volume of a series of single slices, or of one multi-frame reconstruction; raise `Unreadable` with the reason."""
+    if len(series) == 1 and len(series[0].pixels) > 1:
+        return _frames(series[0])
+    if any(len(i.pixels) != 1 for i in series):
+        raise Unreadable("the series mixes single slices and stacks: two candidates")
+    if len(series) < 3:
+        raise Unreadable(f"{len(series)} slices are no volume")
+    axes = _axes(series[0].dataset)
+    normal = np.cross(axes[0], axes[1])
+    places = []
+    for i in series:
+        if np.abs(_axes(i.dataset) - axes).max() > 1e-3:
+            raise Unreadable("the slices of the series point different ways")
+        places.append(_position(i.dataset))
+    order = np.argsort([float(np.dot(p, normal)) for p in places], kind="stable")
+    along = np.array([float(np.dot(places[k], normal)) for k in order])
+    gaps = np.diff(along)
+    middle = float(np.median(gaps))
+    if middle <= 0 or (gaps < 0.5 * middle).any():
+        raise Unreadable("two slices lie at one place: two candidates")
+    if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.02):
+        raise Unreadable("the slices are not evenly spaced: one is missing")
+    values = np.stack([_rescaled(series[k])[0] for k in order])
+    first, last = places[order[0]], places[order[-1]]
+    return _volume(values, first, (last - first) / (len(order) - 1), series[0], axes)
+
+
+def _frames(instance: Instance) -> Volume:
+    ds = instance.dataset
+    heads = list(ds.get("DetectorInformationSequence") or [])
+    place = heads[0] if heads and heads[0].get("ImagePositionPatient") is not None else ds
+    axes = _axes(place)
+    spacing = next((float(v) for v in (ds.get("SpacingBetweenSlices"), ds.get("SliceThickness")) if v not in (None, 0)), 0.0)
+    if not spacing:
+        raise Unreadable("SpacingBetweenSlices and SliceThickness are missing: the distance of slices is unknown")
+    numbers = instance.vector("SliceVector") if ds.get("SliceVector") is not None else np.arange(1, len(instance.pixels) + 1)
+    if len(np.unique(numbers)) < len(numbers):
+        raise Unreadable("SliceVector names a slice twice: two candidates")
+    values = _rescaled(instance)[np.argsort(numbers, kind="stable")]
+    # a negative spacing says that slices run against the normal of rows and columns (NM multi-frame module)
+    return _volume(values, _position(place), spacing * np.cross(axes[0], axes[1]), instance, axes)
+
+
+def _volume(values: NDArray, origin: NDArray, slice_step: NDArray, instance: Instance, axes: NDArray) -> Volume:
+    pixel = instance.pixel_mm
+    if pixel is None:
+        raise Unreadable("PixelSpacing is missing, zero or not square: no millimetre can be told")
+    # along a row the column index grows (first three direction cosines), down a column the row index
+    return Volume(values.astype(np.float32, copy=False), origin, np.column_stack([slice_step, pixel * axes[1], pixel * axes[0]]))
+
+
+def _axes(ds: Any) -> NDArray[np.float64]:
+    value = ds.get("ImageOrientationPatient")
+    if value is None or len(value) != 6:
+        raise Unreadable("ImageOrientationPatient is missing: the direction of slices is unknown")
+    axes = np.array([float(v) for v in value]).reshape(2, 3)
+    lengths = np.linalg.norm(axes, axis=1)
+    if np.abs(lengths - 1).max() > 0.01 or abs(float(axes[0] @ axes[1])) > 0.01:
+        raise Unreadable("ImageOrientationPatient holds no two directions at right angles")
+    return axes
+
+
+def _position(ds: Any) -> NDArray[np.float64]:
+    value = ds.get("ImagePositionPatient")
+    if value is None or len(value) != 3:
+        raise Unreadable("ImagePositionPatient is missing: the places of slices are unknown")
+    return np.array([float(v) for v in value])
+
+
+def _rescaled(instance: Instance) -> NDArray[np.float32]:
+    slope, intercept = instance.dataset.get("RescaleSlope"), instance.dataset.get("RescaleIntercept")
+    if slope is None and instance.modality in ("PT", "CT"):
+        raise Unreadable("RescaleSlope is missing: each slice may be scaled differently")
+    return instance.pixels.astype(np.float32) * np.float32(1 if slope is None else slope) + np.float32(intercept or 0)
