@@ -13,6 +13,7 @@ LARGEST_MM = 36.0  # extent of a source at that level
 MOST = 20
 REACH_MM = 18.0  # around a source: what belongs to it, unless a neighbour is nearer
 ALONE_PART = 0.5  # of the emission that lies in the sources: a body around them would hold more
+WIDE_MM = 24.0  # blocks in which a body shows and counting noise does not
 FAINTEST = 0.04  # of the peak: beyond it, what is left of a source is noise
 SIGMAS = 8.0  # above the noise of the rest
 
@@ -108,8 +109,18 @@ def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDA
         out.append(centre)
         weights.append(weight)
     if emission:
-        floor = float(np.median(values))
-        total = float(np.maximum(values - floor, 0).sum(dtype=np.float64))
-        if sum(weights) < ALONE_PART * total:
+        shines = _shining(values, voxel_mm)
+        if sum(weights) < ALONE_PART * shines:
             return "most of what shines lies outside the bright places"
     return Fiducials(np.array(out), np.array(weights))
+
+
+def _shining(values: NDArray, voxel_mm: tuple[float, float, float]) -> float:
+    """Return the sum of what stands above an even, noisy ground in blocks of about 24 mm: sources, and a body if there is one."""
+    steps = [max(1, min(n, round(WIDE_MM / v))) for n, v in zip(values.shape, voxel_mm, strict=True)]
+    counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
+    cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
+    means = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2]).mean((1, 3, 5), dtype=np.float64)
+    ground = float(np.median(means))
+    spread = 1.4826 * float(np.median(np.abs(means - ground)))
+    return float(np.where(means > ground + 4 * spread, means - ground, 0).sum() * np.prod(steps))
