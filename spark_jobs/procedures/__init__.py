@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from spark_jobs.procedures import activimeter, clinical, counting, ct, pet, pet_reports, planar, registration, rotation, tomographic
+from spark_jobs.procedures import (
+    activimeter,
+    clinical,
+    counting,
+    ct,
+    pet,
+    pet_reports,
+    planar,
+    registration,
+    rotation,
+    tomographic,
+)
 from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.reading import Instance
 
