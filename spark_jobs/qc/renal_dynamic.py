@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc import aspects, dynamic
 from spark_jobs.qc.aspects import CONTRAST, COUNTS, POSITIONING, TIMING
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.shape import likeness
 from spark_jobs.qc.time_curve import fit_bolus
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
@@ -62,6 +63,9 @@ def measure(
         )
         measures.append(aspects.measure(POSITIONING, "organ_edge_mm", aspects.edge_distance(kidney) * pixel_mm, "mm", side))
         boxes[side] = aspects.box(kidney, 6)
+    if len(kidneys) == 2:
+        # one that lies turned, or is cut off, is less like the other's mirror image
+        measures.append(aspects.measure(POSITIONING, "kidney_likeness", likeness(kidneys[0], kidneys[1], mirrored=True), "1"))
     measures.append(aspects.measure(POSITIONING, "kidneys_in_field_count", len(kidneys), "1"))
     motion, _ = dynamic.motion_of(frames, times, pixel_mm, boxes)
     bolus, note = _bolus(frames, times, kidneys, pixel_mm)

@@ -123,7 +123,7 @@ def _injection(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: f
     """Return the share of the view's counts that lies in one hot spot far beside the axis: where the tracer went beside the vein.
 
     Arms are looked for at more than 130 mm from the axis. A spot is what exceeds ten times the tissue; it is counted within 45 mm of
-    its peak above the tissue. A hot lesion of a shoulder or of a hip that far out reads the same.
+    its peak above what surrounds it. A hot lesion of a shoulder or of a hip that far out reads the same.
     """
     rows, middle = _axis(mask)
     line = np.polyval(np.polyfit(rows, middle, 1), np.arange(mask.shape[0]))
@@ -134,8 +134,9 @@ def _injection(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: f
     row, column = np.unravel_index(int(arms.argmax()), arms.shape)
     if arms[row, column] <= 10 * max(tissue, 0.1):
         return aspects.measure(ARTEFACT, "extravasation_percent", 0.0, "%", region)
-    near = np.hypot(y - row, x - column) * pixel_mm < 45
-    share = 100 * float(np.maximum(counts[near] - tissue, 0).sum()) / float(counts.sum())
+    away = np.hypot(y - row, x - column) * pixel_mm
+    level = float(counts[(away >= 45) & (away < 65)].mean())
+    share = 100 * float((counts[away < 45] - level).sum()) / float(counts.sum())
     return aspects.measure(ARTEFACT, "extravasation_percent", share, "%", region, at={"row": int(row), "column": int(column)})
 
 

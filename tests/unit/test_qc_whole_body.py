@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from qc_images import body
+from qc_images import body, dicom, item
 from scipy.ndimage import gaussian_filter
 
+from spark_jobs.judge import judge, read_limits
+from spark_jobs.measure import measure_series
 from spark_jobs.qc import whole_body_bone as method
 
 
@@ -39,3 +41,51 @@ def test_blur_bend_and_truncation_are_graded():
 def test_an_empty_view_is_refused():
     result = method.measure({"posterior": np.zeros((1024, 256))}, 2.26)
     assert result.status == "not_measured" and "no body" in result.reason
+
+
+@pytest.mark.req("EXM-01", "ANA-02")
+def test_extravasation_is_the_share_of_the_injection_site():
+    plain = body(2e6).astype(float)
+    y, x = np.mgrid[: plain.shape[0], : plain.shape[1]]
+    spot = np.exp(-((y - 430) ** 2 + (x - 127.5 - 66) ** 2) / 30)
+    read = []
+    for share in (0.0, 0.02, 0.05, 0.15):
+        image = np.random.default_rng(3).poisson(plain + spot / spot.sum() * plain.sum() * share / (1 - share))
+        read.append(aspects(image))
+    assert [r["extravasation_percent"] for r in read] == pytest.approx([0, 2, 5, 15], abs=0.4)
+    assert [r["axis_tilt_deg"] for r in read] == pytest.approx([read[0]["axis_tilt_deg"]] * 4, abs=0.5)
+
+
+@pytest.mark.req("EXM-01", "ANA-02", "ENG-09")
+def test_bands_dead_lines_stray_light_tilt_and_offset_are_told_apart():
+    plain = aspects(body(4e6))
+    assert plain["banding_percent"] < 0.5 and plain["dead_lines_count"] == 0 and plain["outside_percent"] < 0.1
+    bands = []
+    for depth in (0.02, 0.05, 0.1):
+        image = body(4e6).astype(float)
+        image[::2] *= 1 - depth
+        bands.append(aspects(np.random.default_rng(0).poisson(image))["banding_percent"])
+    assert bands == sorted(bands) and bands[0] > plain["banding_percent"]
+    dead = body(4e6)
+    dead[300:303] = 0
+    assert aspects(dead)["dead_lines_count"] == 3
+    stray = body(4e6)
+    stray[700:710, 10:20] += 200
+    assert aspects(stray)["outside_percent"] == pytest.approx(100 * 20_000 / 4.02e6, rel=0.2)
+    moved = aspects(body(4e6, shift=20))
+    assert moved["axis_offset_mm"] - plain["axis_offset_mm"] == pytest.approx(20 * 2.26, abs=1)
+    rows = np.arange(1024)
+    lean = np.stack([np.roll(line, round(0.05 * (r - 512))) for r, line in zip(rows, body(4e6), strict=True)])
+    assert aspects(lean)["axis_tilt_deg"] == pytest.approx(np.rad2deg(np.arctan(0.05)), abs=0.3)
+
+
+@pytest.mark.req("EXM-01")
+def test_speed_waiting_time_and_counts_of_the_header_and_their_limit():
+    given = [item(RadiopharmaceuticalStartTime="070000")]
+    head = {"ScanVelocity": "2.5", "AcquisitionTime": "100000", "RadiopharmaceuticalInformationSequence": given}
+    (result,) = measure_series([dicom(body(6e5), kind="WHOLE BODY", pixel_mm=2.26, **head)])
+    assert result.value("scan_speed_cm_per_min") == pytest.approx(15) and result.value("uptake_min") == pytest.approx(180)
+    verdict, rows = judge(result, read_limits(), None, "2026-04-01")
+    assert verdict == "fail" and {r["measure"] for r in rows if r["verdict"] == "fail"} == {"view_kcts"}
+    (enough,) = measure_series([dicom(body(9e5), kind="WHOLE BODY", pixel_mm=2.26, **head)])
+    assert judge(enough, read_limits(), None, "2026-04-01")[0] == "pass"
