@@ -97,6 +97,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnecti
             "OLD,MAIN,water,x,x,ct_water,0 HU,none,,2024-01-01,2026-03-09,,nobody",
         ],
     )
+    _append(
+        seeds / "baselines.csv", [f"ACC,1,P0,planar_uniformity,,D00,,2.5,0.3,{FIRST + timedelta(days=60)},service report,nobody"]
+    )
     settings = load(home=root / "var")
     w = lake()
     east = [{**m, "site_id": "EAST"} for m in w.measures if m["station_name"] == "P7"]
@@ -132,7 +135,7 @@ def test_a_shift_of_one_sigma_is_flagged_with_its_start_and_calm_series_are_not(
     calm = rows(
         release, "SELECT state FROM marts.mart_drift WHERE subject_id IN ('SPCT1', 'P0') AND procedure = 'planar_uniformity'"
     )
-    assert len(calm) == CALM + 1 and sum(s != "in_control" for (s,) in calm) <= 0.03 * len(calm) + 2
+    assert len(calm) == CALM + 2 and sum(s != "in_control" for (s,) in calm) <= 0.03 * len(calm) + 2
     found = rows(
         release, "SELECT subject_id, occurred_at_utc, reason FROM marts.fct_finding WHERE rule_id = 'DRIFT' AND device_id = 'GC1'"
     )
@@ -147,16 +150,18 @@ def test_the_marts_chart_as_the_pure_functions_do(release: duckdb.DuckDBPyConnec
         design = {r["chart_id"]: r for r in csv.DictReader(f)}
     trends = rows(
         release,
-        "SELECT d.trend_id, any_value(d.chart_id), any_value(d.state), any_value(d.start_at_utc), any_value(d.flagged_at_utc), "
+        "SELECT any_value(d.baseline_source), any_value(d.chart_id), any_value(d.state), any_value(d.start_at_utc), any_value(d.flagged_at_utc), "
         "list(p.value ORDER BY p.n), list(p.measured_at_utc ORDER BY p.n) "
-        "FROM marts.mart_drift d JOIN marts.mart_trend_point p USING (trend_id) GROUP BY 1",
+        "FROM marts.mart_drift d JOIN marts.mart_trend_point p USING (trend_id) GROUP BY d.trend_id",
     )
     flagged = 0
-    for _, chart_id, state, start, at_utc, series, moments in trends:
+    for source, chart_id, state, start, at_utc, series, moments in trends:
         r = design[chart_id]
         names = ("cusum_k", "cusum_h", "ewma_weight", "ewma_limit", "clip_z")
         chart = Chart(*(float(r[n]) for n in names), baseline=int(r["baseline_n"]), floor=float(r["sigma_floor"]))
         drift = find_drift(np.array(series), chart)
+        if source == "ACC":
+            continue  # its baseline was given, not learned
         if drift is None:
             assert state == "learning"
         elif drift.flagged is None:
@@ -165,6 +170,18 @@ def test_the_marts_chart_as_the_pure_functions_do(release: duckdb.DuckDBPyConnec
             flagged += 1
             assert (state in ("drift", "returned"), at_utc, start) == (True, moments[drift.flagged], moments[drift.start])
     assert flagged >= 1 and len(trends) > CALM
+
+
+def test_an_accepted_change_begins_a_new_trend_with_its_own_baseline(release: duckdb.DuckDBPyConnection) -> None:
+    trends = rows(
+        release,
+        "SELECT values_seen, is_current, baseline_source, baseline_value, baseline_sigma FROM marts.mart_drift WHERE detector = 'D00' ORDER BY 2",
+    )
+    assert [t[:3] for t in trends] == [(60, False, "first 30 values"), (30, True, "ACC")] and trends[1][3:] == (2.5, 0.3)
+    charted = "SELECT count(*) FROM marts.mart_trend_point WHERE detector = 'D00' AND baseline_source = 'ACC' AND z IS NOT NULL"
+    assert rows(release, charted) == [(30,)]
+    judged = "SELECT DISTINCT baseline_source FROM marts.fct_phantom_test WHERE detector = 'D00' ORDER BY 1"
+    assert rows(release, judged) == [("ACC",), ("first 30 values",)]
 
 
 @pytest.mark.req("ANA-07")

@@ -40,7 +40,7 @@ measured as (
         site_id, 'device' as subject_kind, device_id as subject_id, procedure, measure, detector, region, method, method_version,
         phantom_serial, run_key, acquired_at_utc as measured_at_utc, acquired_day as day, value, unit
     from tests
-    where failed = 0 and status = 'measured' and value is not null and not isnan(value) and acquired_at_utc is not null
+    where failed = 0 and status = 'measured' and abs(value) < 1e300 and acquired_at_utc is not null
 
     union all
 
