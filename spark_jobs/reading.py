@@ -47,6 +47,7 @@ class Instance:
     device_serial: str | None
     acquired_on: str | None  # YYYY-MM-DD; from the same elements, in the same order, as intake dates an object
     turn: Turn = field(default_factory=Turn, repr=False)  # from stored frames to canonical ones
+    notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what a look found, for the run that follows
 
     @property
     def kind(self) -> str | None:

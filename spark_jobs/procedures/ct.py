@@ -7,10 +7,10 @@ import numpy as np
 
 from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc import catphan, ct_water
-from spark_jobs.qc.ct_stack import Stack, axis_of
+from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.cylinder import find_cylinder
 from spark_jobs.qc.result import NOT_MEASURED, Result
-from spark_jobs.qc.sensitometry import find_module
+from spark_jobs.qc.sensitometry import Match, find_module
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
@@ -30,11 +30,10 @@ def look(series: Sequence[Instance]) -> str | None:
         return None
     if any(int(i.dataset.get("NumberOfFrames") or 1) > 1 for i in series):
         return "an object with many frames (enhanced CT), which is not read"
-    stack = _stack(series)
-    axis = axis_of(stack)
+    axis, module = _survey(series)
     if isinstance(axis, str):
         return axis
-    if find_module(stack, axis) is not None:
+    if module is not None:
         return "rods of a CatPhan or ACR phantom"
     found = [find_cylinder(i.hu, first.pixel_mm or 1.0) for i in middle(series, SLICES)]
     strange = next((c for c in found if isinstance(c, str)), None)
@@ -44,6 +43,17 @@ def look(series: Sequence[Instance]) -> str | None:
     if any(not isinstance(c, str) and not c.homogeneous for c in found) or np.ptp(medians) > 20:
         return "a phantom with inserts"
     return "homogeneous cylinder"
+
+
+def _survey(series: Sequence[Instance]) -> tuple[Axis | str, tuple[int, Match] | None]:
+    """Return the axis of the phantom and its module of rods; what the look found is kept for the run that follows."""
+    key = tuple(i.sop_uid for i in series)
+    kept = series[0].notes.get("ct")
+    if kept is None or kept[0] != key:
+        stack = _stack(series)
+        axis = axis_of(stack)
+        kept = series[0].notes["ct"] = (key, axis, None if isinstance(axis, str) else find_module(stack, axis))
+    return kept[1], kept[2]
 
 
 def _stack(series: Sequence[Instance]) -> Stack:
@@ -105,7 +115,8 @@ def _catphan(series: Sequence[Instance]) -> list[Result]:
             notes.append("ImagePositionPatient is missing: slices were placed by number and SliceThickness")
         if np.ptp(steps) > UNEVEN_PART * float(np.median(steps)):
             notes.append("the slices are not evenly spaced: some may be missing")
-    result = catphan.measure(stack)
+    axis, module = _survey(series)
+    result = catphan.measure(stack, seen=None if isinstance(axis, str) or module is None else (axis, module))
     return [result if result.status == NOT_MEASURED else replace(result, warnings=(*result.warnings, *notes))]
 
 

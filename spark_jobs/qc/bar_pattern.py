@@ -14,7 +14,7 @@ __all__ = ["Bars", "bar_modulation", "find_bars"]
 
 STEPS = 3600  # samples around the circle
 SEEN_HU = 100.0  # bars are metal: what modulates less is no bar pattern
-FREE_FROM_MM = 12.0  # the nearest that a bar module may be to the middle of the rods
+NEAR_MM = 10.0  # from where the bars of a model must be
 WIDER_MM = 1.9
 SEARCH_DEG = 6.0
 SLACK_PART = 0.003  # of the circle: groups may lie so far from their places
@@ -36,8 +36,9 @@ def find_bars(stack: Stack, pose: Pose, module_mm: float) -> int | None:
     """Return the slice in which the bars stand out most, or None when there is no bar module in the stack."""
     best: tuple[float, int] | None = None
     angles = np.deg2rad(np.arange(0, 360, 0.5))
+    places = [m.bars_mm for m in pose.kind.models if m.bars_mm is not None]
     for k, z in enumerate(stack.positions):
-        if abs(z - module_mm) < FREE_FROM_MM:
+        if all(abs(abs(z - module_mm) - place) > NEAR_MM for place in places):
             continue
         row, column = pose.axis.at(float(z))
         r = CATPHAN_BARS / pose.pixel_mm
@@ -81,7 +82,7 @@ def _groups(profile: NDArray[np.float64], forward: bool) -> list[float] | None:
     turned = turned - float(np.median(np.roll(turned, -int(0.52 * STEPS))[: int(0.42 * STEPS)]))
     shift, best = 0, -np.inf
     reach = int(SEARCH_DEG / 360 * STEPS)
-    for s in range(-reach, reach + 1, 3):
+    for s in range(-reach, reach + 1, 6):
         contrast = sum(_contrast(np.roll(turned, -s), g)[2] for g in BAR_GROUPS[:3])
         if contrast > best:
             shift, best = s, contrast

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.bar_pattern import bar_modulation, find_bars
 from spark_jobs.qc.ct_kinds import Model
-from spark_jobs.qc.ct_stack import Stack, axis_of
+from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.low_contrast import contrast_to_noise
 from spark_jobs.qc.noise_power import noise_power, patches
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.ramps import Thickness, slice_thickness
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
-from spark_jobs.qc.sensitometry import Pose, find_module, fit_pose, module_slices
+from spark_jobs.qc.sensitometry import Match, Pose, find_module, fit_pose, module_slices
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
@@ -46,8 +46,10 @@ class _Rod:
     column: float
 
 
-def measure(stack: Stack, *, detector: str | None = None) -> Result:
+def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None, detector: str | None = None) -> Result:
     """Return what the modules in a stack of slices give, or the reason why it is none of the known phantoms.
+
+    `seen` is the axis and the module of rods where somebody has found them already.
 
     CT numbers need the module with the rods. Every other module that is not in the stack, or not where it must be, gives a warning and
     no number.
@@ -56,10 +58,10 @@ def measure(stack: Stack, *, detector: str | None = None) -> Result:
     def refuse(reason: str) -> Result:
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
-    axis = axis_of(stack)
+    axis = seen[0] if seen else axis_of(stack)
     if isinstance(axis, str):
         return refuse(axis)
-    found = find_module(stack, axis)
+    found = seen[1] if seen else find_module(stack, axis)
     if found is None:
         return refuse("no slice shows the rods of a CatPhan or ACR phantom at their places and in their order")
     slices = module_slices(stack, axis, *found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.field import filled, largest, shifted
+from spark_jobs.qc.field import largest, shifted
 
 __all__ = ["BODY_HU", "Outline", "disc", "find_outline", "sampled"]
 
@@ -29,8 +29,12 @@ class Outline:
 
 def disc(shape: tuple[int, int], row: float, column: float, radius: float) -> NDArray[np.bool_]:
     """Return the pixels whose centre lies within `radius` pixels of a point."""
-    ys, xs = np.ogrid[: shape[0], : shape[1]]
-    return (ys - row) ** 2 + (xs - column) ** 2 <= radius**2
+    out = np.zeros(shape, bool)
+    top, left = max(0, int(row - radius)), max(0, int(column - radius))
+    bottom, right = max(0, int(row + radius) + 2), max(0, int(column + radius) + 2)
+    ys, xs = np.ogrid[top : min(bottom, shape[0]), left : min(right, shape[1])]
+    out[top:bottom, left:right] = (ys - row) ** 2 + (xs - column) ** 2 <= radius**2
+    return out
 
 
 def sampled(image: NDArray, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,7 +57,9 @@ def find_outline(hu: NDArray, pixel_mm: float) -> Outline | str:
     body = _opened(coarse > BODY_HU, max(1, round(COUCH_MM / size)))
     if not body.any():
         return "the slice shows no object"
-    body = filled(largest(body))
+    body = largest(body)
+    # holes are filled along the rows: an outline that is round has none to the outside
+    body = np.maximum.accumulate(body, axis=1) & np.maximum.accumulate(body[:, ::-1], axis=1)[:, ::-1]
     ys, xs = np.nonzero(body)
     used = hu[: rows * step, : columns * step]
     if any(

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from qc_images import grid, water
+from qc_images import dicom, grid, water
 
+from spark_jobs.measure import measure_series
 from spark_jobs.qc import ct_water as method
 
 
@@ -60,3 +61,75 @@ def test_wall_and_couch_do_not_count():
     assert result.status == "measured", result.reason
     assert result.value("water_hu") == pytest.approx(4, abs=0.5)
     assert result.value("uniformity_max_hu") < 1
+
+
+def series(images, pixel_mm=1.0, signed=False, slope=1.0, offset=1024, **tags):
+    out = []
+    for k, image in enumerate(images):
+        stored = np.rint((image + (0 if signed else offset)) / slope).clip(-1024 if signed else 0)
+        facts = {
+            "ImagePositionPatient": ["0", "0", str(5.0 * k)],
+            "SliceThickness": "5",
+            "RescaleSlope": str(slope),
+            "RescaleIntercept": str(0 if signed else -offset),
+        }
+        out.append(dicom(stored, modality="CT", kind="AXIAL", pixel_mm=pixel_mm, signed=signed, **{**facts, **tags}))
+    return out
+
+
+def on_couch(hu: float, sigma: float, diameter: float, pixel_mm: float, n: int, at: tuple[float, float], seed: int = 0):
+    """A cylinder in a wall of acrylic on a couch that runs out of the field."""
+    x, y = grid(pixel_mm, n)
+    r = np.hypot(x - at[0], y - at[1])
+    image = np.where(r < diameter / 2, hu, np.where(r < diameter / 2 + 5, 118.0, -1000.0))
+    under = (y > at[1] + diameter / 2 + 5) & (y < at[1] + diameter / 2 + 13)
+    image = np.where(under, 80.0, image)
+    return image + np.random.default_rng(seed).normal(0, sigma, image.shape)
+
+
+CASES = {
+    "small phantom, small field": (100, 0.35, 420, (2, 0)),
+    "large phantom, large field": (320, 0.97, 400, (-6, -12)),
+    "off centre": (180, 0.8, 512, (70, -60)),
+    "coarse pixels": (200, 1.9, 128, (3, -4)),
+}
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("signed", [True, False])
+def test_size_place_couch_and_kind_of_pixel_do_not_count(name, signed):
+    diameter, pixel_mm, n, at = CASES[name]
+    images = [on_couch(3.4, 6, diameter, pixel_mm, n, at, seed) for seed in range(3)]
+    (result,) = measure_series(series(images[::-1], pixel_mm, signed))
+    assert (result.procedure, result.status) == ("ct_water", "measured"), result.reason
+    assert result.value("water_hu") == pytest.approx(3.4, abs=0.5)
+    assert result.value("noise_hu") == pytest.approx(6, rel=0.025 if n > 200 else 0.05)
+    assert result.value("uniformity_max_hu") < 1.5
+    assert result.value("noise_10mm_percent") == pytest.approx(result.value("noise_percent") * np.sqrt(0.5), rel=1e-3)
+
+
+@pytest.mark.req("ANA-05")
+def test_one_slice_is_enough_and_white_noise_keeps_its_power():
+    for sigma in (3.0, 8.0):
+        (result,) = measure_series(series([water(0, sigma, n=512, pixel_mm=0.5, seed=4)], 0.5))
+        assert result.status == "measured", result.reason
+        assert result.value("water_hu") == pytest.approx(0, abs=0.5)
+        assert result.value("nps_integral_hu2") == pytest.approx(sigma**2, rel=0.02)
+        assert np.sqrt(result.value("nps_integral_hu2")) == pytest.approx(result.value("noise_hu"), rel=0.02)
+
+
+@pytest.mark.req("ANA-05")
+def test_a_series_that_contradicts_itself_gives_no_number():
+    images = [water(0, 5, seed=s) for s in range(4)]
+    wrong = {
+        "ConvolutionKernel": [*series(images[:2], ConvolutionKernel="B31s"), *series(images, ConvolutionKernel="B60s")[2:]],
+        "SliceThickness": [*series(images[:2]), *series(images, SliceThickness="2")[2:]],
+        "Rescale": series(images, RescaleIntercept=None),
+        "RescaleType": series(images, RescaleType="Z_EFF"),
+        "lossy": series(images, LossyImageCompression="01"),
+        "clipped": series([np.minimum(i + np.where(i > 20, 5000, 0), 3071) for i in images], BitsStored=12, HighBit=11),
+    }
+    for word, files in wrong.items():
+        (result,) = measure_series(files)
+        assert result.status == "not_measured" and word in result.reason and not result.measures, (word, result)
