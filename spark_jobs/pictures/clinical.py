@@ -62,7 +62,19 @@ def _thyroid(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.set_axis_off()
 
 
+def _pet(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    image, (slice_mm, _, column_mm) = f["image"], f["voxel_mm"]
+    top = max(float(np.percentile(image, 99.5)), 1e-9)
+    axes.imshow(image[::-1], cmap="gray_r", vmin=0, vmax=top, aspect=slice_mm / column_mm, interpolation="nearest")
+    axes.contour(f["mask"][::-1], [0.5], colors=UFOV, linewidths=0.8)
+    if f["liver"] is not None:
+        axes.plot(f["liver"][2], len(image) - 1 - f["liver"][0], "o", ms=12, mfc="none", mec=WORST, mew=1.5)
+    axes.set_title("mean of rows · outline (blue) · liver (red)" + ("  轮廓（蓝）肝（红）" if chinese else ""))
+    axes.set_axis_off()
+
+
 PAINTERS = {
+    "pet_patient": _pet,
     "thyroid_static": _thyroid,
     "whole_body_bone": _bone,
     "myocardial_projections": _heart,
@@ -73,6 +85,7 @@ TITLES = {
     "whole_body_bone": ("Whole-body bone scan", "全身骨显像"),
     "myocardial_projections": ("Projections of the heart", "心肌投影"),
     "thyroid_static": ("Thyroid, static", "甲状腺静态显像"),
+    "pet_patient": ("PET of a patient", "患者 PET 图像"),
     "renal_dynamic": ("Renal dynamics", "肾动态显像"),
     "hepatobiliary_dynamic": ("Hepatobiliary dynamics", "肝胆动态显像"),
 }

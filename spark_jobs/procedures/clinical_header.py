@@ -46,13 +46,14 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "PP-RENAL": ("NM", ("DYNAMIC",)),
     "PP-HEPATO": ("NM", ("DYNAMIC",)),
     "PP-MYOCARD": ("NM", ("TOMO", "GATED TOMO")),
+    "PP-PETCT": ("PT", ()),  # any kind
 }
 
 
 def of_class(code: str, instance: Instance) -> bool:
     """Return whether an object is of the class that a code names, and may be a patient's."""
     modality, kinds = CLASSES[code]
-    return instance.modality == modality and instance.kind in kinds and is_patient(instance)
+    return instance.modality == modality and (not kinds or instance.kind in kinds) and is_patient(instance)
 
 
 def completeness(series: Sequence[Instance], fields: Sequence[str]) -> tuple[int, int]:
