@@ -34,7 +34,9 @@ def _catphan(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     middle_row, middle_column = (min(rows) + max(rows)) / 2, (min(columns) + max(columns)) / 2
     axes.set_xlim(max(-0.5, middle_column - half), min(f["image"].shape[1] - 0.5, middle_column + half))
     axes.set_ylim(min(f["image"].shape[0] - 0.5, middle_row + half), max(-0.5, middle_row - half))
-    axes.set_title(f["phantom"] + " · HU" + ("  材料与斜线（红十字）" if chinese else "  rods, ramps (red crosses)"))
+    axes.set_title(
+        f"{f['phantom']} · {f['roll_deg']:+.1f}° · HU" + ("  材料与斜线（红十字）" if chinese else "  rods, ramps (red crosses)")
+    )
     axes.set_axis_off()
 
 

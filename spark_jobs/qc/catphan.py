@@ -118,12 +118,12 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         warnings.append("neither the uniform nor the low-contrast module was found: no noise, no contrast-to-noise ratio")
     else:
         measures += _further_modules(stack, pose, middle_mm, layout, warnings)
-    measures.append(Measure("roll_deg", round(pose.roll, 3), "deg"))
     figure = {
         "kind": PROCEDURE,
         "image": stack.mean(used),
         "pixel_mm": stack.pixel_mm,
         "phantom": layout[0].name if layout else pose.kind.name,
+        "roll_deg": round(pose.roll, 3),
         "radius": radius_mm / stack.pixel_mm,
         "rods": [(r.row, r.column, r.label, r.hu) for r in rods],
         "ramps": thickness.ramps if isinstance(thickness, Thickness) else (),

@@ -12,6 +12,7 @@ from photopeak.analyse import analyse
 from spark_jobs.measure import measure_series, render
 from spark_jobs.qc.catphan import measure
 from spark_jobs.qc.ct_stack import Stack
+from spark_jobs.reading import read_file
 
 real = pytest.mark.skipif(not DATA.exists(), reason="the folder with real images is not there")
 
@@ -183,3 +184,27 @@ def test_the_real_catphan_gives_its_regression_values(capsys):
     assert value["slice_thickness_mm"] == pytest.approx(1.921, rel=0.03)
     assert value["mtf50_bar_lp_per_mm"] == pytest.approx(0.287, abs=0.003)
     assert 0.30 < value["mtf50_lp_per_mm"] < 0.36
+
+
+@real
+@pytest.mark.req("ANA-05")
+def test_the_real_catphan_turned_flipped_and_reversed_gives_the_same_and_altered_gives_nothing():
+    slices = sorted((read_file(p) for p in (DATA / "ct_catphan604").glob("*.dcm")), key=lambda i: i.position_mm)
+    images = np.array([i.hu for i in slices], np.float32)
+    z, pixel = np.array([i.position_mm for i in slices]), slices[0].pixel_mm
+
+    def values(changed, pixel=pixel):
+        result = measure(Stack(lambda k: changed[k], z, pixel, 1.98849))
+        return result, {(m.name, m.region): m.value for m in result.measures}
+
+    _, plain = values(images)
+    assert {"noise_hu", "mtf50_bar_lp_per_mm", "nps_integral_hu2"} <= {name for name, _ in plain}
+    for changed in (np.rot90(images, 1, (1, 2)), images[:, :, ::-1], images[::-1], np.roll(images, (20, -15), (1, 2))):
+        result, found = values(changed)
+        assert set(found) == set(plain), result.warnings
+        for key, value in plain.items():
+            assert found[key] == pytest.approx(value, rel=0.01, abs=0.02), key
+    swapped = images.copy()
+    swapped[:, 190:212, 278:298], swapped[:, 300:322, 278:298] = images[:, 300:322, 278:298], images[:, 190:212, 278:298]
+    for result, found in (values(swapped), values(images, pixel * 1.05)):
+        assert result.status == "not_measured" and not found
