@@ -56,7 +56,7 @@ def find_source(image: NDArray, pixel_mm: float) -> Source | None:
     far = float(np.hypot(xs - x, ys - y).max()) + 0.5
     if 2 * far * n * pixel_mm > LARGEST_MM:
         return None
-    if far > 1.35 * np.sqrt(half.sum() / np.pi) + 1:  # not round, or two sources
+    if far > 1.35 * np.sqrt(half.sum() / np.pi) + 0.5:  # not round, or two sources
         return None
     rows, columns = np.arange(net.shape[0])[:, None] - y, np.arange(net.shape[1])[None, :] - x
     distance = np.hypot(rows, columns)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from clinical_images import thyroid
 from qc_images import body, code, dicom, grid, item, lit
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
@@ -125,6 +126,11 @@ def test_other_images_are_not_taken_for_a_source():
     x, y = grid(4.0, 128)
     lobes = np.exp(-((x - 25) ** 2) / 300 - y**2 / 900) + np.exp(-((x + 25) ** 2) / 300 - y**2 / 900)
     assert sensitivity.find_source(np.rint(3000 * lobes + 100), 4.0) is None
+    for contrast in (1.0, 4.0):  # a gland of two lobes, one of them alone
+        gland = thyroid(contrast=contrast)
+        assert sensitivity.find_source(gland, 2.2) is None
+        gland[:, 64:] = np.random.default_rng(0).poisson(float(np.median(gland)), (128, 64))
+        assert sensitivity.find_source(gland, 2.2) is None
 
 
 def decay(tau, frame_s=300.0, start_cps=600_000.0, hours=56.0, step_s=900.0, *, seed=None, plain=False):
