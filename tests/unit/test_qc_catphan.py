@@ -109,7 +109,7 @@ WRONG = {
     "strong two swapped": Scan(rods=swapped("teflon", "delrin")),
     "another material": Scan(rods={**RODS_604, "acrylic": (60, 340.0)}),
     "a rod is missing": Scan(rods={k: v for k, v in RODS_604.items() if k != "teflon"}),
-    "one rod more": Scan(rods={**RODS_604, "strange": (75, 500.0)}),
+    "one rod more": Scan(rods={**RODS_604, "strange": (150, 300.0)}),
     "larger ring": Scan(ring_mm=64),
     "tilted far": Scan(tilt=8, first_mm=-30, count=31),
 }
