@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
+from spark_jobs.procedures.artefacts import beside
 from spark_jobs.procedures.registration import registrations
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
@@ -136,7 +137,8 @@ def _measured(series: Sequence[Instance], analysis: str | None, sheets: Sequence
     if doubt:
         return [_without_numbers(choice.procedure, doubt)]
     mine = [d for d in sheets if d.kind == f"json {choice.procedure}"]
-    return procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
+    results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
+    return [*results, *beside(results)]
 
 
 def _of_document(document: Document, others: Sequence[Document]) -> list[Result]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-from spark_jobs.pictures import clinical, counting, ct, pet, pet_reports, planar, rotation, tomographic
+from spark_jobs.pictures import artefacts, clinical, counting, ct, pet, pet_reports, planar, rotation, tomographic
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result
 
@@ -12,7 +12,7 @@ __all__ = ["PAINTERS", "STATUS", "TITLES", "chinese_font", "draw"]
 
 FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
-FAMILIES = (planar, rotation, counting, tomographic, ct, pet, pet_reports, clinical)
+FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, clinical)
 PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
 TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
 

@@ -5,6 +5,7 @@ from types import ModuleType
 
 from spark_jobs.procedures import (
     activimeter,
+    artefacts,
     clinical,
     counting,
     ct,
@@ -20,7 +21,7 @@ from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "Procedure", "Sheet", "header_votes", "look"]
 
-FAMILIES = (planar, rotation, counting, tomographic, ct, pet, pet_reports, registration, activimeter, clinical)
+FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, registration, activimeter, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}

@@ -94,4 +94,5 @@ def measure(
         measures.append(Measure("nps_peak_lp_per_mm", round(power.peak_per_mm, 4), "1/mm"))
     middle = len(slices) // 2
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
+    figure["centre_part"] = CENTRE_PART
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), (), figure)

@@ -156,6 +156,8 @@ def measure(
         "ufov": ufov,
         "cfov": cfov,
         "pixel_mm": size_mm,
+        "block": n,
+        "first": ((image.shape[0] % n) // 2, (image.shape[1] % n) // 2),
         "worst": values["ufov_iu_percent"][1],
     }
     return Result(

@@ -192,7 +192,8 @@ def test_header_text_is_never_believed():
 @pytest.mark.req("ENG-03", "ANA-05")
 def test_a_dead_tube_does_not_hide_the_flood():
     pattern = tube(2.4, 256, 0, 0, 0.0) * lit("RECTANGLE", (545.0, 399.0), 2.4, 256)
-    (result,) = measure_series([dicom(np.random.default_rng(0).poisson(pattern * 2_000))])
+    result, artefacts = measure_series([dicom(np.random.default_rng(0).poisson(pattern * 2_000))])
+    assert artefacts.procedure == "artefacts" and artefacts.measures[0].at["artefacts"][0]["type"] == "tube"
     assert result.status == "measured" and result.value("cfov_iu_percent") > 98
 
 
