@@ -13,6 +13,7 @@ LARGEST_MM = 36.0  # extent of a source at that level
 MOST = 20
 REACH_MM = 18.0  # around a source: what belongs to it, unless a neighbour is nearer
 ALONE_PART = 0.5  # of the emission that lies in the sources: a body around them would hold more
+WARM = 0.15  # of the height of a source: a ground that shines more is a filled phantom
 WIDE_MM = 24.0  # blocks in which a body shows and counting noise does not
 FAINTEST = 0.04  # of the peak: beyond it, what is left of a source is noise
 SIGMAS = 8.0  # above the noise of the rest
@@ -48,6 +49,8 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
     peak = float(coarse.max()) - rest
     if peak <= 0 or peak < SIGMAS * spread:
         return "nothing stands out"
+    if emission and rest > WARM * peak:
+        return "the sources do not stand in the cold"
     found = _small(coarse - rest, peak, size)
     if isinstance(found, str) and not emission:
         # a phantom of even density around the sources: what is wider than a source is its surroundings

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.blurred_sphere import SphereFit
 from spark_jobs.qc.iq_phantom import DIAMETERS_MM, IqPhantom, find_iq_phantom
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -20,6 +21,7 @@ ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room
 LUNG_ROI_MM = 30.0
 LUNG_FULL = 0.75  # of the background: no insert displaces the activity
+CORE_FWHM, SMALLEST_CORE_MM = 1.25, 5.0  # how far the edge of the largest sphere reaches in, and the least core to take a mean of
 FINE = 4  # sub-samples along a pixel
 
 
@@ -64,7 +66,7 @@ def measure(
     }
     level = float(backgrounds[DIAMETERS_MM[0]].mean())
     largest = phantom.spheres[0]
-    true = filling.spheres if filling else largest.height + largest.background
+    true = filling.spheres if filling else _filling_seen(values, largest, voxel_mm)
     ratio = filling.spheres / filling.background if filling else true / level
     out: list[Measure] = []
     for number, (diameter, sphere) in enumerate(zip(DIAMETERS_MM, phantom.spheres, strict=True), 1):
@@ -105,6 +107,16 @@ def measure(
     return Result(
         PROCEDURE, MEASURED if filling else INDICATIVE, reason, detector, METHOD, VERSION, tuple(out), tuple(notes), figure
     )
+
+
+def _filling_seen(values: NDArray, sphere: SphereFit, voxel_mm: tuple[float, float, float]) -> float:
+    """Return the mean in the core of the largest sphere that no edge reaches; with a blur too wide for a core, what the fit says."""
+    core = DIAMETERS_MM[0] / 2 - CORE_FWHM * sphere.fwhm_mm
+    if core < SMALLEST_CORE_MM:
+        return sphere.height + sphere.background
+    z, y, x = ((np.arange(n) - c) * v for n, c, v in zip(values.shape, sphere.centre, voxel_mm, strict=True))
+    inside = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= core**2
+    return float(values[inside].mean(dtype=np.float64))
 
 
 def _figure(
