@@ -65,7 +65,8 @@ def test_a_ring_one_pixel_wide_has_its_contrast_and_place(height, at):
 def test_a_cold_spot_through_all_slices_is_no_sphere_and_does_not_hide():
     ys, xs = np.mgrid[:N, :N]
     spot = 1 - 0.3 * np.exp(-((ys - 45) ** 2 + (xs - 30) ** 2) / (2 * 3.0**2))
-    (result,) = measure_series([recon(noisy(plain() * spot, 1000))])
+    result, artefacts = measure_series([recon(noisy(plain() * spot, 1000))])
+    assert artefacts.procedure == "artefacts" and artefacts.value("spot_score") > 10
     assert (result.procedure, result.status) == ("tomographic_uniformity", "measured")
     place = next(m.at for m in result.measures if m.name == "iu_percent")
     assert (place["row"], place["column"]) == (45, 30)
