@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTOPEAK = .venv/bin/python -m photopeak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test down doctor setup up
+.PHONY: help demo test bench docs down doctor setup up peers
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,3 +29,14 @@ test: ## run all tests; installs peers (dcmtk, Orthanc, Chromium, fonts) where i
 	@$(PYTHON) photopeak/doctor.py --install --peers
 	@$(PYTHON) photopeak/environments.py pipeline airflow superset peers
 	@.venv/bin/python tests/all.py
+
+bench: peers ## measure speed and memory beside pylinac on the same images, and throughput on Spark
+	@.venv/bin/python -m bench.speed
+	@.venv/bin/python -m bench.throughput
+
+docs: peers ## write docs/accuracy.md anew: truth against Photopeak against pylinac
+	@.venv/bin/python -m bench.accuracy
+
+peers:
+	@$(PYTHON) photopeak/doctor.py --install
+	@$(PYTHON) photopeak/environments.py pipeline peers

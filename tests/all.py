@@ -20,7 +20,18 @@ def main() -> int:
     """Return 0 when every check and test passed; all of them run in any case, so that one look shows everything."""
     began, failed = time.monotonic(), []
     python, airflow = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
-    rooms = ["photopeak", "connectors", "spark_jobs", "expectations", "dashboards", "simulator", "dags", "plugins", "tests"]
+    rooms = [
+        "photopeak",
+        "connectors",
+        "spark_jobs",
+        "expectations",
+        "dashboards",
+        "simulator",
+        "dags",
+        "plugins",
+        "bench",
+        "tests",
+    ]
     checks: dict[str, list[str]] = {
         "ruff check": [python, "-m", "ruff", "check", *rooms],
         "ruff format": [python, "-m", "ruff", "format", "--check", *rooms],
