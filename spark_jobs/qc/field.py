@@ -152,7 +152,7 @@ def _runs(mask: Mask) -> NDArray[np.intp]:
     """Return the number of the run of a row that each pixel of a mask belongs to."""
     begins = mask.copy()
     begins[:, 1:] &= ~mask[:, :-1]
-    return np.cumsum(begins).reshape(mask.shape)
+    return np.cumsum(begins, dtype=np.intp).reshape(mask.shape)
 
 
 def _touched(seed: Mask, mask: Mask, runs: NDArray[np.intp]) -> Mask:
