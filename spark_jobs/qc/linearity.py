@@ -22,13 +22,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "linearity"
 METHOD = "NEMA NU 1 2.2"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 THICKEST_MM = 30.0  # NU 1
 THINNEST_MM = 3.0
 STRIP_COUNTS = 2_000  # wanted in the peak of a strip: then a peak's place is known to some 0.05 mm
 LEAST_HEIGHT = 0.5  # of the slit's median peak: at the border of the field the slit is half covered
 NOISY_MM = 0.15  # a peak that is known less well says nothing about linearity (B)
 CENTRAL = 0.75
+NARROWEST_PIXELS = 3.0  # width of a slit (smoothed): below it the midpoint of half maxima is wrong by more than 0.05 mm
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ def measure(
         axis, lines, view = ("x", down, image) if down else ("y", across, image.T)
         if any(s.axis == axis for s in found):
             return refuse(f"two images show slits for {axis.upper()}: two candidates")
+        if float(np.median([x.width for x in lines])) < NARROWEST_PIXELS:
+            return refuse(
+                f"pixels of {pixel_mm:.3g} mm are too coarse to place the peaks of these slits: acquire with a finer matrix"
+            )
         slits = _located(view, lines, pixel_mm, axis)
         found.append(slits)
         extent = (view.shape[1] * pixel_mm, view.shape[0] * pixel_mm)

@@ -68,6 +68,11 @@ def test_declared_field_is_obeyed_and_few_counts_are_indicative():
     assert few.status in ("indicative", "not_measured") and few.reason
 
 
+def test_pixels_too_coarse_for_the_slits_are_refused():
+    result = linearity.measure([np.rint(slits(wave(0.5, 95.0), pixel_mm=2.0, n=256, pitch_mm=40.0, count=11))], 2.0)
+    assert result.status == "not_measured" and "coarse" in result.reason and not result.measures
+
+
 @real
 def test_real_slits_are_told_by_their_pixels():
     for name in ("linearity_x", "linearity_y"):
