@@ -19,6 +19,7 @@ __all__ = ["DATA", "ROOT", "Case", "Truth", "real", "simulated"]
 
 DATA = ROOT.parent / "shared" / "data"
 MODEL = {"Manufacturer": "Simulated", "NumberOfFrames": 1}
+CORNERS = {4.23: "lower right", 3.18: "upper right", 2.54: "upper left", 2.12: "lower left"}  # of the real quadrant image
 TC99M_S = 6.0067 * 3600
 
 
@@ -230,8 +231,8 @@ def real() -> list[Case]:
     nm = DATA / "nm_phantoms"
     quadrants = zip((4.23, 3.18, 2.54, 2.12), (0.6465, 0.4683, 0.3039, 0.2023), (2.956, 2.931, 2.933, 2.835), strict=True)
     widths = [t for w, mtf, fwhm in quadrants for t in (
-        Truth(f"mtf_published {w:g} mm", mtf, 0.01 * mtf, f"mtf_published {w:g} mm"),
-        Truth(f"fwhm_published_mm {w:g} mm", fwhm, 0.01 * fwhm, f"fwhm_published_mm {w:g} mm"))]  # fmt: skip
+        Truth(f"mtf_published {CORNERS[w]}", mtf, 0.06 * mtf, f"mtf_published {w:g} mm"),
+        Truth(f"fwhm_published_mm {CORNERS[w]}", fwhm, 0.03 * fwhm, f"fwhm_published_mm {w:g} mm"))]  # fmt: skip
     bars = {
         "fwhm_x_mm": 7.657,
         "fwhm_y_mm": 7.598,
@@ -241,9 +242,9 @@ def real() -> list[Case]:
         "pixel_size_y_mm": 1.0399,
     }
     ct = {
-        "air_hu": (-1000, 3),
-        "acrylic_hu": (119, 3),
-        "teflon_hu": (963, 3),
+        "air_hu Air": (-1000, 3),
+        "acrylic_hu Acrylic": (119, 3),
+        "teflon_hu Teflon": (963, 6),
         "slice_thickness_mm": (1.921, 0.06),
         "mtf50_bar_lp_per_mm": (0.287, 0.01),
     }
@@ -262,7 +263,7 @@ def real() -> list[Case]:
             "real images",
             "CatPhan 604",
             DATA / "ct_catphan604",
-            tuple(Truth(k, v, w, k) for k, (v, w) in ct.items()),
+            tuple(Truth(k, v, w, k.split()[0]) for k, (v, w) in ct.items()),
             peer="catphan",
         ),
     ]
