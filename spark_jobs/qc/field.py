@@ -194,10 +194,11 @@ def _opened(mask: Mask) -> Mask:
 
 
 def shifted(a: NDArray, dy: int, dx: int) -> NDArray:
-    """Return an array moved by whole pixels; what comes in from outside is zero."""
+    """Return an array (… × rows × columns) moved by whole pixels; what comes in from outside is zero."""
     out = np.zeros_like(a)
-    h, w = a.shape
-    out[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = a[max(-dy, 0) : h - max(dy, 0), max(-dx, 0) : w - max(dx, 0)]
+    h, w = a.shape[-2:]
+    to = (..., slice(max(dy, 0), h + min(dy, 0)), slice(max(dx, 0), w + min(dx, 0)))
+    out[to] = a[..., max(-dy, 0) : h - max(dy, 0), max(-dx, 0) : w - max(dx, 0)]
     return out
 
 

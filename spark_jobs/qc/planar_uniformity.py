@@ -6,6 +6,8 @@ the useful field and in the central field (CFOV, 75 % of its linear dimensions).
 source is nearer than five useful fields has its dome divided out (`qc/dome.py`), by the declared distance where there is one.
 """
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -124,7 +126,7 @@ def measure(
             name,
             round(value, 4),
             "%",
-            round(float(np.std([r[name] for r in replicates], ddof=1)), 4),
+            round(float(np.std(replicates[name], ddof=1)), 4),
             _image_pixels(at, image, n),
         )
         for name, (value, at) in values.items()
@@ -242,7 +244,7 @@ def _smoothed(blocks: NDArray[np.float64], mask: Mask) -> NDArray[np.float64]:
     """Return Σ K·b·m / Σ K·m with K = [[1,2,1],[2,4,2],[1,2,1]]: pixels outside the field neither add nor dilute."""
     total = _nine(np.where(mask, blocks, 0.0))
     weight = _nine(mask.astype(np.float64))
-    return np.divide(total, weight, out=np.zeros_like(total), where=mask)
+    return np.divide(total, weight, out=np.zeros_like(total), where=np.broadcast_to(mask, total.shape))
 
 
 def _nine(a: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -264,28 +266,43 @@ def _extremes(smooth: NDArray[np.float64], mask: Mask, name: str) -> dict[str, t
         )
     }
     for axis, image, inner in (("x", smooth, mask), ("y", smooth.T, mask.T)):
-        runs = np.lib.stride_tricks.sliding_window_view(image, 5, axis=1)
-        whole = np.lib.stride_tricks.sliding_window_view(inner, 5, axis=1).all(-1)
-        top, bottom = runs.max(-1), runs.min(-1)
-        du = np.where(whole, 100 * (top - bottom) / np.where(top + bottom > 0, top + bottom, 1), -1.0)
+        du = np.where(_whole(inner), _differential(image), -1.0)
         r, c = divmod(int(np.argmax(du)), du.shape[1])
         at = {"row": r, "column": c + 2} if axis == "x" else {"row": c + 2, "column": r}
         out[f"{name}_du_{axis}_percent"] = (float(max(du.max(), 0.0)), at)
     return out
 
 
+def _differential(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the contrast of each five neighbours of a row (… × rows × columns - 4)."""
+    runs = [image[..., k : k + image.shape[-1] - 4] for k in range(5)]
+    top, bottom = reduce(np.maximum, runs), reduce(np.minimum, runs)
+    both = top + bottom
+    return 100 * (top - bottom) / np.where(both > 0, both, 1)
+
+
+def _whole(mask: Mask) -> Mask:
+    """Return where all five neighbours of a row lie inside."""
+    return reduce(np.logical_and, [mask[:, k : k + mask.shape[1] - 4] for k in range(5)])
+
+
 def _contrast(high: float, low: float) -> float:
     return 100 * (high - low) / (high + low) if high + low > 0 else 100.0
 
 
-def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> list[dict[str, float]]:
+def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> dict[str, NDArray[np.float64]]:
     """Return the values of images with fresh counting noise; their spread is the uncertainty (parametric bootstrap, seeded)."""
-    rng = np.random.default_rng(1)
-    out = []
-    for _ in range(REPLICATES):
-        smooth = _smoothed(rng.poisson(np.maximum(blocks, 0)) * gain, ufov)
-        values = {**_extremes(smooth, ufov, "ufov"), **_extremes(smooth, cfov, "cfov")}
-        out.append({k: v[0] for k, v in values.items()})
+    noisy = np.random.default_rng(1).poisson(np.maximum(blocks, 0), (REPLICATES, *blocks.shape)) * gain
+    smooth = _smoothed(noisy, ufov)
+    along = {"x": _differential(smooth), "y": _differential(smooth.swapaxes(1, 2))}
+    out: dict[str, NDArray[np.float64]] = {}
+    for name, mask in (("ufov", ufov), ("cfov", cfov)):
+        inside = smooth[:, mask]
+        pairs = zip(inside.max(1).tolist(), inside.min(1).tolist(), strict=True)
+        out[f"{name}_iu_percent"] = np.array([_contrast(high, low) for high, low in pairs])
+        for axis, inner in (("x", mask), ("y", mask.T)):
+            whole = _whole(inner)
+            out[f"{name}_du_{axis}_percent"] = along[axis][:, whole].max(1) if whole.any() else np.zeros(REPLICATES)
     return out
 
 
