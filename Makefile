@@ -34,7 +34,8 @@ bench: peers ## measure speed and memory beside pylinac on the same images, and 
 	@.venv/bin/python -m bench.speed
 	@.venv/bin/python -m bench.throughput
 
-docs: peers ## write docs/accuracy.md anew: truth against Photopeak against pylinac
+docs: peers ## write docs/accuracy.md and docs/methods.md anew: truth against Photopeak against pylinac; all procedures
+	@.venv/bin/python -m bench.methods
 	@.venv/bin/python -m bench.accuracy
 
 peers:
