@@ -190,14 +190,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
         if row["measures"]:
             limits = {(x["measure"], x.get("region")): x for x in row["limits"]}
             table = Table(
-                Column("measure 测量", no_wrap=True),
-                "value 值",
-                "±",
-                "unit 单位",
-                "limit 限值",
-                "verdict 判定",
+                Column("measure\n测量", no_wrap=True),
+                Column("value\n值", no_wrap=True),
+                Column("±", no_wrap=True),
+                Column("unit\n单位", no_wrap=True),
+                Column("limit\n限值", overflow="fold"),
+                Column("verdict\n判定", no_wrap=True),
                 box=None,
-                padding=(0, 2),
+                padding=(0, 1),
             )
             for m in row["measures"]:
                 limit = limits.get((m["name"], m.get("region")))

@@ -12,6 +12,7 @@ __all__ = ["PAINTERS", "STATUS", "TITLES", "chinese_font", "draw"]
 
 FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
+MOST_LINES = 34
 FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, clinical)
 PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
 TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
@@ -39,7 +40,11 @@ def draw(result: Result) -> bytes | None:
         head = [title, state + (f"  detector {result.detector}" if result.detector else "")]
         words.text(0, 1, "\n".join(head), va="top", weight="bold", color=INK, fontsize=11)
         lines = [_line(m) for m in result.measures]
-        words.text(0, 0.86, "\n".join(lines[:26]), va="top", color=INK, fontsize=8, linespacing=1.5)
+        if len(lines) > MOST_LINES:
+            more = f"… and {len(lines) - MOST_LINES + 1} more in the table" + (" 其余见数据表" if family else "")
+            lines = [*lines[: MOST_LINES - 1], more]
+        size = min(8.0, 8.0 * 22 / max(len(lines), 1))  # a long list is set smaller, so that it ends above the foot
+        words.text(0, 0.86, "\n".join(lines), va="top", color=INK, fontsize=size, linespacing=1.5)
         foot = [f"{result.method} {result.method_version}", *([result.reason] if result.reason else []), *result.warnings]
         words.text(0, 0, "\n".join(_wrapped(foot)), va="bottom", color="#57606a", fontsize=7.5)
         out = BytesIO()
