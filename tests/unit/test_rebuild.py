@@ -46,7 +46,7 @@ def test_a_job_that_airflow_runs_already_is_waited_for(tmp_path, monkeypatch):
 def test_nothing_is_dropped_while_spark_does_not_answer(tmp_path):
     with socket.socket() as taken:  # bound, not listening: nobody answers there
         taken.bind(("127.0.0.1", 0))
-        settings = load(home=tmp_path, spark_url=f"sc://127.0.0.1:{taken.getsockname()[1]}")
+        settings = load(home=tmp_path, spark_remote=f"sc://127.0.0.1:{taken.getsockname()[1]}")
         kept = [settings.lake / "measures" / "a.parquet", settings.reports / "index.json"]
         for path in kept:
             path.parent.mkdir(parents=True, exist_ok=True)

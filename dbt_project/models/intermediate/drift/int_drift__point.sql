@@ -33,7 +33,7 @@ standardised as (
         n - learning as t,
         case
             when n > learning
-                then greatest(-clip_z, least(clip_z, (value - baseline_value) / baseline_sigma))
+                then round(greatest(-clip_z, least(clip_z, (value - baseline_value) / baseline_sigma)), 9)
         end as z
     from based
 ),
@@ -45,10 +45,11 @@ summed as (
         sum(-z - cusum_k) over running as sum_low,
         case
             when t between 1 and 6000
-                then
+                then round( -- in which order threads add is not fixed, and a rebuild must give equal rows
                     ewma_weight * power(1 - ewma_weight, t)
                     * sum(case when t between 1 and 6000 then z * power(1 - ewma_weight, -t) end) over running
-                    / sqrt(ewma_weight / (2 - ewma_weight) * (1 - power(1 - ewma_weight, 2 * t)))
+                    / sqrt(ewma_weight / (2 - ewma_weight) * (1 - power(1 - ewma_weight, 2 * t))), 9
+                )
         end as ewma
     from standardised
     window running as (partition by trend_id order by n rows between unbounded preceding and current row)
