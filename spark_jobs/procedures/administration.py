@@ -15,6 +15,7 @@ LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
 GE_SCAN_MOMENT = (0x0009, 0x100D)
 PHILIPS_SUV = (0x7053, 0x1000)
 LONGEST = timedelta(hours=24)  # from the injection to the scan
+LONGEST_HALF_LIVES = 6.0  # the same where the injection has a time of day and no date: midnight explains no more
 SAME_S = 60.0  # two elements that tell the moment of injection may differ by a rounded minute
 
 
@@ -64,7 +65,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
         raise Unreadable("RadionuclideHalfLife and the nuclide are missing: no decay can be told")
     correction = str(ds.get("DecayCorrection") or "").strip().upper()
     start = scan_start(series)
-    seconds = (start - _injection(item, ds, start)).total_seconds() if correction == "START" else 0.0
+    seconds = (start - _injection(item, start, half_life)).total_seconds() if correction == "START" else 0.0
     try:
         reference = reference_activity(given_activity(dose, 0.0, half_life), seconds, half_life, correction)
     except ValueError as exc:
@@ -105,7 +106,7 @@ def _acquired(ds: Any) -> datetime | None:
     return whole or _moment(ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime"))
 
 
-def _injection(item: Any, ds: Any, start: datetime) -> datetime:
+def _injection(item: Any, start: datetime, half_life: float) -> datetime:
     """Return the moment of injection; a bare time of day is the last one before the scan, so that midnight may lie between."""
     whole = _moment_of_text(item.get("RadiopharmaceuticalStartDateTime"))
     bare = item.get("RadiopharmaceuticalStartTime")
@@ -119,6 +120,10 @@ def _injection(item: Any, ds: Any, start: datetime) -> datetime:
     moment = whole or clock
     if moment is None:
         raise Unreadable("the moment of injection is missing: no decay can be told")
+    if whole is None and (start - moment).total_seconds() > LONGEST_HALF_LIVES * half_life:
+        raise Unreadable(
+            f"RadiopharmaceuticalStartTime {moment:%H:%M} lies after the scan at {start:%H:%M}, and no date explains it"
+        )
     if not timedelta(0) <= start - moment <= LONGEST:
         raise Unreadable(f"the injection at {moment:%Y-%m-%d %H:%M} does not come before the scan at {start:%Y-%m-%d %H:%M}")
     return moment

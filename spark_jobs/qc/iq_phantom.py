@@ -147,7 +147,8 @@ def _sized(
         if fit is None:
             return f"no sphere of {diameter:.0f} mm fits at its place"
         fits.append(fit)
-        contents.append(_content(values, np.array(fit.centre), diameter / 2 + 8, fit.background, voxel_mm))
+        # above the level of the body: a fit's own background would take in an absent sphere, or the rest of one too large
+        contents.append(_content(values, np.array(fit.centre), diameter / 2 + 8, level, voxel_mm))
     if min(contents) <= 0:
         return "one of the six spheres holds no activity above the background"
     own = (6 / np.pi * contents[0] / fits[0].height) ** (1 / 3)

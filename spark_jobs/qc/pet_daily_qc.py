@@ -14,7 +14,8 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Reading", "measure"]
 
 PROCEDURE = "pet_daily_qc"
 METHOD = "vendor's daily report; block outliers beyond 5 robust SD"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+DEAD_PART = 0.1  # of the median efficiency: where many blocks are dead, the robust SD is as wide as they are far
 PS_PER_MM = 2 / 0.299792458  # a time difference Δt moves the annihilation by c·Δt/2 along the line
 
 # readings of the report by the name of the measure; all but the first two may be absent
@@ -75,14 +76,17 @@ def measure(
     missing = [name for name in READINGS[:2] if name not in readings] + (["block_efficiency"] if blocks.size == 0 else [])
     if missing:
         return Result(PROCEDURE, NOT_MEASURED, f"the report lacks {', '.join(missing)}", detector, METHOD, VERSION)
-    z = robust_z(blocks)
-    worst = int(np.argmax(np.abs(z)))
     middle = float(np.median(blocks))
+    if middle <= 0 or blocks.min() < 0:
+        fault = "more than half of the blocks have no efficiency" if blocks.min() >= 0 else "a block efficiency is negative"
+        return Result(PROCEDURE, NOT_MEASURED, f"{fault}: no outlier can be told", detector, METHOD, VERSION)
+    z = robust_z(blocks)
+    odd = (np.abs(z) > DEVIATIONS) | (blocks < DEAD_PART * middle)
+    worst = int(np.argmax(np.abs(z)))
     place = {"block": worst + 1, "efficiency": round(float(blocks[worst]), 6), "median": round(middle, 6)}
-    out = [Measure("block_efficiency_outliers_count", float((np.abs(z) > DEVIATIONS).sum()), "1", None, place)]
-    if middle > 0:
-        spread = 100 * float(blocks.std(ddof=1)) / float(blocks.mean()) if blocks.size > 1 else 0.0
-        out.append(Measure("block_efficiency_cov_percent", round(spread, 4), "%"))
+    out = [Measure("block_efficiency_outliers_count", float(odd.sum()), "1", None, place)]
+    spread = 100 * float(blocks.std(ddof=1)) / float(blocks.mean()) if blocks.size > 1 else 0.0
+    out.append(Measure("block_efficiency_cov_percent", round(spread, 4), "%"))
     if "block_noise" in arrays:
         noise = np.asarray(arrays["block_noise"], np.float64)
         top = int(np.argmax(noise))
@@ -108,6 +112,8 @@ def measure(
             )
     if "time_width" in arrays:
         out.append(Measure("time_width_mean_bins", round(float(np.mean(arrays["time_width"])), 4), "bin"))
+    outside = [name for name, reading in readings.items() if not reading.inside or reading.decision not in (None, "Passed")]
+    out.append(Measure("vendor_findings_count", float(len(outside)), "1", None, {"readings": outside}))
     figure = {"kind": PROCEDURE, "blocks": blocks, "z": z, "planes": arrays.get("plane_efficiency"), "k": DEVIATIONS}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(out), _notes(readings, scanner_verdict), figure)
 

@@ -185,6 +185,7 @@ def test_each_unit():
         (dosed(0.0), "RadionuclideTotalDose"),
         (dosed(half_life=1200.0) | {}, None),
         (dosed(injected=datetime(2026, 4, 3, 9, 0), whole=True), "does not come before"),
+        (dosed(injected=datetime(2026, 4, 1, 11, 0)), "lies after the scan"),
     ],
 )
 def test_a_header_that_does_not_tell_the_activity_gives_no_suv(facts, word):
@@ -256,6 +257,18 @@ def test_what_is_no_pet_phantom_gives_no_number(name):
         assert result.status == "not_measured" and not result.measures and (word is None or word in str(result.reason)), (
             result.reason
         )
+
+
+@pytest.mark.parametrize("gone", [1, 5])
+def test_a_sphere_that_is_not_filled_is_no_smaller_sphere(gone):
+    volume = iq_phantom(noise=0.02)
+    angle = math.radians(20 + 60 * gone)
+    place = (0.7, 12.0 + 57.2 * math.sin(angle), 1.3 + 57.2 * math.cos(angle))
+    z, y, x = (np.arange(n) * 3.0 - (n - 1) * 1.5 - p for n, p in zip(volume.shape, place, strict=True))
+    reach = SPHERES_MM[gone] / 2 + 7
+    volume[z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 < reach**2] = 5_000
+    for result in measure_series(slices(volume, (3.0, 3.0, 3.0))):
+        assert result.status == "not_measured" and not result.measures
 
 
 def test_cut_off_slices_are_refused_and_slices_that_fill_their_type_are_not():

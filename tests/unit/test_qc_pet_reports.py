@@ -64,6 +64,21 @@ def test_planted_blocks_are_counted_and_named(planted, left):
     assert render([], daily).startswith(b"\x89PNG") and render([], normalisation).startswith(b"\x89PNG")
 
 
+def test_no_morning_passes_with_dead_or_noisy_blocks_or_a_value_outside_the_vendors_bounds(tmp_path, capsys):
+    half, dead = blocks(), np.zeros(192)
+    half[:96] = 0
+    assert measure_series([report(half)])[0].value("block_efficiency_outliers_count") == 96
+    none, _ = measure_series([report(dead)])
+    assert none.status == "not_measured" and not none.measures and "more than half" in none.reason
+    noisy = "<BlockNoise><aBlockNumber>2</aBlockNumber><bValues><bValue>0</bValue><bValue>4</bValue></bValues></BlockNoise>"
+    for name, text in (("scatter", report(blocks(), scatter=36)), ("noise", report(blocks(), extra=noisy))):
+        path = tmp_path / f"{name}.xml"
+        path.write_bytes(text)
+        analyse([path], json=True)
+        daily = json.loads(capsys.readouterr().out)[0]
+        assert (daily["procedure"], daily["verdict"]) == ("pet_daily_qc", "fail"), name
+
+
 def test_change_is_told_against_the_earliest_report_of_the_same_scanner():
     before = blocks()
     after = 0.93 * before * np.random.default_rng(1).normal(1, 0.002, len(before))  # the source has decayed
