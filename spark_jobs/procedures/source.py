@@ -14,6 +14,7 @@ from spark_jobs.reading import Instance
 __all__ = ["Activity", "activity", "frame_times", "half_life", "nuclide_of_header", "scan_start", "stated_mbq"]
 
 LARGEST_MBQ = 100_000.0  # NM states activity in MBq; a larger number can only be Bq
+SAME_S = 60.0  # two elements that tell one moment may differ by a rounded minute
 OLDEST = 10.0  # half-lives between assay and scan
 
 
@@ -143,6 +144,10 @@ def _assay(item: Any, start: datetime) -> datetime | str:
     """Return when the activity was measured; a time without a date belongs to the day of the scan, or to the evening before."""
     if item.get("RadiopharmaceuticalStartDateTime"):
         moment = _moment(str(item.RadiopharmaceuticalStartDateTime))
+        clock = _moment(f"{start:%Y%m%d}{item.get('RadiopharmaceuticalStartTime')}")
+        apart = abs((moment - clock).total_seconds()) % 86_400 if moment and clock else 0.0
+        if min(apart, 86_400 - apart) > SAME_S:
+            return "RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other"
         return moment or "RadiopharmaceuticalStartDateTime is no date and time"
     if not item.get("RadiopharmaceuticalStartTime"):
         return "the time of the activity is missing: neither RadiopharmaceuticalStartDateTime nor RadiopharmaceuticalStartTime"

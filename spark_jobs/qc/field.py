@@ -6,11 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mask", "Shape", "covered", "declared_shape", "filled", "hull_shape", "largest", "lit_area", "peel", "shifted"]
+__all__ = [
+    "PIECE",
+    "Mask",
+    "Shape",
+    "covered",
+    "declared_shape",
+    "filled",
+    "hull_shape",
+    "largest",
+    "lit_area",
+    "peel",
+    "shifted",
+]
 
 Mask = NDArray[np.bool_]
 Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]
 SUBPIXELS = 16
+PIECE = 0.05  # of the largest piece's area: what is smaller is no part of a field
+WIDEST_BAND = 0.25  # of the lit area: a wider gap lies between two objects
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,7 @@ def lit_area(blocks: NDArray[np.float64]) -> Mask:
     plateau = float(np.median(blocks[bright])) if bright.any() else 0.0
     if plateau <= 0:
         return np.zeros(blocks.shape, bool)
-    mask = filled(largest(blocks > 0.5 * plateau))
+    mask = filled(_joined(blocks > 0.5 * plateau))
     ys, xs = np.nonzero(mask)
     box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
     inner = mask[box]
@@ -133,6 +147,26 @@ def lit_area(blocks: NDArray[np.float64]) -> Mask:
     out = mask.copy()
     out[box] = inner | _opened((whole | hull) & ~inner)
     return out
+
+
+def _joined(lit: Mask) -> Mask:
+    """Return the largest piece, with what a dead band cut off from it, and the band: else half a field would pass for a whole one."""
+    first = largest(lit)
+    pieces, rest = first, lit & ~first
+    while rest.sum() > PIECE * first.sum():
+        piece = largest(rest)
+        if piece.sum() <= PIECE * first.sum():
+            break
+        pieces, rest = pieces | piece, rest & ~piece
+    if pieces is first:
+        return first
+    between = _spanned(pieces) | _spanned(pieces.T).T
+    return between if (between & ~pieces).sum() <= WIDEST_BAND * pieces.sum() else first
+
+
+def _spanned(mask: Mask) -> Mask:
+    """Return a mask whose rows are filled from the first to the last true pixel."""
+    return np.logical_or.accumulate(mask, 1) & np.logical_or.accumulate(mask[:, ::-1], 1)[:, ::-1]
 
 
 # scipy.ndimage has all of these, but its import costs more than the whole measurement

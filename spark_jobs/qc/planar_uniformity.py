@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc import dome
-from spark_jobs.qc.field import Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
+from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure"]
@@ -87,6 +87,8 @@ def measure(
     lit = lit_area(blocks)
     if lit.sum() < 100 or min(np.ptp(np.nonzero(lit), axis=1)) < 10:
         return refuse("no evenly lit field of at least 10 × 10 pixels of 6.4 mm was found: this is no flood image")
+    if (blocks > 0.5 * np.median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
+        return refuse("the lit area lies in pieces: two candidates, or a part of the detector is dead")
     warnings = []
     shape: Shape | None = None
     if field_shape:

@@ -18,6 +18,7 @@ COARSE_MM = 12.0  # spheres, not noise, survive a box of this width
 SPHERE_DEPTH, HOT_HEIGHT, NOISE_FACTOR = 0.10, 0.3, 4.5
 SPHERE_REACH_MM = 27.0  # half of the largest sphere, and its blur
 BLANK_MM, SHORTEST_RODS_MM = 30.0, 20.0
+WALL_MM, WALL = 18.0, 0.3  # so far outside the wall at most this part of what is so far inside it; blur of 25 mm leaves 0.05
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ def _outline(mask: Mask, mean: NDArray[np.float64], pixel_mm: float) -> tuple[fl
     outside = mean[(distance > radius + 30 / pixel_mm)]
     if outside.size and float(np.percentile(outside, 99)) > 0.3 * level:
         return "there is activity beside the cylinder"
+    inner, outer = (
+        np.median(mean[np.abs(distance - radius - side * WALL_MM / pixel_mm) < max(1.0, 4 / pixel_mm)]) for side in (-1, 1)
+    )
+    if outer > WALL * inner:
+        return "the object fades out where a cylinder has a wall"
     if (mean[distance < radius - 12 / pixel_mm] < 0.3 * level).mean() > 0.04:
         return "the cylinder is not filled up to its wall"
     return row, column, 2 * radius * pixel_mm

@@ -81,9 +81,16 @@ def test_a_second_frame_is_the_background():
 
 
 NAMELESS = item(RadionuclideTotalDose="400", RadiopharmaceuticalStartTime="083000")
+TWICE = item(
+    RadionuclideTotalDose="400",
+    RadionuclideHalfLife="21624",
+    RadiopharmaceuticalStartTime="073000",
+    RadiopharmaceuticalStartDateTime="20260401083000",
+)
 REFUSED = {
     "absent": (header("0.0"), "activity absent"),
     "no time": (header(assay=None), "time of the activity"),
+    "two moments": (header(RadiopharmaceuticalInformationSequence=[TWICE]), "contradict each other"),
     "after": (header(assay="20260401100000"), "contradicts"),
     "long ago": (header(assay="20250401093000"), "half-lives"),
     "no duration": (header(ActualFrameDuration=None), "ActualFrameDuration"),

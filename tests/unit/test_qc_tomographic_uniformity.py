@@ -133,7 +133,13 @@ def brain() -> np.ndarray:
     return 200.0 * (r < 1) - 140.0 * (r < 0.45)
 
 
+def glow() -> np.ndarray:
+    y, x = np.mgrid[:64, :64] - 31.5
+    return np.broadcast_to(1000 * np.exp(-(x**2 + y**2) / 2 / 14**2), (40, 64, 64))
+
+
 REFUSALS = {
+    "no wall": (lambda: [recon(noisy(glow(), 1))], "fades out"),
     "a heart": (lambda: [recon(noisy(heart(), 1))], "no procedure fits"),
     "a brain": (lambda: [recon(noisy(brain(), 1))], "no procedure fits"),
     "tilted": (lambda: [recon(noisy(cylinder(lean=0.12)))], "tilted"),

@@ -126,3 +126,17 @@ def test_a_field_that_is_not_lit_as_declared_is_refused():
     small = method.measure(beyond, 6.4, field_shape="RECTANGLE", field_mm=(300.0, 300.0))
     assert small.status == "not_measured" and "outside it" in small.reason and not small.measures
     assert method.measure(np.zeros((96, 96)), 6.4).status == "not_measured"
+
+
+@pytest.mark.req("ENG-03")
+@pytest.mark.parametrize("left", [0.0, 0.3])
+@pytest.mark.parametrize(("kind", "size"), FIELDS)
+def test_a_dead_band_that_cuts_the_field_in_two_does_not_leave_half_a_field_that_passes(kind, size, left):
+    pixel_mm, n = 2.4, 256
+    x = (np.arange(n) - (n - 1) / 2) * pixel_mm
+    across, down, skew = np.abs(x[None, :] + 90) < 30, np.abs(x[:, None]) < 7, np.abs(x[None, :] + x[:, None]) < 14
+    wide = np.abs(x[None, :]) < 110
+    for band in (across, down, skew, across | down, wide):
+        image = flood(np.where(band, left, 1.0) * np.ones((n, n)), kind, size, pixel_mm)
+        result = method.measure(image, pixel_mm)
+        assert result.status == "not_measured" or result.value("ufov_iu_percent") > 25
