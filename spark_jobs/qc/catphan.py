@@ -32,6 +32,7 @@ NEAR_MM = 8.0  # a module may lie so far from its place in the table
 EVEN_MM, EVEN_HU = 65.0, 15.0
 UNIFORM_HALF_MM = 6.0
 CENTRE_PART, EDGE_ROI_MM, NOISE_MM = 0.4, 10.0, 60.0
+NOISE_HU, PLATEAU_PART = 1.0, 0.2  # noise that whole numbers do not hide, and the part of it that a plateau still has
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     blur = np.sqrt(np.log(2) / 2) / np.pi / mtf[0].value if mtf else 0.0
     radius_mm = max(SMALLEST_MM, pose.kind.insert_mm / 2 - max(RIM_MM, BLUR_SIGMAS * blur))
     rods, background = _rods(stack, pose, used, radius_mm)
+    if _cut_off(rods):
+        return refuse("the densest rod shows no noise and the others do: values above it were cut off")
     measures = [
         Measure(f"{r.name}_hu", round(r.hu, 3), "HU", round(r.error, 3), _at(r.row, r.column, middle_mm), None, r.label)
         for r in rods
@@ -161,6 +164,13 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
         error = 1.09 * noise / np.sqrt(len(values))
         out.append(_Rod(insert.name, insert.label, mean, noise, float(error), mean - background, row, column))
     return out, background
+
+
+def _cut_off(rods: list[_Rod]) -> bool:
+    """Return whether the densest rod is a plateau among rods with noise; air may be one, for many scanners cut below it."""
+    densest = max(rods, key=lambda r: r.hu)
+    usual = float(np.median([r.noise for r in rods]))
+    return usual > NOISE_HU and densest.noise < PLATEAU_PART * usual
 
 
 def _mtf(stack: Stack, pose: Pose, rods: list[_Rod], middle_mm: float, slices: list[int], warnings: list[str]) -> list[Measure]:

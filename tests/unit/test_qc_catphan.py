@@ -122,6 +122,13 @@ def test_what_is_not_where_and_what_it_must_be_gives_no_number(name):
     assert result.status == "not_measured" and result.reason and not result.measures
 
 
+def test_values_that_were_cut_off_below_the_limit_of_the_type_give_no_number():
+    scan = Scan(noise=6)
+    images = [np.minimum(image, 850) for image in volume(scan)]
+    result = measure(Stack(lambda k: images[k], positions(scan), scan.pixel, 2.0))
+    assert result.status == "not_measured" and "cut off" in result.reason and not result.measures
+
+
 @pytest.mark.req("ANA-05")
 def test_a_wrong_spacing_in_the_header_is_not_believed():
     scan, images = Scan(), volume(Scan())
