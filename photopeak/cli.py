@@ -215,8 +215,10 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command; an error that a user can act upon is one sentence on standard error, a defect keeps its traceback."""
     try:
         app(arguments)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+    except (KeyboardInterrupt, SystemExit) as end:  # typer makes an exit of the first, without a word
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
+        print("interrupted; the same command goes on where it stopped 已中断，重新运行同一命令即可继续", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         said = sentence(error)
