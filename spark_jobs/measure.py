@@ -181,7 +181,7 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
     if asked not in (None, kind):
         return f"a {kind} series is no {asked} series"
     if kind == "phantom":
-        if not procedure.reconstructed and any(i.modality == "NM" and i.image_type[:1] == ("DERIVED",) for i in series):
+        if not procedure.reconstructed and any(i.modality in ("NM", "CT") and i.image_type[:1] == ("DERIVED",) for i in series):
             return "processed pixels (ImageType DERIVED): measure the image as acquired"
         if any(i.is_lossy for i in series):
             return "the pixels went through lossy compression"

@@ -15,7 +15,7 @@ import yaml
 from connectors.settings import Settings, load
 from connectors.stores.lake.lock import locked
 from photopeak import jobs, prepare, requirements
-from photopeak.cli import app
+from photopeak.cli import app, main
 from photopeak.services import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,3 +150,13 @@ def test_every_package_is_listed() -> None:
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     there = {".".join(p.parent.relative_to(ROOT).parts) for room in PLATFORM for p in (ROOT / room).rglob("__init__.py")}
     assert there - listed == set()
+
+
+def test_an_interrupted_command_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_arguments: object) -> None:
+        raise SystemExit(130)  # what typer makes of Ctrl-C
+
+    monkeypatch.setattr("photopeak.cli.app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["demo"])
+    assert end.value.code == 130 and "goes on where it stopped" in capsys.readouterr().err

@@ -133,6 +133,20 @@ REFUSALS = {
     "not square": ([dicom(flood(), PixelSpacing=["2.4", "2.6"])], "PixelSpacing"),
     "screen capture": ([dicom(flood(), SOPClassUID=CAPTURE)], "Secondary Capture"),
     "processed": ([dicom(flood(), ImageType=["DERIVED", "PRIMARY", "STATIC"])], "processed"),
+    "a picture of a slice": (
+        [
+            dicom(
+                water() + 1024,
+                modality="CT",
+                kind="AXIAL",
+                pixel_mm=1.0,
+                RescaleSlope="1",
+                RescaleIntercept="-1024",
+                ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"],
+            )
+        ],
+        "processed",
+    ),
     "lossy": ([dicom(flood(), LossyImageCompression="01")], "lossy"),
     "clipped": ([dicom(np.minimum(flood() * 40, 65535))], "clipped"),
     "clipped words": ([dicom(np.minimum(flood() * 18, 32767))], "clipped"),
