@@ -30,6 +30,7 @@ lies within the tolerance. Photopeak {passed} of {total} right; pylinac {peer_ri
 - Real images have no truth: their rows hold what other tools or hands found on them, to notice a change. Methods differ: pylinac bins the
   flood to 8.26 mm and fits Gaussians to the bars, Photopeak bins to 6.20 mm and interpolates at half and tenth maximum, as NU 1 says.
   Their bands were chosen with both values in view: they notice a change, and prove nothing.
+  Their bands were chosen with both values in view: they notice a change, and prove nothing.
 """
 
 

@@ -8,6 +8,8 @@ from photopeak.services import near
 
 __all__ = ["send"]
 
+FULL = " (out of resources: its disk is full, or nearly so; free some space and send again 磁盘空间不足)"
+
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
 CONTEXTS = 120  # an association has room for 128
 
@@ -56,7 +58,11 @@ def send(settings: Settings, paths: list[Path], to: str | None = None) -> int:
                     status = str(error)
                 if status != 0x0000:
                     refused += 1
-                    said = f"status {status:04X}" if isinstance(status, int) else status or "no answer"
+                    said = (
+                        f"status {status:04X}{FULL if status == 0xA700 else ''}"
+                        if isinstance(status, int)
+                        else status or "no answer"
+                    )
                     print(f"{file} was not accepted: {said}", file=sys.stderr)
         finally:
             association.release()
