@@ -104,6 +104,11 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     if isinstance(thickness, Thickness):
         at = {"slice_mm": round(middle_mm, 3), "averaged_slices": thickness.averaged, "tilt_deg": round(thickness.tilt_deg, 2)}
         measures.append(Measure("slice_thickness_mm", round(thickness.mm, 4), "mm", round(thickness.spread_mm, 4), at))
+        if thickness.averaged == 1:
+            warnings.append(
+                "slice thickness from a single slice: SliceThickness is missing, thick or unlike the spacing, so that none were averaged; "
+                "thin slices read wider this way, and are not to be compared with averaged ones"
+            )
     measures += mtf
     measures += _visibility(rods)
     bars = find_bars(stack, pose, middle_mm) if pose.kind.has_ramps else None
