@@ -26,7 +26,9 @@ hours as (
 
 room_days as (
     select
-        site_id, room_id, quantity, day, max(unit) as unit, round(avg(value_mean), 6) as value,
+        site_id, room_id, quantity, day, max(unit) as unit, 
+        -- summed as whole millionths: in which order threads add is not fixed, and halves would be rounded either way
+        round(sum(cast(round(value_mean * 1000000) as bigint)) / (1000000.0 * count(*)), 6) as value,
         {{ day_start_utc('day', 'max(utc_offset_minutes)') }} as measured_at_utc
     from hours
     group by site_id, room_id, quantity, day
