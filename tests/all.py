@@ -1,4 +1,4 @@
-"""Everything that `make test` checks, in order; the last line counts. Standard library only.
+"""Everything that `make test` checks, in two lanes side by side; the last line counts. Standard library only.
 
 .venv/bin/python tests/all.py
 """
@@ -9,73 +9,67 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 RESULTS = ROOT / "var" / "test"
 
+PYTHON, AIRFLOW = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
+ROOMS = ["photopeak", "connectors", "spark_jobs", "expectations", "dashboards", "simulator", "dags", "plugins", "bench", "tests"]
+PYTEST = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+LANES: list[dict[str, list[str]]] = [  # side by side, one core each: what only computes, and what starts services and waits for them
+    {
+        "ruff check": [PYTHON, "-m", "ruff", "check", *ROOMS],
+        "ruff format": [PYTHON, "-m", "ruff", "format", "--check", *ROOMS],
+        "mypy": [PYTHON, "-m", "mypy"],
+        "import rules": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
+        "unit tests": [*PYTEST, "tests/unit"],
+        "tests of DAGs": [
+            AIRFLOW, "-m", "pytest", "-q", "-c", "tests/dags/pytest.ini", "--rootdir", ".", "-p", "no:cacheprovider", "tests/dags",
+        ],
+    },
+    {"contract tests": [*PYTEST, "tests/contract"], "whole chain": [*PYTEST, "tests/end_to_end"]},
+]  # fmt: skip
+
 
 def main() -> int:
     """Return 0 when every check and test passed; all of them run in any case, so that one look shows everything."""
-    began, failed = time.monotonic(), []
-    python, airflow = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
-    rooms = [
-        "photopeak",
-        "connectors",
-        "spark_jobs",
-        "expectations",
-        "dashboards",
-        "simulator",
-        "dags",
-        "plugins",
-        "bench",
-        "tests",
-    ]
-    checks: dict[str, list[str]] = {
-        "ruff check": [python, "-m", "ruff", "check", *rooms],
-        "ruff format": [python, "-m", "ruff", "format", "--check", *rooms],
-        "mypy": [python, "-m", "mypy"],
-        "import rules": [python, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
-        "tests": [python, "-m", "pytest", "-q", "--ignore=tests/dags"],
-        "tests of DAGs": [
-            airflow,
-            "-m",
-            "pytest",
-            "-q",
-            "-c",
-            "tests/dags/pytest.ini",
-            "--rootdir",
-            ".",
-            "-p",
-            "no:cacheprovider",
-            "tests/dags",
-        ],
-    }
-    counts: dict[str, int] = {}
+    began = time.monotonic()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name, command in checks.items():
-        since = time.monotonic()
-        print(f"[test] {name} …", flush=True)
-        code, text = run(command, f"{name.replace(' ', '-')}.json")
-        for number, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", text.splitlines()[-1] if text.strip() else ""):
-            counts[what.rstrip("s") if what.startswith("error") else what] = counts.get(what, 0) + int(number)
-        if code:
-            failed.append(name)
-        print(f"[test] {name}: {'FAILED' if code else 'ok'} in {time.monotonic() - since:.0f} s", flush=True)
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        done = {name: outcome for lane in pool.map(walk, LANES) for name, outcome in lane.items()}
     merge()
+    counts: Counter[str] = Counter()
+    for _, text in done.values():
+        for number, what in re.findall(r"(\d+) (passed|failed|skipped|error)s?\b", text.splitlines()[-1] if text.strip() else ""):
+            counts[what] += int(number)
+    failed = [name for name, (code, _) in done.items() if code]
     told = ", ".join(f"{n} {what}" for what, n in counts.items())
-    print(f"[test] {told}; {len(checks) - len(failed)} of {len(checks)} checks ok in {time.monotonic() - began:.0f} s"
+    print(f"[test] {told}; {len(done) - len(failed)} of {len(done)} checks ok in {time.monotonic() - began:.0f} s"
           + (f"; FAILED: {', '.join(failed)}" if failed else ""), flush=True)  # fmt: skip
     return 1 if failed else 0
 
 
-def run(command: list[str], results: str) -> tuple[int, str]:
+def walk(lane: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
+    """Run the checks of one lane in turn and return the code and the output of each."""
+    done = {}
+    for name, command in lane.items():
+        since = time.monotonic()
+        print(f"[test] {name} …", flush=True)
+        done[name] = run(name, command)
+        print(f"[test] {name}: {'FAILED' if done[name][0] else 'ok'} in {time.monotonic() - since:.0f} s", flush=True)
+    return done
+
+
+def run(name: str, command: list[str]) -> tuple[int, str]:
     """Run one check, show its output as it comes, and return its code and its output."""
     dropped = ("PHOTOPEAK_", "AIRFLOW", "SUPERSET")  # an installation's settings must not reach the tests
     environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped) or k == "PHOTOPEAK_REAL_DATA"}
     environment |= {
-        "PHOTOPEAK_TEST_RESULTS": results,
+        "PHOTOPEAK_TEST_RESULTS": f"{name.replace(' ', '-')}.json",
         "PYTHONNOUSERSITE": "1",
         "OMP_NUM_THREADS": "1",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -87,8 +81,7 @@ def run(command: list[str], results: str) -> tuple[int, str]:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            print(f"[{name}] {line}", end="", flush=True)
             lines.append(line)
     return process.returncode, "".join(lines)
 
@@ -96,9 +89,8 @@ def run(command: list[str], results: str) -> tuple[int, str]:
 def merge() -> None:
     """Write the outcomes of all runs into the one file that `photopeak requirements` reads."""
     together: dict[str, dict[str, str]] = {}
-    for name in ("tests.json", "tests-of-DAGs.json"):
-        path = RESULTS / name
-        if path.exists():
+    for path in sorted(RESULTS.glob("*.json")):
+        if path.name != "requirements.json":
             for id_, tests in json.loads(path.read_text()).items():
                 together.setdefault(id_, {}).update(tests)
             path.unlink()
