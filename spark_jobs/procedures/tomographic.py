@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.procedures.row import Procedure
+from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import tomographic_contrast, tomographic_uniformity
 from spark_jobs.qc.result import Result
 from spark_jobs.qc.tomogram import find_phantom
+from spark_jobs.qc.tomographic_contrast import Misfit, Spheres, find_spheres
+from spark_jobs.qc.uniform_slices import UniformSlices, uniform_slices
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["ROWS", "Volume", "look", "volumes"]
@@ -84,13 +86,33 @@ def _reconstruction(instance: Instance) -> bool:
 
 
 def _uniformity(series: Sequence[Instance]) -> list[Result]:
-    return [tomographic_uniformity.measure(v.values, v.pixel_mm, v.slice_mm, detector=v.detector) for v in volumes(series)]
+    return [_measured(v)[-1] for v in volumes(series)]
 
 
 def _system(series: Sequence[Instance]) -> list[Result]:
     """Return contrast and uniformity: a system phantom has slices for both."""
-    methods = (tomographic_contrast, tomographic_uniformity)
-    return [m.measure(v.values, v.pixel_mm, v.slice_mm, detector=v.detector) for v in volumes(series) for m in methods]
+    return [result for v in volumes(series) for result in _measured(v)]
+
+
+def _measured(v: Volume) -> list[Result]:
+    """Return the uniformity of one volume, behind the contrast of a system phantom.
+
+    Spheres that prove the geometry wrong refuse both: the field of the uniformity would lie elsewhere than it says.
+    """
+    about = (v.values, v.pixel_mm, v.slice_mm)
+    found = find_phantom(*about)
+    if isinstance(found, str):
+        return [refusal(m, found, v.detector) for m in (tomographic_contrast, tomographic_uniformity)]
+    over: UniformSlices | str | None = None
+    before = []
+    if found.kind == "system phantom":
+        spheres = find_spheres(*about, phantom=found)
+        before = [tomographic_contrast.measure(*about, spheres=spheres, detector=v.detector)]
+        if isinstance(spheres, Misfit) and spheres.geometry:
+            return [*before, refusal(tomographic_uniformity, spheres.reason, v.detector)]
+        over = spheres.over if isinstance(spheres, Spheres) else None
+    over = over or uniform_slices(*about, found)
+    return [*before, tomographic_uniformity.measure(*about, over=over, detector=v.detector)]
 
 
 ROWS = (

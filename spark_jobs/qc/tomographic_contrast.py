@@ -7,6 +7,8 @@ sphere, and is therefore raised by noise where a sphere is small. The diameter i
 shapes and blur explain the image best.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,19 +16,67 @@ from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Re
 from spark_jobs.qc.rods import rod_modulations, smallest_resolved
 from spark_jobs.qc.spheres import Ring, find_ring, sampled
 from spark_jobs.qc.tomogram import Phantom, find_phantom
-from spark_jobs.qc.tomographic_uniformity import LEAST_SLICES, NOISIEST_PERCENT, noise_percent, ring_profile
+from spark_jobs.qc.uniform_slices import UniformSlices, ring_profile, uniform_slices
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "Misfit", "Spheres", "find_spheres", "measure"]
 
 PROCEDURE = "tomographic_contrast"
 METHOD = "Jaszczak, spheres of the standard sets by geometry"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 CYLINDER_MM = (196.0, 234.0)  # inside 216 mm; a wrong pixel size shows here first
+SURE_MM = (207.0, 225.0)  # beyond it a contrast is some 8 % wrong if the pixel spacing is what is wrong (B)
 ONE_SET = 1.02  # a set that fits hardly better than the other is said to be uncertain
 
 
+@dataclass(frozen=True)
+class Spheres:
+    """The uniform slices of a system phantom, the mean of their field, and the ring of its spheres."""
+
+    over: UniformSlices
+    level: float
+    ring: Ring
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why spheres cannot be measured; `geometry`: because the phantom, or the header's millimetres, are not what they should be."""
+
+    reason: str
+    geometry: bool
+
+
+def find_spheres(volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: Phantom | None = None) -> Spheres | Misfit:
+    """Return the spheres of a system phantom, or why there are none; the arguments are those of `measure`."""
+    found = find_phantom(volume, pixel_mm, slice_mm) if phantom is None else phantom
+    if isinstance(found, str):
+        return Misfit(found, False)
+    if not CYLINDER_MM[0] <= found.diameter_mm <= CYLINDER_MM[1]:
+        wrong = f"a cylinder of {found.diameter_mm:.0f} mm is no Jaszczak phantom (216 mm), or the pixel spacing is wrong"
+        return Misfit(wrong, True)
+    seen = uniform_slices(volume, pixel_mm, slice_mm, found)
+    if isinstance(seen, str):
+        return Misfit(seen, False)
+    if len(found.spheres) < 3:
+        return Misfit(f"{len(found.spheres)} cold spheres were found: three are needed to know where all six lie", False)
+    radii, profile, _ = ring_profile(seen.values.mean(0), seen.distance_mm, seen.field, pixel_mm)
+    ring = find_ring(
+        1 - volume / np.interp(seen.distance_mm, radii, profile),
+        np.asarray(found.spheres, np.float64),
+        (found.middle, found.row, found.column),
+        found.lean,
+        (slice_mm, pixel_mm, pixel_mm),
+        seen.noise_percent / 100,
+    )
+    if isinstance(ring, str):
+        return Misfit(ring, True)
+    for s in ring.spheres:
+        if s.centre[0] * slice_mm < s.diameter_mm / 2 or (len(volume) - 1 - s.centre[0]) * slice_mm < s.diameter_mm / 2:
+            return Misfit("the spheres are cut by the first or last slice: the phantom is truncated", False)
+    return Spheres(seen, float(np.median(seen.values[:, seen.field].mean(1))), ring)
+
+
 def measure(
-    volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: Phantom | None = None, detector: str | None = None
+    volume: NDArray, pixel_mm: float, slice_mm: float, *, spheres: Spheres | Misfit | None = None, detector: str | None = None
 ) -> Result:
     """Return contrasts, smallest rod and noise.
 
@@ -36,42 +86,14 @@ def measure(
         Slices × rows × columns in the order of their places along the axis, any unit proportional to activity.
     pixel_mm, slice_mm
         Side of a square pixel, distance of slices.
-    phantom
-        Where the cylinder lies, when that is known already.
+    spheres
+        What `find_spheres` gave, when that is known already.
     """
-
-    def refuse(reason: str) -> Result:
-        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
-
-    found = find_phantom(volume, pixel_mm, slice_mm) if phantom is None else phantom
-    if isinstance(found, str):
-        return refuse(found)
-    if not CYLINDER_MM[0] <= found.diameter_mm <= CYLINDER_MM[1]:
-        return refuse(f"a cylinder of {found.diameter_mm:.0f} mm is no Jaszczak phantom (216 mm), or the pixel spacing is wrong")
-    if len(found.spheres) < 3:
-        return refuse(f"{len(found.spheres)} cold spheres were found: three are needed to know where all six lie")
-    if len(found.uniform) < LEAST_SLICES:
-        return refuse(f"only {len(found.uniform)} uniform slices beside the spheres: {LEAST_SLICES} are needed as background")
-    slices = volume[list(found.uniform)].astype(np.float64)
-    distance = found.distance_mm(slices.shape[1:], pixel_mm, float(np.mean(found.uniform)))
-    field = distance <= found.field_radius_mm
-    uniform = float(np.median(slices[:, field].mean(1)))
-    noise = noise_percent(slices, distance, pixel_mm, found.field_radius_mm)
-    radii, profile, _ = ring_profile(slices.mean(0), distance, pixel_mm, found.field_radius_mm)
+    seen = find_spheres(volume, pixel_mm, slice_mm) if spheres is None else spheres
+    if isinstance(seen, Misfit):
+        return Result(PROCEDURE, NOT_MEASURED, seen.reason, detector, METHOD, VERSION)
+    found, ring, uniform, noise = seen.over.phantom, seen.ring, seen.level, seen.over.noise_percent
     steps = (slice_mm, pixel_mm, pixel_mm)
-    ring = find_ring(
-        1 - volume / np.interp(distance, radii, profile),
-        np.asarray(found.spheres, np.float64),
-        (found.middle, found.row, found.column),
-        found.lean,
-        steps,
-        noise / 100,
-    )
-    if isinstance(ring, str):
-        return refuse(ring)
-    for s in ring.spheres:
-        if s.centre[0] * slice_mm < s.diameter_mm / 2 or (len(volume) - 1 - s.centre[0]) * slice_mm < s.diameter_mm / 2:
-            return refuse("the spheres are cut by the first or last slice: the phantom is truncated")
     measures = _spheres(volume, ring, steps, uniform, noise)
     warnings = _notes(found, ring)
     modulation = rod_modulations(volume[list(found.rods)], found, pixel_mm) if found.rods else None
@@ -85,11 +107,16 @@ def measure(
             at = {"modulation_percent": round(100 * smallest.modulation, 2), "angle_deg": round(smallest.angle_deg)}
             measures.append(Measure("smallest_rod_mm", smallest.diameter_mm, "mm", None, at))
     measures.append(
-        Measure("noise_percent", round(noise, 4), "%", round(noise / float(np.sqrt(2 * field.sum() * len(slices) / 8)), 4))
+        Measure(
+            "noise_percent",
+            round(noise, 4),
+            "%",
+            round(noise / float(np.sqrt(2 * seen.over.field.sum() * len(seen.over.values) / 8)), 4),
+        )
     )
-    reason = None
-    if noise > NOISIEST_PERCENT:
-        reason = f"too few counts for a verdict: the noise of a pixel is {noise:.0f} %, beyond {NOISIEST_PERCENT:.0f} %"
+    reason = seen.over.few_counts
+    if reason is None and not SURE_MM[0] <= found.diameter_mm <= SURE_MM[1]:
+        reason = f"the cylinder seems {found.diameter_mm:.0f} mm wide, not 216: if the pixel spacing is wrong, so are the sizes of the spheres"
     figure = {
         "kind": PROCEDURE,
         "image": _plane(volume, ring) / uniform,

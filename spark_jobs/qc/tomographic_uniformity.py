@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
-from spark_jobs.qc.tomogram import Phantom, find_phantom
+from spark_jobs.qc.uniform_slices import UniformSlices, ring_profile, uniform_slices
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "noise_percent", "ring_profile"]
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "tomographic_uniformity"
 METHOD = "mean of uniform slices, field 80 % of the radius"
 VERSION = "1.0.0"
 CENTRE, BORDER = 0.4, 0.75  # of the field's radius: NMQC's disc in the centre, and where its border begins
-LEAST_SLICES = 3
-NOISIEST_PERCENT = 20.0  # of a pixel: beyond it values are those of the noise
 
 
 def measure(
-    volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: Phantom | None = None, detector: str | None = None
+    volume: NDArray, pixel_mm: float, slice_mm: float, *, over: UniformSlices | str | None = None, detector: str | None = None
 ) -> Result:
     """Return the uniformity of a tomogram.
 
@@ -33,27 +31,19 @@ def measure(
         Slices × rows × columns in the order of their places along the axis, any unit proportional to activity.
     pixel_mm, slice_mm
         Side of a square pixel, distance of slices.
-    phantom
-        Where the cylinder lies, when that is known already.
+    over
+        The uniform slices, or why there are none, when that is known already.
     """
-
-    def refuse(reason: str) -> Result:
-        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
-
-    found = find_phantom(volume, pixel_mm, slice_mm) if phantom is None else phantom
-    if isinstance(found, str):
-        return refuse(found)
-    if len(found.uniform) < LEAST_SLICES:
-        return refuse(f"only {len(found.uniform)} uniform slices: {LEAST_SLICES} are needed")
-    slices = volume[list(found.uniform)].astype(np.float64)
-    mean = slices.mean(0)
-    at_slice = float(np.mean(found.uniform))
-    distance = found.distance_mm(mean.shape, pixel_mm, at_slice)
-    field = distance <= found.field_radius_mm
+    seen = uniform_slices(volume, pixel_mm, slice_mm) if over is None else over
+    if isinstance(seen, str):
+        return Result(PROCEDURE, NOT_MEASURED, seen, detector, METHOD, VERSION)
+    found, distance, field = seen.phantom, seen.distance_mm, seen.field
+    mean = seen.values.mean(0)
     inside = mean[field]
     average = float(inside.mean())
-    noise = noise_percent(slices, distance, pixel_mm, found.field_radius_mm)
-    independent = noise / float(np.sqrt(len(slices)))  # percent, of one pixel of the mean, were slices independent
+    independent = seen.noise_percent / float(
+        np.sqrt(len(seen.values))
+    )  # percent, of one pixel of the mean, were slices independent
 
     smooth = np.where(field, _smoothed(mean), average)
     high, low = float(smooth.max()), float(smooth.min())
@@ -62,7 +52,7 @@ def measure(
     border = field & (distance >= BORDER * found.field_radius_mm)
     ratio = float(mean[centre].mean() / mean[border].mean())
     ratio_se = ratio * independent / 100 * float(np.sqrt(1 / centre.sum() + 1 / border.sum()))
-    radii, profile, pixels = ring_profile(mean, distance, pixel_mm, found.field_radius_mm)
+    radii, profile, pixels = ring_profile(mean, distance, field, pixel_mm)
     ring, at_mm, ring_se = _ring(radii, profile, pixels, average, independent)
     worst = {"row": row, "column": column, "relative": round(float(smooth[row, column]) / average, 4)}
     measures = (
@@ -71,15 +61,13 @@ def measure(
         Measure("centre_border_ratio", round(ratio, 5), "1", round(ratio_se, 5)),
         Measure("ring_contrast_percent", round(ring, 4), "%", round(ring_se, 4), {"radius_mm": round(at_mm, 1)}),
     )
-    reason = None
-    if noise > NOISIEST_PERCENT:
-        reason = f"too few counts for a verdict: the noise of a pixel is {noise:.0f} %, beyond {NOISIEST_PERCENT:.0f} %"
+    reason = seen.few_counts
     slices_text = f"{len(found.uniform)} uniform slices ({_numbers(found.uniform)}, counted from 0) of a cylinder of "
-    warnings = (slices_text + f"{found.diameter_mm:.0f} mm; noise of a pixel {noise:.1f} %",)
+    warnings = (slices_text + f"{found.diameter_mm:.0f} mm; noise of a pixel {seen.noise_percent:.1f} %",)
     figure = {
         "kind": PROCEDURE,
         "image": mean / average,
-        "axis": found.axis(at_slice),
+        "axis": found.axis(seen.at_slice),
         "pixel_mm": pixel_mm,
         "radius": found.field_radius_mm / pixel_mm,
         "centre": CENTRE * found.field_radius_mm / pixel_mm,
@@ -90,28 +78,6 @@ def measure(
     }
     status = INDICATIVE if reason else MEASURED
     return Result(PROCEDURE, status, reason, detector, METHOD, VERSION, measures, warnings, figure)
-
-
-def noise_percent(slices: NDArray[np.float64], distance: NDArray[np.float64], pixel_mm: float, reach_mm: float) -> float:
-    """Return the standard deviation of a pixel in a slice, percent of the mean; the common radial profile does not count as noise."""
-    mean = slices.mean(0)
-    radii, profile, _ = ring_profile(mean, distance, pixel_mm, reach_mm)
-    field = distance <= reach_mm
-    rest = slices[:, field] - np.interp(distance[field], radii, profile)
-    return 100 * float(np.sqrt(rest.var(axis=1, ddof=1).mean())) / float(mean[field].mean())
-
-
-def ring_profile(
-    image: NDArray[np.float64], distance: NDArray[np.float64], pixel_mm: float, reach_mm: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return radii (mm), means and numbers of pixels of annuli one pixel wide; the first is a disc of 1.5 pixels."""
-    ring = np.maximum(np.floor(distance / pixel_mm - 0.5), 0).astype(np.int64)
-    ring[distance > reach_mm] = -1
-    chosen = ring >= 0
-    pixels = np.bincount(ring[chosen])
-    profile = np.bincount(ring[chosen], image[chosen]) / np.maximum(pixels, 1)
-    radii = np.bincount(ring[chosen], distance[chosen]) / np.maximum(pixels, 1)
-    return radii, profile, pixels
 
 
 def _ring(

@@ -202,3 +202,19 @@ def test_a_sphere_of_a_linear_volume_reads_the_value_of_its_centre():
     mean, lowest = sampled(3 * z - y + 2 * x, (9.3, 10.2, 8.8), 12.0, (4.0, 3.0, 3.0))
     assert mean == pytest.approx(3 * 9.3 - 10.2 + 2 * 8.8, abs=0.01)
     assert lowest < mean
+
+
+@pytest.mark.parametrize("tags", [{"pixel_mm": 4.8, "slice_mm": 4.8}, {"pixel_mm": 2.0, "slice_mm": 2.0}, {"slice_mm": 8.0}])
+@pytest.mark.parametrize("ordered", [None, "PP-TOMOCON", "PP-TOMOUNI"])
+def test_geometry_that_one_part_proves_wrong_refuses_all_parts(tags, ordered):
+    header = {} if ordered is None else {"PerformedProtocolCodeSequence": code(ordered)}
+    results = measure_series([recon(noisy(phantom(), 1000), **tags, **header)])
+    assert len(results) >= 1 and {r.status for r in results} == {"not_measured"}
+    assert len({r.reason for r in results}) == 1 and ("spacing" in results[0].reason or "distance" in results[0].reason)
+    assert not any(r.measures for r in results)
+
+
+def test_a_slightly_wrong_cylinder_gives_values_without_a_verdict():
+    results = {r.procedure: r for r in measure_series([recon(noisy(phantom(), 1000), pixel_mm=4.2, slice_mm=4.2)])}
+    assert results["tomographic_contrast"].status == "indicative" and "216" in results["tomographic_contrast"].reason
+    assert results["tomographic_uniformity"].status == "measured"
