@@ -170,9 +170,19 @@ def _facts(found: Any, first: Any, device: str) -> dict[str, str]:
         "model 型号": model or "–",
         "serial, station 序列号": ", ".join(x for x in (found.device_serial, found.station_name) if x) or "–",
         "acquired 采集日期": found.acquired_on or "unknown 未知",
+        "image 图像": _image(first, len(inputs)),
         "file 文件": name,
         "digest of files 校验": digests[:16],
     }
+
+
+def _image(first: Any, files: int) -> str:
+    """Return modality, number and size of the images; a dash for documents."""
+    if not hasattr(first, "pixel_mm"):
+        return "–"
+    frames = files * int(first.dataset.get("NumberOfFrames") or 1)
+    pixel = f", {first.pixel_mm:.4g} mm" if first.pixel_mm else ""
+    return f"{first.modality} {frames} × {first.rows} × {first.columns}{pixel}"
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

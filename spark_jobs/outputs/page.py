@@ -3,24 +3,29 @@
 Chinese and English beside each other; without a font that has Chinese the page is in English alone.
 """
 
-import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import numpy as np
-
+from spark_jobs.outputs.plots import control_chart, image_of, profile
 from spark_jobs.pictures import PAINTERS, STATUS, TITLES, chinese_font
-from spark_jobs.pictures.ink import INK, UFOV, WORST
+from spark_jobs.pictures.ink import INK, WORST
 from spark_jobs.qc.result import INDICATIVE, MEASURED, Measure, Result
 
 __all__ = ["page"]
 
 A4_INCHES = (8.27, 11.69)
+LEFT, RIGHT, TOP, BOTTOM = 0.06, 0.94, 0.85, 0.055  # of what lies between the facts and the signature
+PICTURES = (0.20, 0.32)  # least and most height
+ROW, SMALLEST = 0.0135, 0.0072  # height of a row of the table, and the least that can be read in print
+LINE = 0.0118
 GREY = "#57606a"
 COLOURS = {"pass": "#1a7f37", "warn": "#9a6700", "fail": WORST, "none": GREY}
 VERDICTS = {"pass": "合格", "warn": "警告", "fail": "不合格", "none": "无判定"}
-ROWS = 24  # of the table; more do not fit on one page
+BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
+COLUMNS = ((0.06, "measure", "测量"), (0.355, "value ± s", "值"), (0.475, "unit", "单位"), (0.585, "warning", "警告限"),
+           (0.685, "failure", "不合格限"), (0.785, "verdict", "判定"), (0.875, "source", "来源"))  # fmt: skip
 WORTH = {
     MEASURED: (
         "Two of order code, header class and pixels agreed on the procedure. Spacing, clipping, compression and earlier processing were "
@@ -37,6 +42,14 @@ WORTH = {
         "因上述原因未测量。既不算合格也不算不合格：请重新采集或更正图像头。",
     ),
 }
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the foot, as wide as it may be."""
+
+    text: str
+    colour: str = GREY
 
 
 def page(
@@ -68,10 +81,20 @@ def page(
         figure = Figure(figsize=A4_INCHES)
         FigureCanvasPdf(figure)
         _head(figure, result, verdict, both)
-        _facts(figure, facts)
-        _pictures(figure, result, limits, [e for e in earlier if _same_method(e[1], result)], both)
-        _table(figure, result, limits, both)
-        _foot(figure, result, both)
+        _facts(figure, facts, both)
+        sources = _sources(limits)
+        foot = [part for line in _foot(result, limits, sources, both) for part in _wrapped(line)]
+        floor = BOTTOM + LINE * len(foot) + 0.012
+        chart = [e for e in earlier if _same_method(e[1], result)]
+        room = TOP - floor - 0.03  # for pictures and rows
+        drawn = (result.figure or {}).get("kind") in PAINTERS or len({day for day, _ in chart}) > 1
+        tall = min(PICTURES[1], max(PICTURES[0], room - ROW * len(result.measures))) if drawn else 0.0
+        row = min(ROW, max(SMALLEST, (room - tall) / max(len(result.measures), 1)))
+        if drawn:
+            _pictures(figure, result, limits, chart, both, tall)
+        _table(figure, result, limits, sources, both, TOP - tall, row, floor)
+        _write(figure, foot, floor - 0.012)
+        _signature(figure, both)
         out = BytesIO()
         figure.savefig(
             out, format="pdf", metadata={"CreationDate": None, "Title": f"Photopeak: {result.procedure or 'not measured'}"}
@@ -85,129 +108,124 @@ def _same_method(a: Result, b: Result) -> bool:
 
 def _head(figure: Any, result: Result, verdict: str, both: bool) -> None:
     english, chinese = TITLES.get(str(result.procedure), ("Unknown procedure", "未能识别的检测"))
-    figure.text(0.06, 0.955, f"{english}  {chinese}" if both else english, fontsize=17, weight="bold", color=INK)
-    state = f"{result.status.replace('_', ' ')} {STATUS[result.status]}" if both else result.status.replace("_", " ")
+    figure.text(LEFT, 0.958, english, fontsize=16, weight="bold", color=INK)
+    state = result.status.replace("_", " ")
+    if both:
+        figure.text(LEFT, 0.939, chinese, fontsize=11, weight="bold", color=INK)
+        state = f"{state} {STATUS[result.status]}"
     detector = f" · detector {'探头 ' if both else ''}{result.detector}" if result.detector else ""
-    figure.text(0.06, 0.933, state + detector, fontsize=10, color=GREY)
-    said = f"{verdict.upper()} {VERDICTS[verdict]}" if both else verdict.upper()
-    if verdict == "none":
-        said = "NO VERDICT 无判定" if both else "NO VERDICT"
+    figure.text(LEFT, 0.922, state + detector, fontsize=9, color=GREY)
+    said = "NO VERDICT" if verdict == "none" else verdict.upper()
     box = {"boxstyle": "round,pad=0.5", "fc": COLOURS[verdict], "ec": "none"}
-    figure.text(0.94, 0.952, said, fontsize=15, weight="bold", color="white", ha="right", va="center", bbox=box)
-    _rule(figure, 0.922)
+    figure.text(0.93, 0.951, f"{said} {VERDICTS[verdict]}" if both else said, fontsize=14, weight="bold", color="white",
+                ha="right", va="center", bbox=box)  # fmt: skip
+    _rule(figure, 0.914)
 
 
 def _rule(figure: Any, y: float) -> None:
     from matplotlib.lines import Line2D
 
-    figure.add_artist(Line2D([0.06, 0.94], [y, y], color="#d0d7de", lw=0.8))
+    figure.add_artist(Line2D([LEFT, RIGHT], [y, y], color="#d0d7de", lw=0.8))
 
 
-def _facts(figure: Any, facts: Mapping[str, str]) -> None:
+def _facts(figure: Any, facts: Mapping[str, str], both: bool) -> None:
     pairs = list(facts.items())
     half = (len(pairs) + 1) // 2
     for k, (label, text) in enumerate(pairs):
-        x, y = (0.06, 0.52)[k // half], 0.908 - 0.0145 * (k % half)
-        figure.text(x, y, label, color=GREY, fontsize=7.5)
-        figure.text(x + 0.15, y, textwrap.shorten(text, 52, placeholder=" …"), color=INK, fontsize=7.5)
+        x, y = (LEFT, 0.52)[k // half], 0.901 - LINE * (k % half)
+        figure.text(x, y, label if both else label.split(" ")[0], color=GREY, fontsize=7.5)
+        figure.text(x + 0.14, y, _shortened(text, 0.3, 7.5), color=INK, fontsize=7.5)
 
 
 def _pictures(
-    figure: Any, result: Result, limits: Sequence[Mapping[str, Any]], earlier: list[tuple[str, Result]], both: bool
+    figure: Any, result: Result, limits: Sequence[Mapping[str, Any]], earlier: list[tuple[str, Result]], both: bool, tall: float
 ) -> None:
+    """Draw the procedure's picture, the profile through its worst spot and the control chart, side by side."""
     f = result.figure or {}
     painter = PAINTERS.get(str(f.get("kind")))
-    wide = painter is not None and _image(f) is None and len(earlier) < 2
+    image = image_of(f)
+    several = len({day for day, _ in earlier}) > 1
+    base, high = TOP - tall + 0.05, tall - 0.06
     if painter is not None:
-        axes = figure.add_axes((0.10, 0.565, 0.84 if wide else 0.46, 0.27))
+        axes = figure.add_axes((0.10, base, 0.46 if image is not None or several else 0.84, high))
         painter(axes, f, both)
         axes.title.set_fontsize(8)
-    image = _image(f)
+    half = (high - 0.075) / 2
     if image is not None:
-        _profile(figure.add_axes((0.66, 0.725, 0.28, 0.11)), image, f, both)
-    if len(earlier) > 1:
-        _chart(figure.add_axes((0.66, 0.565, 0.28, 0.10 if image is not None else 0.27)), earlier, result, limits, both)
-
-
-def _image(f: Mapping[str, Any]) -> np.ndarray | None:
-    image = f.get("image")
-    return np.asarray(image, float) if image is not None and np.ndim(image) == 2 else None
-
-
-def _profile(axes: Any, image: np.ndarray, f: Mapping[str, Any], both: bool) -> None:
-    """Draw the row and the column through the worst spot, or through the middle where no spot is marked."""
-    worst = f.get("worst")
-    at = worst if isinstance(worst, dict) and {"row", "column"} <= set(worst) else {}
-    row = int(np.clip(at.get("row", image.shape[0] // 2), 0, image.shape[0] - 1))
-    column = int(np.clip(at.get("column", image.shape[1] // 2), 0, image.shape[1] - 1))
-    axes.plot(image[row], color=UFOV, lw=0.9, label=f"row {row}" + (" 行" if both else ""))
-    axes.plot(image[:, column], color="#bf8700", lw=0.9, label=f"column {column}" + (" 列" if both else ""))
-    axes.set_title("profile / pixel" + ("  剖面" if both else ""), fontsize=8, pad=14)
-    axes.tick_params(labelsize=6)
-    axes.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2, frameon=False)
-
-
-def _chart(axes: Any, earlier: list[tuple[str, Result]], result: Result, limits: Sequence[Mapping[str, Any]], both: bool) -> None:
-    """Draw the values of one measure over the days: that with the worst verdict, else the first that has a limit."""
-    order = ("fail", "warn", "pass", "none")
-    known = [x for x in limits if any(x[b] is not None for b in ("warn_low", "warn_high", "fail_low", "fail_high"))]
-    chosen = min(known, key=lambda x: order.index(x["verdict"]), default=None)
-    first = result.measures[0] if result.measures else None
-    name, region = (chosen["measure"], chosen.get("region")) if chosen else (first.name, first.region) if first else (None, None)
-    points = [
-        (day, m) for day, r in sorted(earlier, key=lambda e: e[0]) for m in r.measures if (m.name, m.region) == (name, region)
-    ]
-    if len(points) < 2:
-        axes.set_axis_off()
-        return
-    axes.plot(range(len(points)), [m.value for _, m in points], "o-", color=INK, ms=3, lw=0.8)
-    for bound, colour in (("warn_low", "#bf8700"), ("warn_high", "#bf8700"), ("fail_low", WORST), ("fail_high", WORST)):
-        if chosen and chosen[bound] is not None:
-            axes.axhline(chosen[bound], color=colour, lw=0.9, ls="--")
-    axes.set_xticks([0, len(points) - 1], [points[0][0], points[-1][0]])
-    axes.set_title(f"{name} / {points[0][1].unit}" + ("  控制图" if both else "  control chart"), fontsize=8)
-    axes.tick_params(labelsize=6)
-
-
-def _table(figure: Any, result: Result, limits: Sequence[Mapping[str, Any]], both: bool) -> None:
-    used = {(x["measure"], x.get("region")): x for x in limits}
-    columns = ((0.06, "measure", "测量"), (0.34, "value ± s", "值"), (0.45, "unit", "单位"), (0.505, "warning", "警告限"),
-               (0.605, "failure", "不合格限"), (0.705, "verdict", "判定"), (0.785, "source of the limit", "限值来源"))  # fmt: skip
-    y = 0.505
-    for x, english, chinese in columns:
-        figure.text(x, y, f"{english} {chinese}" if both else english, color=GREY, fontsize=7.5)
-    _rule(figure, y - 0.005)
-    y -= 0.004
-    for m in result.measures[:ROWS]:
-        y -= 0.0135
-        _row(figure, y, m, used.get((m.name, m.region)), both)
-    if len(result.measures) > ROWS:
-        figure.text(
-            0.06, y - 0.0135, f"and {len(result.measures) - ROWS} more: see the JSON or the structured report", color=GREY
+        profile(
+            figure.add_axes((0.67, base + (half + 0.06 if several else 0.0), 0.26, half if several else high * 0.8)),
+            image,
+            result,
+            both,
         )
+    if several:
+        left, wide = (0.67, 0.26) if painter is not None else (0.10, 0.83)
+        control_chart(
+            figure.add_axes((left, base, wide, half if image is not None else high * 0.85)), earlier, result, limits, both
+        )
+
+
+def _sources(limits: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the sources of the limits with their numbers on this page."""
+    return {text: k for k, text in enumerate(dict.fromkeys(map(_source, limits)), 1)}
+
+
+def _source(limit: Mapping[str, Any]) -> str:
+    parts = (limit["standard"], limit["clause"], f"version {limit['version']} since {limit['valid_from']}")
+    return ", ".join(str(p) for p in parts if p)
+
+
+def _table(
+    figure: Any,
+    result: Result,
+    limits: Sequence[Mapping[str, Any]],
+    sources: Mapping[str, int],
+    both: bool,
+    y: float,
+    row: float,
+    floor: float,
+) -> None:
+    used = {(x["measure"], x.get("region")): x for x in limits}
+    for x, english, chinese in COLUMNS:
+        figure.text(x, y, f"{english} {chinese}" if both else english, color=GREY, fontsize=7)
+    _rule(figure, y - 0.005)
+    y -= 0.006
+    size = 7.5 * min(1.0, row / LINE)
+    fits = max(int((y - floor) / row), 1)
+    shown = result.measures if len(result.measures) <= fits else result.measures[: fits - 1]
+    for m in shown:
+        y -= row
+        _row(figure, y, m, used.get((m.name, m.region)), sources, both, size)
+    left = len(result.measures) - len(shown)
+    if left:
+        more = f"and {left} more values: see the table or the structured report" + (
+            "  其余数值见数据表或结构化报告" if both else ""
+        )
+        figure.text(LEFT, y - row, more, color=WORST, fontsize=size)
     if not result.measures:
-        figure.text(0.06, y - 0.02, "no value" + ("  无数值" if both else ""), color=GREY)
+        figure.text(LEFT, y - 0.015, "no value" + ("  无数值" if both else ""), color=GREY)
 
 
-def _row(figure: Any, y: float, m: Measure, limit: Mapping[str, Any] | None, both: bool) -> None:
+def _row(
+    figure: Any, y: float, m: Measure, limit: Mapping[str, Any] | None, sources: Mapping[str, int], both: bool, size: float
+) -> None:
     verdict = limit["verdict"] if limit else "none"
     label = m.name + (f" ({', '.join(p for p in (m.aspect, m.region) if p)})" if m.aspect or m.region else "")
     weight = "bold" if verdict in ("fail", "warn") else "normal"
     spread = f" ± {m.uncertainty:.2g}" if m.uncertainty is not None else ""
-    unknown = limit is not None and all(limit[b] is None for b in ("warn_low", "warn_high", "fail_low", "fail_high"))
-    warning = "value unknown" if unknown else _bounds(limit, "warn")
-    source = f"{limit['standard'] or ''} {limit['clause'] or ''} v{limit['version']}" if limit else ""
+    unknown = limit is not None and all(limit[b] is None for b in BOUNDS)
+    none = ("no limit" + (" 无限值" if both else "")) if limit is None else ""
     texts = (
-        (0.06, textwrap.shorten(label, 46, placeholder=" …"), INK),
-        (0.34, f"{_figures(m.value)}{spread}", INK),
-        (0.45, "" if m.unit == "1" else m.unit, INK),
-        (0.505, warning, GREY),
-        (0.605, "" if unknown else _bounds(limit, "fail"), GREY),
-        (0.705, (f"{verdict} {VERDICTS[verdict]}" if both else verdict) if limit else "–", COLOURS[verdict]),
-        (0.785, textwrap.shorten(source, 27, placeholder=" …"), GREY),
+        (_shortened(label, 0.29, size), INK),
+        (f"{_figures(m.value)}{spread}", INK),
+        ("" if m.unit == "1" else m.unit, INK),
+        (none or (("value unknown" + (" 限值待定" if both else "")) if unknown else _bounds(limit, "warn")), GREY),
+        ("" if unknown else _bounds(limit, "fail"), GREY),
+        ((f"{verdict} {VERDICTS[verdict]}" if both else verdict) if limit else "–", COLOURS[verdict]),
+        (f"[{sources[_source(limit)]}]" if limit else "", GREY),
     )
-    for x, text, colour in texts:
-        figure.text(x, y, text, color=colour, weight=weight if colour != GREY else "normal", fontsize=7.5)
+    for (x, *_), (text, colour) in zip(COLUMNS, texts, strict=True):
+        figure.text(x, y, text, color=colour, weight=weight if colour != GREY else "normal", fontsize=size)
 
 
 def _figures(value: float) -> str:
@@ -221,24 +239,62 @@ def _bounds(limit: Mapping[str, Any] | None, kind: str) -> str:
     return f"≤ {high:g}" if high is not None else f"≥ {low:g}" if low is not None else ""
 
 
-def _foot(figure: Any, result: Result, both: bool) -> None:
-    lines: list[tuple[str, str]] = []
+def _foot(result: Result, limits: Sequence[Mapping[str, Any]], sources: Mapping[str, int], both: bool) -> list[_Line]:
+    """Return what stands under the table: sources of the limits, method, notes, and why the numbers can be believed."""
+    lines: list[_Line] = []
+    if sources:
+        lines.append(_Line("   ".join(f"[{k}] {text}" for text, k in sources.items())))
+        approvers = sorted({str(x["approver"]) for x in limits if x["approver"]})
+        lines.append(_Line(f"Limits approved{' 限值批准' if both else ''}: {'; '.join(approvers) or 'nobody'}"))
     if result.method:
-        lines.append((f"Method{' 方法' if both else ''}: {result.method}, version {result.method_version}", INK))
-    lines += [(f"Note{' 备注' if both else ''}: {text}", WORST if k == 0 and result.reason else INK)
-              for k, text in enumerate([*([result.reason] if result.reason else []), *result.warnings])]  # fmt: skip
+        lines.append(_Line(f"Method{' 方法' if both else ''}: {result.method}, version {result.method_version}", INK))
+    notes = [*([result.reason] if result.reason else []), *result.warnings]
+    lines += [
+        _Line(f"Note{' 备注' if both else ''}: {text}", WORST if k == 0 and result.reason else INK)
+        for k, text in enumerate(notes)
+    ]
     english, chinese = WORTH[result.status]
-    lines += [(english, GREY)] + ([(chinese, GREY)] if both else [])
-    y = 0.15
-    for text, colour in lines:
-        for part in textwrap.wrap(text, 74 if text[:1] > "⺀" else 148):
-            figure.text(0.06, y, part, color=colour, fontsize=7)
-            y -= 0.0118
+    return [*lines, _Line(english), *([_Line(chinese)] if both else [])]
+
+
+def _write(figure: Any, lines: Sequence[_Line], y: float) -> None:
+    for line in lines:
+        y -= LINE
+        figure.text(LEFT, y, line.text, color=line.colour, fontsize=7)
+
+
+def _signature(figure: Any, both: bool) -> None:
     _rule(figure, 0.045)
-    signed = (
-        "reviewed by 审核 ____________________   date 日期 ______________"
-        if both
-        else "reviewed by ____________________   date ____________"
-    )
-    figure.text(0.06, 0.028, signed, color=INK, fontsize=8)
-    figure.text(0.94, 0.028, "Photopeak", color=GREY, fontsize=8, ha="right")
+    reviewed, date = ("reviewed by 审核", "date 日期") if both else ("reviewed by", "date")
+    figure.text(LEFT, 0.028, f"{reviewed} ____________________   {date} ______________", color=INK, fontsize=8)
+    figure.text(RIGHT, 0.028, "Photopeak", color=GREY, fontsize=8, ha="right")
+
+
+def _ems(text: str) -> float:
+    """Return about how wide a text is, in heights of its font."""
+    return sum(1.0 if c > "⺀" else 0.6 if c.isupper() else 0.49 for c in text)
+
+
+def _shortened(text: str, width: float, size: float) -> str:
+    """Return the text, cut where it is wider than that part of the page."""
+    room = width * A4_INCHES[0] * 72 / size
+    if _ems(text) <= room:
+        return text
+    while text and _ems(text) > room - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _wrapped(line: _Line, size: float = 7) -> list[_Line]:
+    """Return the line in pieces that fit between the margins; Chinese breaks anywhere but before punctuation."""
+    room = (RIGHT - LEFT) * A4_INCHES[0] * 72 / size
+    out, word = [""], ""
+    for c in f"{line.text} ":
+        word += c
+        if c != " " and c < "⺀":
+            continue
+        if _ems(out[-1] + word.rstrip()) > room and out[-1] and word[0] not in "，。；：、）":
+            out.append("")
+        out[-1] += word
+        word = ""
+    return [_Line(part.rstrip(), line.colour) for part in out]

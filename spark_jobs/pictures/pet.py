@@ -16,6 +16,10 @@ def _spheres(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     for circles, colour in ((f["background"], CFOV), (f["spheres"], UFOV)):
         for row, column, radius in circles:
             axes.add_patch(Circle((column, row), radius, fill=False, lw=1.3, ec=colour))
+    rows, columns = np.array([c[:2] for c in (*f["spheres"], *f["background"])], float).T
+    rim = 0.3 * max(np.ptp(rows), np.ptp(columns))
+    axes.set_xlim(max(columns.min() - rim, -0.5), min(columns.max() + rim, f["image"].shape[1] - 0.5))
+    axes.set_ylim(min(rows.max() + rim, f["image"].shape[0] - 0.5), max(rows.min() - rim, -0.5))
     axes.set_title("spheres (blue) · background (amber)" + ("  热球（蓝）本底（黄）" if chinese else ""))
     axes.set_axis_off()
 
@@ -32,17 +36,33 @@ def _cylinder(axes: Any, f: dict[str, Any], chinese: bool) -> None:
 
 
 def _fiducials(axes: Any, f: dict[str, Any], chinese: bool) -> None:
+    """Draw where the fiducials lie in three planes, and how far each moved along x, y and z: too little to be seen in the planes."""
+    axes.set_axis_off()
     p, q, worst = f["fixed"], f["moved"], f["worst"]
-    axes.plot(p[:, 0], p[:, 1], "o", ms=10, mfc="none", mec=INK, label=f["names"][0])
-    axes.plot(q[:, 0], q[:, 1], "+", ms=10, color=UFOV, label=f["names"][1])
-    axes.plot(
-        p[worst, 0], p[worst, 1], "o", ms=18, mfc="none", mec=WORST, label="largest offset" + (" 偏移最大" if chinese else "")
-    )
-    axes.set_xlabel("x / mm" + ("  左" if chinese else ""))
-    axes.set_ylabel("y / mm" + ("  背" if chinese else ""))
-    axes.set_aspect("equal", "datalim")
-    axes.invert_yaxis()
-    axes.legend(loc="best", fontsize=8)
+    names = ("x / mm" + (" 左" if chinese else ""), "y / mm" + (" 背" if chinese else ""), "z / mm" + (" 头" if chinese else ""))
+    for (across, up), place in (((0, 1), (0.08, 0.58)), ((0, 2), (0.08, 0.06)), ((1, 2), (0.58, 0.06))):
+        plane = axes.inset_axes((*place, 0.4, 0.4))
+        plane.plot(p[:, across], p[:, up], "o", ms=8, mfc="none", mec=INK, label=f["names"][0])
+        plane.plot(q[:, across], q[:, up], "+", ms=8, color=UFOV, label=f["names"][1])
+        label = "largest offset" + (" 偏移最大" if chinese else "")
+        plane.plot(p[worst, across], p[worst, up], "o", ms=15, mfc="none", mec=WORST, label=label)
+        plane.set_xlabel(names[across], fontsize=7, labelpad=1)
+        plane.set_ylabel(names[up], fontsize=7, labelpad=1)
+        plane.set_aspect("equal", "datalim")
+        plane.tick_params(labelsize=6)
+        if up == 1:
+            plane.invert_yaxis()
+            axes.legend(*plane.get_legend_handles_labels(), loc="upper right", fontsize=7, ncols=3, bbox_to_anchor=(1.0, 1.12))
+    moved = axes.inset_axes((0.58, 0.58, 0.4, 0.4))
+    number = np.arange(1, len(p) + 1)
+    for k, (name, colour) in enumerate(zip("xyz", (UFOV, CFOV, INK), strict=True)):
+        moved.bar(number + 0.25 * (k - 1), (q - p)[:, k], 0.25, color=colour, label=f"Δ{name}")
+    moved.axhline(0, color=INK, lw=0.6)
+    moved.set_xticks(number)
+    moved.set_xlabel("fiducial" + (" 标记" if chinese else ""), fontsize=7, labelpad=1)
+    moved.set_ylabel("Δ / mm" + (" 偏移" if chinese else ""), fontsize=7, labelpad=1)
+    moved.tick_params(labelsize=6)
+    moved.legend(fontsize=6, ncols=3)
 
 
 PAINTERS = {

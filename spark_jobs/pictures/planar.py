@@ -59,7 +59,8 @@ def _quadrants(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     turn = np.linspace(0, 2 * np.pi, 100)
     for _, row, column, radius, width, mtf in f["disks"]:
         axes.plot(column + radius * np.cos(turn), row + radius * np.sin(turn), color=CFOV, lw=1.5)
-        axes.text(column, row, f"{width:.2f} mm\nMTF {mtf:.2f}", color=CFOV, ha="center", va="center", weight="bold")
+        said = {"color": CFOV, "ha": "center", "va": "top", "weight": "bold", "bbox": {"fc": "#000000c0", "ec": "none", "pad": 1}}
+        axes.text(column, row + radius + 4, f"{width:.2f} mm\nMTF {mtf:.2f}", fontsize=8, **said)
     axes.set_title("bar width, MTF" + ("  栅条宽度，调制传递" if chinese else ""))
     axes.set_axis_off()
 

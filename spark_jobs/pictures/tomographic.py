@@ -38,7 +38,8 @@ def _contrast(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.imshow(f["image"], cmap="gray", vmin=0, vmax=1.3, interpolation="nearest")
     for y, x, radius, name in f["circles"]:
         axes.add_patch(Circle((x, y), radius, fill=False, lw=1.3, ec=UFOV))
-        axes.annotate(f"{name} mm", (x, y), (0, -2), textcoords="offset points", color=CFOV, fontsize=7, ha="center")
+        said = {"color": CFOV, "ha": "center", "va": "bottom", "bbox": {"fc": "#000000c0", "ec": "none", "pad": 0.5}}
+        axes.annotate(f"{name} mm", (x, y - radius), (0, 2), textcoords="offset points", fontsize=7, **said)
     axes.set_xlim(column - reach, column + reach)
     axes.set_ylim(row + reach, row - reach)
     axes.set_title("spheres ÷ mean of uniform slices" + ("  冷球层" if chinese else ""))

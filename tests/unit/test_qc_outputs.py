@@ -155,3 +155,54 @@ def test_the_page_shows_image_profile_control_chart_limits_and_method(made, monk
     assert "2026-04-01" in told and "2026-04-03" in told  # the ends of the control chart
     refused = " | ".join(seen[next(k for k, r in enumerate(rows) if r["status"] == "not_measured")])
     assert "neither a pass nor a fail" in refused and "PixelSpacing is missing" in refused
+
+
+def test_a_long_list_stands_whole_on_the_page_and_no_text_covers_another(monkeypatch):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from spark_jobs.judge import judge, read_limits
+    from spark_jobs.outputs.page import page
+    from spark_jobs.pictures import TITLES
+    from spark_jobs.qc.result import Measure, Result
+
+    seen = []
+    keep = Figure.savefig
+
+    def savefig(figure, *given, **named):
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        seen[:] = [(t.get_text(), t.get_window_extent(renderer)) for t in figure.texts], figure.bbox
+        return keep(figure, *given, **named)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    sizes = ("37 mm", "28 mm", "22 mm", "17 mm", "13 mm", "10 mm")
+    names = (
+        "contrast_percent",
+        "background_variability_percent",
+        "rc_a50",
+        "rc_max",
+        "psf_fwhm_mm",
+        "sphere_diameter_mm",
+        "more",
+    )
+    measures = tuple(Measure(n, 27_590_000.0, "Bq*s/ECAT counts", 12.0, region=s) for s in sizes for n in names)
+    longest = max(TITLES, key=lambda k: len("".join(TITLES[k])))
+    for procedure in ("pet_nema_iq", longest):
+        result = Result(
+            procedure, "measured", None, "H1", "a method", "1.0.0", measures, ("a note that goes on and on " * 9,) * 3
+        )
+        verdict, used = judge(result, read_limits(), "GC1", "2026-04-01")
+        page(result, verdict, used, {f"label {k} 标签": "text " * 20 for k in range(7)})
+        texts, sheet = seen
+        told = [t for t, _ in texts]
+        assert all(f"{m.name} ({m.region})" in told for m in measures)
+        assert procedure != "pet_nema_iq" or "EARL-2, recovery of the 10 mm sphere, version 2" in " ".join(told)
+        for k, (text, box) in enumerate(texts):
+            assert box.x0 > 0 and box.y0 > 0 and box.x1 < sheet.x1, text
+            # a line's box holds its leading: rows may touch by a hair
+            covered = [
+                t
+                for t, b in texts[k + 1 :]
+                if min(box.x1, b.x1) - max(box.x0, b.x0) > 0 and min(box.y1, b.y1) - max(box.y0, b.y0) > 3
+            ]
+            assert not covered, (text, covered)
