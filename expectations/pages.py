@@ -7,10 +7,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from connectors.words import reason
 from expectations import history
 from expectations.suites import HERE
 
 __all__ = ["texts", "write"]
+
+WRITTEN = ("reason", "reasons", "reason_at_opening", "standard", "clause")  # columns of sentences
 
 
 def texts() -> dict[str, dict[str, str]]:
@@ -58,13 +61,20 @@ def _environment() -> jinja2.Environment:
     def moment(text: object) -> str:
         return str(text).replace("T", " ").replace(".000", "").removesuffix("Z") + " UTC"
 
-    def cell(value: object, name: str) -> str:
+    def why(text: object) -> Markup | str:
+        """Return what is stored in English with the Chinese beside it where there is one."""
+        chinese = reason(str(text))
+        return both(text, chinese) if chinese != text else str(text)
+
+    def cell(value: object, name: str) -> Markup | str:
         if value is None:
             return "–"
         if name.endswith("_utc"):
             return str(value).replace("T", " ").replace(".000", "").removesuffix("Z")
         if name == "day" or name == "month":
             return str(value)[:10]
+        if name in WRITTEN:
+            return why(value)
         if isinstance(value, float):
             return f"{value:.4g}"
         return {"True": "✓", "False": "✗"}.get(str(value), str(value))
@@ -76,5 +86,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(both=both, t=t, column=column, moment=moment, cell=cell)
+    environment.globals.update(both=both, t=t, column=column, moment=moment, cell=cell, why=why)
     return environment

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from connectors.words import both
+
 if TYPE_CHECKING:
     from spark_jobs.documents import Document
     from spark_jobs.reading import Instance
@@ -35,7 +37,7 @@ def analyse(
     """
     files = _files(paths)
     if isinstance(files, str):
-        print(files, file=sys.stderr)
+        print(both(files, "\n  "), file=sys.stderr)
         return USAGE
     for folder in (picture, sr, pdf):
         try:
@@ -190,13 +192,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
+    joint = "\n  "  # the JSON keeps the English alone
     console = Console(highlight=False)
     for row in rows:
         name = row["inputs"][0] + (f" and {len(row['inputs']) - 1} more" if len(row["inputs"]) > 1 else "")
         detector = f" · detector {row['detector']}" if row["detector"] else ""
         console.print(Text(f"{row['procedure'] or 'unknown procedure'}{detector} · {row['status']} · {name}", style="bold"))
         if row["reason"]:
-            console.print(Text(f"  {row['reason']}", style="yellow"))
+            console.print(Text(f"  {both(row['reason'], joint)}", style="yellow"))
         if row["measures"]:
             limits = {(x["measure"], x.get("region")): x for x in row["limits"]}
             table = Table(
@@ -224,7 +227,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
                 )
             console.print(table)
         for warning in row["warnings"]:
-            console.print(Text(f"  note: {warning}", style="dim"))
+            console.print(Text(f"  note: {both(warning, joint)}", style="dim"))
         for kind in ("picture", "report", "page"):
             if row.get(kind):
                 console.print(Text(f"  {kind}: {row[kind]}", style="dim"))

@@ -17,17 +17,17 @@ DONE, FAILED, USAGE, ENVIRONMENT, LOCKED = 0, 1, 2, 3, 75
 
 app = typer.Typer(
     name="photopeak",
-    help="Quality control of the whole nuclear-medicine examination.",
+    help="Quality control of the whole nuclear-medicine examination. 核医学检查全过程质量控制。",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else. 仅输出 JSON。")]
 
 
 @app.command()
 def demo() -> None:
-    """Run the main job: a pretend hospital sends its data, and what is found is compared with what was planted."""
+    """Run the main job: a pretend hospital sends its data, and what is found is compared with what was planted. 运行演示。"""
     from photopeak import demo as verb
 
     raise typer.Exit(verb.run(load()))
@@ -35,12 +35,14 @@ def demo() -> None:
 
 @app.command()
 def up(
-    services: Annotated[list[str] | None, typer.Argument(help="Only these services; default: all.")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(help="Only these services; default: all. 只启动这些服务；默认全部。")
+    ] = None,
     prepare_only: Annotated[
-        bool, typer.Option("--prepare-only", help="Make keys, tables, users and dashboards, then end.")
+        bool, typer.Option("--prepare-only", help="Make keys, tables, users and dashboards, then end. 只作准备，不启动。")
     ] = False,
 ) -> None:
-    """Start the platform, or what of it is not running, and wait until it answers."""
+    """Start the platform, or what of it is not running, and wait until it answers. 启动平台。"""
     from photopeak import supervise
 
     supervise.up(load(), services or None, prepare_only=prepare_only)
@@ -48,7 +50,7 @@ def up(
 
 @app.command()
 def down() -> None:
-    """Stop everything that `up` started."""
+    """Stop everything that `up` started. 停止平台。"""
     from photopeak import supervise
 
     supervise.down(load())
@@ -56,7 +58,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Say how each service is; exit 1 unless all are up."""
+    """Say how each service is; exit 1 unless all are up. 各服务的状态。"""
     from photopeak import probe
 
     rows = probe.status(load())
@@ -65,8 +67,8 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
-def run(service: Annotated[str, typer.Argument(help="Name of a service, as `status` lists them.")]) -> None:
-    """Run one service in the foreground, the same that the supervisor starts."""
+def run(service: Annotated[str, typer.Argument(help="Name of a service, as `status` lists them. 服务名称。")]) -> None:
+    """Run one service in the foreground, the same that the supervisor starts. 在前台运行一个服务。"""
     from photopeak import supervise
 
     supervise.run(load(), service)
@@ -74,17 +76,17 @@ def run(service: Annotated[str, typer.Argument(help="Name of a service, as `stat
 
 @app.command()
 def job(
-    name: Annotated[str, typer.Argument(help="Name of a job, as the DAGs are named.")],
+    name: Annotated[str, typer.Argument(help="Name of a job, as the DAGs are named. 作业名称。")],
     start: Annotated[
-        str | None, typer.Option("--from", help="Back-fill: first journal offset, or first moment of recording.")
+        str | None, typer.Option("--from", help="Back-fill: first journal offset, or first moment of recording. 补算的起点。")
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Last offset, end of that time, or the moment a release speaks of.")
+        str | None, typer.Option("--to", help="Last offset, end of that time, or the moment a release speaks of. 补算的终点。")
     ] = None,
-    series: Annotated[str | None, typer.Option(help="Series Instance UID: measure this one again.")] = None,
+    series: Annotated[str | None, typer.Option(help="Series Instance UID: measure this one again. 重新测量此序列。")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run one step by hand, the same that Airflow runs: 0 done, 99 nothing new, 75 locked."""
+    """Run one step by hand, the same that Airflow runs: 0 done, 99 nothing new, 75 locked. 手动运行一步。"""
     from photopeak import jobs
 
     with _standard_output_for_the_result(as_json):
@@ -97,13 +99,17 @@ def job(
 
 @app.command()
 def analyse(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders. DICOM 文件或文件夹。")],
     as_json: Json = False,
-    picture: Annotated[Path | None, typer.Option(help="Folder for a picture of each result.")] = None,
-    sr: Annotated[Path | None, typer.Option(help="Folder for a DICOM Structured Report (TID 1500) of each series.")] = None,
-    pdf: Annotated[Path | None, typer.Option(help="Folder for a page of each result, to print and sign.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Folder for a picture of each result. 图片文件夹。")] = None,
+    sr: Annotated[
+        Path | None, typer.Option(help="Folder for a DICOM Structured Report (TID 1500) of each series. 结构化报告文件夹。")
+    ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Folder for a page of each result, to print and sign. 可打印签字的报告页文件夹。")
+    ] = None,
 ) -> None:
-    """Measure and judge images from files, with no server at all."""
+    """Measure and judge images from files, with no server at all. 测量并判定图像文件，无需服务器。"""
     from photopeak import analyse as verb
 
     raise typer.Exit(verb.analyse(paths, as_json, picture, sr, pdf))
@@ -111,10 +117,12 @@ def analyse(
 
 @app.command()
 def send(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
-    to: Annotated[str | None, typer.Option(help="host:port of the DICOM door; default: this installation's.")] = None,
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders. DICOM 文件或文件夹。")],
+    to: Annotated[
+        str | None, typer.Option(help="host:port of the DICOM door; default: this installation's. DICOM 入口的 主机:端口。")
+    ] = None,
 ) -> None:
-    """Hand images in at the DICOM door, as a scanner does."""
+    """Hand images in at the DICOM door, as a scanner does. 像扫描仪一样发送图像。"""
     from photopeak import send as verb
 
     raise typer.Exit(verb.send(load(), paths, to))
@@ -122,17 +130,17 @@ def send(
 
 @app.command()
 def verify() -> None:
-    """Prove that the lake equals the journals; exit 1 with a line for each difference."""
+    """Prove that the lake equals the journals; exit 1 with a line for each difference. 核对数据湖与日志一致。"""
     from connectors.stores.lake.verify import verify as differences
 
     found = differences(load())
-    print("\n".join(found) if found else "the lake equals the journals up to the committed offsets")
+    print("\n".join(map(both, found or ["the lake equals the journals up to the committed offsets"])))
     raise typer.Exit(FAILED if found else DONE)
 
 
 @app.command()
 def rebuild() -> None:
-    """Drop lake, warehouse and reports and derive them again from journals and objects: equal rows."""
+    """Drop lake, warehouse and reports and derive them again from journals and objects: equal rows. 从日志重建全部数据。"""
     from photopeak import rebuild as verb
 
     verb.rebuild(load())
@@ -140,7 +148,7 @@ def rebuild() -> None:
 
 @app.command()
 def requirements(as_json: Json = False) -> None:
-    """Print which requirement ids have tests, and how the last `make test` ended for each."""
+    """Print which requirement ids have tests, and how the last `make test` ended for each. 列出各需求的测试结果。"""
     from photopeak import requirements as verb
 
     rows = verb.outcomes()
@@ -149,7 +157,7 @@ def requirements(as_json: Json = False) -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check the machine: Python, Java, disk, memory, ports; one sentence each for what is missing."""
+    """Check the machine: Python, Java, disk, memory, ports; one sentence each for what is missing. 检查本机环境。"""
     from photopeak import doctor as verb
 
     raise typer.Exit(verb.main([]))
@@ -211,6 +219,13 @@ def sentence(error: Exception) -> tuple[str, int] | None:
     return None
 
 
+def both(text: str) -> str:
+    """Return a sentence in English, and in Chinese on a line of its own where the catalogue has it."""
+    from connectors.words import both as in_both
+
+    return in_both(text, "\n  ")
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command; an error that a user can act upon is one sentence on standard error, a defect keeps its traceback."""
     try:
@@ -224,5 +239,5 @@ def main(arguments: list[str] | None = None) -> Any:
         said = sentence(error)
         if said is None:
             raise
-        print(f"photopeak: {said[0]}", file=sys.stderr)
+        print(f"photopeak: {both(said[0])}", file=sys.stderr)
         sys.exit(said[1])

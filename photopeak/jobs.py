@@ -121,9 +121,9 @@ def _only(name: str, request: Request, *allowed: str) -> None:
     options = {"start": "--from", "end": "--to", "series": "--series"}
     for field, option in options.items():
         if field not in allowed and getattr(request, field) is not None:
-            raise JobUsage(
-                f"{name} takes no {option}" + (f" here, only {' '.join(options[a] for a in allowed)}" if allowed else "")
-            )
+            if allowed:
+                raise JobUsage(f"{name} takes no {option} here, only {' '.join(options[a] for a in allowed)}")
+            raise JobUsage(f"{name} takes no {option}")
 
 
 def _moment(text: str) -> datetime:

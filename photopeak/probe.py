@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.settings import ROOT, Settings
+from connectors.words import both
 from photopeak.reaper import descendants
 from photopeak.services import MARK, Service, near, services
 
@@ -37,7 +38,8 @@ def status(settings: Settings) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """Return the rows as text for a person."""
     return "\n".join(
-        f"{r['service']:<18} {r['state']:<9} {r['pid'] or '':<8} {r['url'] or '':<40} {r['reason'] or ''}".rstrip() for r in rows
+        f"{r['service']:<18} {r['state']:<9} {r['pid'] or '':<8} {r['url'] or '':<40} {both(r['reason'] or '')}".rstrip()
+        for r in rows
     )
 
 

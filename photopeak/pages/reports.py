@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Red
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from connectors.words import both
 from photopeak.pages.headers import NOTHING_FROM_ELSEWHERE, guard
 from photopeak.pages.words import choose, texts
 
@@ -75,7 +76,7 @@ def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
         reason = None if path.is_file() or draw is None else draw(run_key)
         if path.is_file():
             return FileResponse(path)
-        return PlainTextResponse(f"no picture 没有图像: {reason or 'none was made'}\n", status_code=404)
+        return PlainTextResponse(f"no picture 没有图像: {both(reason or 'none was made')}\n", status_code=404)
 
     app.mount("/", _Reports(directory=folder, html=True))
     return guard(app, _policy)

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from connectors.settings import Settings
+from connectors.words import reason as reason_in
 from photopeak.pages.headers import guard
 from photopeak.pages.overview import intake_now, local_text, overview, rule_links
 from photopeak.pages.services import Services
@@ -53,6 +54,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             local=lambda moment: local_text(moment, settings.utc_offset_minutes),
             zone=_zone(settings.utc_offset_minutes),
             number=_number,
+            why=lambda text: reason_in(text, language),
         )
 
     app.mount("/assets", StaticFiles(directory=HERE / "assets"))

@@ -62,8 +62,10 @@ def measure(
         Measure("ring_contrast_percent", round(ring, 4), "%", round(ring_se, 4), {"radius_mm": round(at_mm, 1)}),
     )
     reason = seen.few_counts
-    slices_text = f"{len(found.uniform)} uniform slices ({_numbers(found.uniform)}, counted from 0) of a cylinder of "
-    warnings = (slices_text + f"{found.diameter_mm:.0f} mm; noise of a pixel {seen.noise_percent:.1f} %",)
+    warnings = (
+        f"{len(found.uniform)} uniform slices ({_numbers(found.uniform)}, counted from 0) of a cylinder of "
+        f"{found.diameter_mm:.0f} mm; noise of a pixel {seen.noise_percent:.1f} %",
+    )
     figure = {
         "kind": PROCEDURE,
         "image": mean / average,

@@ -1,0 +1,71 @@
+"""Reasons in two languages: every sentence that a reader may meet has its Chinese, with the same values, and nothing stored changes."""
+
+import re
+
+import pytest
+
+from connectors.words import catalogue, reason
+
+PLACE = re.compile(r"(?<!\{)\{(\d*)\}(?!\})")
+CHINESE = re.compile("[\u4e00-\u9fff（]")
+
+
+def test_each_chinese_text_takes_the_values_of_its_english() -> None:
+    wrong = []
+    for english, chinese in catalogue().items():
+        values, places = len(PLACE.findall(english)), PLACE.findall(chinese)
+        numbered = [int(p) for p in places if p]
+        ordered = not numbered or sorted(numbered) == list(range(values))
+        if len(places) != values or not ordered or not CHINESE.search(chinese) or english != english.strip():
+            wrong.append(english)
+    assert len(catalogue()) > 600 and wrong == []
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("the series holds no image", "序列中没有图像"),
+        (
+            "an arc of 45° is too short for a centre of rotation: acquire at least 90°",
+            "45° 的弧度太短，不能测旋转中心：至少采集 90°",
+        ),
+        # values in another order
+        (
+            "too few counts for a verdict: 4000 in a central pixel of 6.4 mm, NU 1 asks for 10000",
+            "计数不足，不能判定：中心像素（6.4 mm）为 4000，NU 1 要求 10000",
+        ),
+        # a value is a reason, a name or a list itself
+        (
+            "no procedure fits: the pixels look like none of the PET phantoms (7 hot places in the body: no six spheres)",
+            "没有相符的检测项目：像素看起来是非 PET 模体（体部中有 7 个热区：不是六个球体）",
+        ),
+        ("the order says x, but the pixels look like slits or line", "医嘱为 x，但像素看起来是狭缝或线"),
+        ("not on the sheet: accuracy, linearity", "记录单中没有：准确度、线性"),
+        # joined by the warehouse: within parentheses, under a name, one after the other
+        (
+            "a_b failed (iu: 6.2 % is outside ≤ 5 %; du: 4 % is outside the warning band ≤ 3 %); c_d is missing",
+            "a_b 不合格（iu：6.2 % 超出 ≤ 5 %；du：4 % 超出警告限 ≤ 3 %）；缺少 c_d",
+        ),
+        ("check failed: interlock; a_b is missing", "检查不合格：interlock；缺少 a_b"),
+        ("dicom from NM1: the data set is empty (3 times)", "dicom（来自 NM1）：数据集为空（3 次）"),
+        # a reason that holds a "; " of its own, beside one that does not
+        (
+            "3 sources; the one nearest the middle of the field was measured, the others give 1.2 mm; the series holds no image",
+            "有 3 个源；测量了最靠近视野中心的一个，其余得出 1.2 mm；序列中没有图像",
+        ),
+        ("a sentence that nobody wrote", "a sentence that nobody wrote"),
+        ("a sentence that nobody wrote; the series holds no image", "a sentence that nobody wrote；序列中没有图像"),
+        ("a part of the whole", "a part of the whole"),
+        ("braces {0} and {} are no places", "braces {0} and {} are no places"),
+        ("the XML is damaged: not well-formed {0}", "XML 已损坏：not well-formed {0}"),
+    ],
+)
+def test_a_reason_in_chinese(english: str, chinese: str) -> None:
+    assert reason(english, "zh") == chinese
+    assert reason(english, "en") == english
+
+
+def test_a_sender_cannot_make_the_page_slow_or_wrong() -> None:
+    hostile = "of is outside, from: ; ({}) " * 35
+    assert reason(hostile, "zh")
+    assert reason("x" * 5_000, "zh") == "x" * 5_000
