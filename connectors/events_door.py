@@ -3,6 +3,7 @@
 `python -m connectors.events_door` is the service.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -23,7 +24,8 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from connectors.events import Event, InvalidEvent, from_cloudevent, intake_outcome, validate
+from connectors.documents import NoDocument, about, nameless, parsed, utc_of
+from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
 from connectors.identity import Keys
 from connectors.settings import Settings, load
 from connectors.stores.journal.port import Journal, Receipt
@@ -41,10 +43,12 @@ ACCEPTED = frozenset(
         "examination.dose",
         "staff.credential",
         "device.check",
+        "device.report",
         "form.signed",
         "adverse.event",
     )
 )
+REPORT = "device.report"
 LARGEST = 8 << 20
 CONFLICT = "an event with this source and id and other content is there already"
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -67,8 +71,10 @@ class Account:
 class Door:
     """Bodies in, accounts out; all is durable when `take` returns."""
 
-    def __init__(self, settings: Settings, journal: Journal, sealed: ObjectStore, now: Callable[[], datetime]) -> None:
-        self._settings, self._journal, self._sealed, self._now = settings, journal, sealed, now
+    def __init__(
+        self, settings: Settings, journal: Journal, sealed: ObjectStore, clear: ObjectStore, now: Callable[[], datetime]
+    ) -> None:
+        self._settings, self._journal, self._sealed, self._clear, self._now = settings, journal, sealed, clear, now
 
     def take(self, bodies: Sequence[object], sender: str) -> Account:
         """Return the account of parsed bodies from an authenticated sender; raise OSError when they cannot be made durable."""
@@ -91,7 +97,8 @@ class Door:
         self._quarantine("(no event)", raw, reason, sender, self._now(), Account())
 
     def _event(self, body: object, sender: str, at: datetime) -> Event:
-        event = from_cloudevent(body, at, self._settings.site_id)
+        content = _document(body)
+        event = from_cloudevent({**body, "data": {}} if content is not None else body, at, self._settings.site_id)  # type: ignore[dict-item]
         if event.type not in ACCEPTED:
             raise InvalidEvent(f"type {event.type!r} is not one that this door takes")
         if event.source != f"urn:photopeak:{sender}":
@@ -100,12 +107,27 @@ class Door:
             raise InvalidEvent("siteid or subject is malformed")
         if event.site != self._settings.site_id:  # the marts would drop it silently
             raise InvalidEvent(f"siteid {event.site!r} is not this door's site, {self._settings.site_id}")
+        if content is not None:
+            event = replace(event, data=self._report(content, event))
         validate(event)
         try:
             event.sha256()
         except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
             raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
         return event
+
+    def _report(self, content: bytes, event: Event) -> dict[str, Any]:
+        """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""
+        try:
+            document = parsed(content)
+        except NoDocument as exc:
+            raise InvalidEvent(str(exc)) from None
+        said = asdict(about(document))
+        moment = utc_of(said.pop("moment"), self._settings.utc_offset_minutes) or event.occurred_at
+        return {
+            **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
+            "sha256": _digest(content), "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
+        }  # fmt: skip
 
     def _append(self, good: list[tuple[Event, bytes]], sender: str, at: datetime, account: Account) -> None:
         """Append the events, and of each its outcome in the same transaction; a conflict is kept in quarantine before that."""
@@ -184,6 +206,9 @@ def _handle(door: Door, raw: bytes, headers: dict[str, str], sender: str) -> JSO
 def _bodies(raw: bytes, headers: dict[str, str]) -> list[object]:
     """Return the events of a body in the mode that its content type says (CloudEvents HTTP binding 3); raise InvalidEvent."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    if attributes.get("type") == REPORT and not kind.startswith("application/cloudevents"):
+        return [{**attributes, "data_base64": base64.b64encode(raw).decode()}]
     try:
         said = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
@@ -197,8 +222,21 @@ def _bodies(raw: bytes, headers: dict[str, str]) -> list[object]:
             raise InvalidEvent("the body is no event: a JSON object")
         return [said]
     if "ce-specversion" in headers:
-        return [{**{name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}, "data": said}]
+        return [{**attributes, "data": said}]
     raise InvalidEvent("no event: send application/cloudevents+json, application/cloudevents-batch+json or ce-* headers")
+
+
+def _document(body: object) -> bytes | None:
+    """Return the document of a `device.report` (CloudEvents JSON format 3.1: `data_base64`, or a sheet as `data`), None for others."""
+    if not isinstance(body, dict) or body.get("type") != REPORT:
+        return None
+    coded = body.get("data_base64")
+    try:
+        if coded is not None:
+            return base64.b64decode(coded, validate=True)
+        return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
+    except (ValueError, TypeError) as exc:
+        raise InvalidEvent(f"the document cannot be decoded: {exc}") from None
 
 
 def _no_constant(name: str) -> object:
@@ -262,10 +300,11 @@ def main() -> int:
         keys = Keys.of(settings)
         journal = SqliteJournal(settings.journals / "events.db")
         sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
+        clear = FileObjectStore(settings.objects / "clear").open()
     except OSError as exc:
         print(f"events: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
-    app = make_app(Door(settings, journal, sealed, lambda: datetime.now(UTC)), settings.device_tokens)
+    app = make_app(Door(settings, journal, sealed, clear, lambda: datetime.now(UTC)), settings.device_tokens)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")

@@ -117,15 +117,20 @@ def analyse(
 
 @app.command()
 def send(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders. DICOM 文件或文件夹。")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="DICOM files, reports (XML, JSON) or folders. DICOM 文件、报告（XML、JSON）或文件夹。")
+    ],
     to: Annotated[
         str | None, typer.Option(help="host:port of the DICOM door; default: this installation's. DICOM 入口的 主机:端口。")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="The device that the reports are of, where they name none. 报告所属设备（报告未写明时）。")
+    ] = None,
 ) -> None:
-    """Hand images in at the DICOM door, as a scanner does. 像扫描仪一样发送图像。"""
+    """Hand images in at the DICOM door, as a scanner does, and reports at the HTTP door. 像扫描仪一样发送图像，并发送报告。"""
     from photopeak import send as verb
 
-    raise typer.Exit(verb.send(load(), paths, to))
+    raise typer.Exit(verb.send(load(), paths, to, device))
 
 
 @app.command()

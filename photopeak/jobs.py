@@ -1,6 +1,5 @@
 """Registry of jobs: what `photopeak job NAME` runs, by hand or for Airflow. Nothing is imported before its job is asked for."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,24 +75,11 @@ def _analyse(name: str, analysis: str) -> Callable[[Settings, Request], Account]
 
 
 def _recorded(settings: Settings, analysis: str, request: Request) -> list[str]:
-    """Return the series of this analysis that were recorded from one moment on until before another."""
-    import duckdb
-
-    from spark_jobs.jobs.analyse import is_clinical
+    """Return the series and reports of this analysis that were recorded from one moment on until before another."""
+    from spark_jobs.jobs.work import recorded
 
     first, last = (_moment(text) if text else None for text in (request.start, request.end))
-    glob = str(settings.lake / "events" / "type=dicom.series" / "**" / "*.parquet")
-    rows = duckdb.sql(
-        "SELECT data, recorded_at_utc FROM read_parquet($glob, hive_partitioning = false) ORDER BY recorded_at_utc",
-        params={"glob": glob},
-    ).fetchall()
-    wanted: dict[str, None] = {}
-    for text, recorded in rows:
-        at = recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded
-        facts = json.loads(text)
-        if (first is None or at >= first) and (last is None or at < last) and is_clinical(facts) == (analysis == "clinical"):
-            wanted[facts["series_uid"]] = None
-    return list(wanted)
+    return recorded(settings, analysis, first, last)
 
 
 def _build_marts(settings: Settings, request: Request) -> Account:

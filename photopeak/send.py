@@ -1,8 +1,15 @@
-"""Hand images in at the DICOM door, as a scanner does: one association, C-STORE, an answer for each object."""
+"""Hand images in at the DICOM door, as a scanner does (one association, C-STORE), and reports that are no images at the HTTP door."""
 
+import base64
+import hashlib
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib import request
+from urllib.error import HTTPError, URLError
 
+from connectors.documents import NoDocument, about, looks_like_document, parsed, utc_of
 from connectors.settings import Settings
 from photopeak.services import near
 
@@ -12,31 +19,64 @@ FULL = " (out of resources: its disk is full, or nearly so; free some space and 
 
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
 CONTEXTS = 120  # an association has room for 128
+SENDER = "console"  # the name under which this command sends reports; its token is made at the first call
+PATIENCE_S = 60
+Found = list[tuple[Path, str, str]]  # file, class, transfer syntax
 
 
-def send(settings: Settings, paths: list[Path], to: str | None = None) -> int:
-    """Send the files, or the DICOM files of the folders, and return 0 all accepted, 1 one refused, 2 nothing to send, 3 no answer."""
+def send(settings: Settings, paths: list[Path], to: str | None = None, device: str | None = None) -> int:
+    """Send the files, or those of the folders that are images or reports.
+
+    Parameters
+    ----------
+    device
+        The device that the reports are of, where they do not name a registered one themselves.
+
+    Returns
+    -------
+    int
+        0 all accepted, 1 one refused, 2 nothing to send, 3 no answer.
+    """
+    sorted_out = _sorted(paths)
+    if isinstance(sorted_out, str):
+        print(sorted_out, file=sys.stderr)
+        return USAGE
+    images, reports = sorted_out
+    if reports and to is not None:
+        print(f"{reports[0]} is a report: reports go to this installation's own door, leave --to out", file=sys.stderr)
+        return USAGE
+    codes = [_send_images(settings, images, to)] if images else []
+    codes += [_send_reports(settings, reports, device)] if reports else []
+    return max(codes)
+
+
+def _sorted(paths: list[Path]) -> tuple[Found, list[Path]] | str:
+    """Return images and reports, or the sentence that says which path is wrong."""
     import pydicom
     from pydicom.errors import InvalidDicomError
-    from pynetdicom import AE
 
-    host, port = _address(settings, to)
-    found: list[tuple[Path, str, str]] = []
+    images: Found = []
+    reports = []
     for path in paths:
         if not path.exists():
-            print(f"{path} does not exist: name a DICOM file or a folder of them", file=sys.stderr)
-            return USAGE
+            return f"{path} does not exist: name a DICOM file, a report (XML, JSON) or a folder of them"
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
                 meta = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
-                found.append((file, str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)))
+                images.append((file, str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)))
             except (InvalidDicomError, AttributeError):
-                if path.is_file():
-                    print(f"{file} is no DICOM file with a header: nothing was sent", file=sys.stderr)
-                    return USAGE
-    if not found:
-        print("no DICOM file there: nothing was sent", file=sys.stderr)
-        return USAGE
+                with file.open("rb") as opened:
+                    if looks_like_document(opened.read(256)):
+                        reports.append(file)
+                    elif path.is_file():
+                        return f"{file} is neither a DICOM file with a header nor a report (XML, JSON): nothing was sent"
+    return (images, reports) if images or reports else "no DICOM file and no report there: nothing was sent"
+
+
+def _send_images(settings: Settings, found: Found, to: str | None) -> int:
+    from pynetdicom import AE
+
+    host, port = _address(settings, to)
     wanted = sorted({(sop_class, syntax) for _, sop_class, syntax in found})
     refused = 0
     for first in range(0, len(wanted), CONTEXTS):
@@ -68,6 +108,50 @@ def send(settings: Settings, paths: list[Path], to: str | None = None) -> int:
             association.release()
     print(f"{len(found) - refused} of {len(found)} objects accepted by dicom://{settings.dicom_ae_title}@{host}:{port}")
     return FAILED if refused else DONE
+
+
+def _send_reports(settings: Settings, reports: list[Path], device: str | None) -> int:
+    """Send each report as a CloudEvent `device.report` of its own and say what became of it."""
+    url = f"http://{near(settings)}:{settings.events_port}/events"
+    headers = {
+        "Authorization": f"Bearer {settings.secret(f'devices/{SENDER}')}",
+        "Content-Type": "application/cloudevents+json",
+    }
+    opener = request.build_opener(request.ProxyHandler({}))  # the door is on this machine
+    refused = 0
+    for file in reports:
+        body = json.dumps(_event(settings, file, device)).encode()
+        try:
+            with opener.open(request.Request(url, body, headers), timeout=PATIENCE_S) as answer:
+                told = json.load(answer)["quarantined"]
+        except HTTPError as error:
+            told = [{"reason": json.load(error).get("error", f"HTTP {error.code}")}]
+        except (URLError, OSError):
+            print(f"no HTTP door answers at {url}: start it with `photopeak up events`", file=sys.stderr)
+            return ENVIRONMENT
+        for one in told:
+            refused += 1
+            print(f"{file} was not accepted: {one['reason']}", file=sys.stderr)
+    print(f"{len(reports) - refused} of {len(reports)} reports accepted by {url}")
+    return FAILED if refused else DONE
+
+
+def _event(settings: Settings, file: Path, device: str | None) -> dict[str, str]:
+    """Return the event of a report; the same report of the same device has the same id, so that a second sending changes nothing.
+
+    A report that does not say when it was made is as old as its file.
+    """
+    content = file.read_bytes()
+    try:
+        moment = utc_of(about(parsed(content)).moment, settings.utc_offset_minutes)
+    except NoDocument:  # the door keeps it and says why it cannot be read
+        moment = None
+    digest = hashlib.sha256(content).hexdigest()
+    at = moment or datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return {
+        "specversion": "1.0", "type": "device.report", "source": f"urn:photopeak:{SENDER}", "subject": device or "",
+        "id": f"report/{device or ''}/{digest}", "time": at.isoformat(), "data_base64": base64.b64encode(content).decode(),
+    }  # fmt: skip
 
 
 def _address(settings: Settings, to: str | None) -> tuple[str, int]:

@@ -10,11 +10,21 @@ from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
 from spark_jobs.procedures.artefacts import beside
 from spark_jobs.procedures.registration import registrations
-from spark_jobs.qc.result import NOT_MEASURED, Result, refused
+from spark_jobs.qc.registration import PROCEDURE as PAIRED
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
 from spark_jobs.selector import choose
 
-__all__ = ["METHODS_DIGEST", "Found", "measure_instances", "measure_mixed", "measure_series", "read_object", "render"]
+__all__ = [
+    "METHODS_DIGEST",
+    "Found",
+    "measure_instances",
+    "measure_mixed",
+    "measure_series",
+    "read_object",
+    "render",
+    "told_elsewhere",
+]
 
 METHODS_DIGEST: str = hashlib.sha256(
     "\n".join(f"{name}|{m.METHOD}|{m.VERSION}" for name, m in sorted(MODULES.items())).encode()
@@ -41,9 +51,7 @@ def read_object(place: bytes | Path) -> Instance | Document:
     else:
         head = place[:256]
     if head[128:132] != b"DICM" and looks_like_document(head):
-        document = read_document(place.read_bytes() if isinstance(place, Path) else place, source)
-        sheet = SHEETS.get(document.kind)
-        return sheet.about(document) if sheet and sheet.about else document
+        return read_document(place.read_bytes() if isinstance(place, Path) else place, source)
     return read_file(place) if isinstance(place, Path) else read(place)
 
 
@@ -80,7 +88,7 @@ def _registrations(groups: Sequence[list[Instance]]) -> list[tuple[list[int], Re
         return []
 
 
-def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> list[Result]:
+def measure_series(instances: Sequence[bytes], analysis: str | None = None, beside: Sequence[bytes] = ()) -> list[Result]:
     """Return one result for each procedure and detector of one series; never an empty list, never an exception about the images.
 
     Parameters
@@ -89,14 +97,45 @@ def measure_series(instances: Sequence[bytes], analysis: str | None = None) -> l
         The DICOM files of one series, or documents.
     analysis
         "phantom" or "clinical" admits only procedures of that kind; None admits all.
+    beside
+        What the series is looked at together with: series that may show the same phantom, sheets that tell of it; for a document, the
+        earlier ones of its device.
     """
     try:
         objects = [read_object(data) for data in instances]
     except Unreadable as exc:
         return [refused(str(exc))]
+    others = _readable(beside)
+    documents = [o for o in others if isinstance(o, Document)]
+    if len(objects) == 1 and isinstance(objects[0], Document):
+        return _of_document(objects[0], [*objects, *documents])  # type: ignore[list-item]
     if any(isinstance(o, Document) for o in objects):
         return [r for found in measure_mixed(objects) for r in found.results]
-    return measure_instances([o for o in objects if isinstance(o, Instance)], analysis)
+    series = [o for o in objects if isinstance(o, Instance)]
+    groups = [series, *grouped([o for o in others if isinstance(o, Instance)])]
+    for numbers, result in _registrations(groups) if len(groups) > 1 else ():
+        if numbers[-1] == 0:
+            return [result]
+        if 0 in numbers:
+            last = groups[numbers[-1]][0]
+            return [told_elsewhere(PAIRED, f"compared with the {last.modality} series {last.series_uid}, where the values stand")]
+    return measure_instances(series, analysis, documents)
+
+
+def told_elsewhere(procedure: str, reason: str) -> Result:
+    """Return the result of what was measured together with something else, whose result holds the values."""
+    module = MODULES[procedure]
+    return Result(procedure, MEASURED, reason, None, module.METHOD, module.VERSION)
+
+
+def _readable(beside: Sequence[bytes]) -> list[Instance | Document]:
+    out = []
+    for data in beside:
+        try:
+            out.append(read_object(data))
+        except Unreadable:  # says so when it is looked at by itself
+            continue
+    return out
 
 
 def measure_instances(series: Sequence[Instance], analysis: str | None = None, sheets: Sequence[Document] = ()) -> list[Result]:
@@ -146,7 +185,12 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
     if sheet is None:
         name = document.kind.removeprefix("json ")
         if name in PROCEDURES and PROCEDURES[name].with_sheets:
-            return [_without_numbers(name, "the sheet came without the series that it tells of")]
+            return [
+                _without_numbers(
+                    name,
+                    "the sheet came without the series that it tells of: name it by series_uid, study_uid or accession_number",
+                )
+            ]
         return [refused(f"no procedure here reads a document of the kind {document.kind!r}")]
     device = (document.device_serial, document.station_name)
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]

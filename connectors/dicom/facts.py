@@ -114,7 +114,7 @@ def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
     """Return what a `dicom.series` event says besides its instances; read from the pseudonymised copy of the first instance."""
     acquired = acquired_at(dataset, utc_offset_minutes)
     patient = text(dataset, "PatientID")
-    codes = _protocol_codes(dataset)
+    codes, frame = _protocol_codes(dataset), text(dataset, "FrameOfReferenceUID")
     return {
         "study_uid": text(dataset, "StudyInstanceUID"),
         "series_uid": text(dataset, "SeriesInstanceUID"),
@@ -131,6 +131,7 @@ def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
         "series_description": text(dataset, "SeriesDescription"),
         "protocol_name": text(dataset, "ProtocolName"),
         **({"protocol_codes": codes} if codes else {}),
+        **({"frame_of_reference_uid": frame} if frame else {}),
         "acquired_at_utc": utc_text(acquired) if acquired else None,
     }
 

@@ -1,4 +1,4 @@
-"""Measure every series that has no measures yet: read `dicom.series` events, measure on Spark, write one file a run key.
+"""Measure every series and report that has no measures yet: find them in the lake's events, measure on Spark, write one file a run key.
 
 The work is found by anti-join, so that a run by hand, a retry and a wake-up that comes twice all do the same and nothing twice.
 """
@@ -9,31 +9,26 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.judge import device_of, judge, read_limits
-from spark_jobs.measure import METHODS_DIGEST, measure_series, render
-from spark_jobs.procedures.clinical_header import CLASSES
-from spark_jobs.qc.result import Result
+from spark_jobs.measure import METHODS_DIGEST, measure_series, render, told_elsewhere
+from spark_jobs.qc.result import Result, refused
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "picture", "require_spark", "run", "run_key", "waiting"]
+__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "measured", "picture", "require_spark", "run", "run_key", "waiting"]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
-NEWEST = """
-SELECT site_id, recorded_at_utc, occurred_at_utc, data FROM read_parquet($glob, hive_partitioning = false, union_by_name = true)
-QUALIFY row_number() OVER (PARTITION BY site_id, json_extract_string(data, '$.series_uid') ORDER BY journal_offset DESC) = 1
-ORDER BY recorded_at_utc, journal_offset"""
 WORK = pa.schema([("run_key", pa.string()), ("series", pa.string())])
 RESULT = MEASURES.append(pa.field("png", pa.binary())).append(pa.field("methods", pa.string()))
 
@@ -54,7 +49,7 @@ def run(settings: Settings, analysis: str, series: str | None = None) -> dict[st
     analysis
         "phantom" or "clinical".
     series
-        Series Instance UID: measure this one even if it was measured before; its rows are replaced by equal ones.
+        Series Instance UID, or `report/<digest>`: measure this one even if it was measured before; its rows are replaced by equal ones.
     """
     began = time.monotonic()
     name = "analyse_phantoms" if analysis == "phantom" else "analyse_images"
@@ -77,45 +72,6 @@ def run(settings: Settings, analysis: str, series: str | None = None) -> dict[st
         "quarantined": 0,
         "seconds": round(time.monotonic() - began, 1),
     }
-
-
-def run_key(analysis: str, sha256s: list[str]) -> str:
-    """Return the SHA-256 of the analysis, the digest of all method versions and the sorted digests of the inputs."""
-    return hashlib.sha256("\n".join([analysis, METHODS_DIGEST, *sorted(sha256s)]).encode()).hexdigest()
-
-
-def waiting(settings: Settings, analysis: str, series: str | None = None) -> list[dict[str, Any]]:
-    """Return the newest state of each series of this analysis whose run key has no file in the lake, oldest first."""
-    if not (settings.lake / "events").is_dir():
-        return []
-    rows = duckdb.sql(NEWEST, params={"glob": f"{settings.lake}/events/type=dicom.series/**/*.parquet"}).fetchall()
-    done = {p.stem for p in (settings.lake / "measures").glob("site_id=*/day=*/*.parquet")}
-    out = []
-    for site_id, recorded, occurred, text in rows:
-        facts = json.loads(text)
-        if is_clinical(facts) != (analysis == "clinical") or series not in (None, facts["series_uid"]):
-            continue
-        key = run_key(analysis, [i["sha256"] for i in facts["instances"]])
-        if key not in done or series:
-            times = {"recorded_at_utc": _utc(recorded), "day": f"{_utc(occurred):%Y-%m-%d}"}
-            out.append({**facts, **times, "site_id": site_id, "run_key": key})
-    return out
-
-
-def is_clinical(facts: dict[str, Any]) -> bool:
-    """Return whether a series goes to the clinical analysis; everything else is tried as a phantom.
-
-    Whole bodies and gated tomograms of patients do; other classes only when an order or protocol names an examination that this class
-    of image is measured for, because a clinical image that could not be measured is a finding.
-    """
-    if facts["is_phantom"]:
-        return False
-    values = (facts.get("image_type") or "").upper().split("\\")
-    kind = values[2].strip() if len(values) > 2 else None
-    if facts["modality"] == "NM" and ("WHOLE BODY" in values or kind in (None, "GATED TOMO")):
-        return True
-    asked = [CLASSES[code] for code in facts.get("protocol_codes") or () if code in CLASSES]
-    return any(facts["modality"] == modality and (not kinds or kind in kinds) for modality, kinds in asked)
 
 
 def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str, Any]]) -> int:
@@ -164,13 +120,12 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         **{k: series.get(k) for k in ("manufacturer", "model", "modality")},
         "analysis": analysis,
         "methods": METHODS_DIGEST,
-        "acquired_at_utc": _utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
-        "series_recorded_at_utc": _utc(datetime.fromisoformat(series["recorded_at_utc"])),
+        "acquired_at_utc": utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
+        "series_recorded_at_utc": utc(datetime.fromisoformat(series["recorded_at_utc"])),
         "instance_count": len(series["instances"]),
     }
     try:
-        instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
-        results = measure_series(instances, analysis)
+        instances, results = measured(series, analysis, objects)
         png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
         return [{**base, "status": "not_measured", "reason": f"analysis failed: {type(exc).__name__}: {exc}"[:500]}]
@@ -205,6 +160,17 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
     if png:
         rows[0]["png"] = png
     return rows
+
+
+def measured(series: dict[str, Any], analysis: str, objects: Path) -> tuple[list[bytes], list[Result]]:
+    """Return the bytes and the results of a series as `waiting` describes it."""
+    instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
+    if series.get("refusal"):
+        return instances, [refused(series["refusal"])]
+    if series.get("elsewhere"):
+        return instances, [told_elsewhere(series["kind"].removeprefix("json "), series["elsewhere"])]
+    beside = [(objects / i["object_key"]).read_bytes() for i in series.get("beside", ())]
+    return instances, measure_series(instances, analysis, beside)
 
 
 def doubtful(result: Result, facts: dict[str, Any]) -> bool:
@@ -256,7 +222,3 @@ def _session(settings: Settings) -> Any:
             if fresh or "SESSION" not in str(exc):
                 raise
     raise AssertionError("unreachable")
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

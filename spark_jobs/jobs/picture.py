@@ -3,7 +3,6 @@
 Pictures of what did not pass are made by the analysis; of the others only when somebody wants to see them.
 """
 
-import json
 import re
 import sys
 from functools import partial
@@ -13,14 +12,9 @@ import duckdb
 
 from connectors.settings import Settings, load
 from connectors.stores.lake.write import place
-from spark_jobs.jobs.analyse import is_clinical, picture, run_key
-from spark_jobs.measure import measure_series
+from spark_jobs.jobs.analyse import measured, picture, waiting
 
 __all__ = ["NoPicture", "draw"]
-
-STATES = (
-    "SELECT data FROM read_parquet($glob, hive_partitioning = false) WHERE json_extract_string(data, '$.series_uid') = $series"
-)
 
 
 class NoPicture(LookupError):
@@ -43,18 +37,15 @@ def draw(settings: Settings, key: str) -> Path:
         raise NoPicture("no run has this key")
     row = duckdb.sql("SELECT * FROM read_parquet($path, hive_partitioning = false) LIMIT 1", params={"path": str(found[0])})
     facts = dict(zip(row.columns, row.fetchall()[0], strict=True))
-    glob = f"{settings.lake}/events/type=dicom.series/**/*.parquet"
-    for (text,) in duckdb.sql(STATES, params={"glob": glob, "series": facts["series_uid"]}).fetchall():
-        series = json.loads(text)
-        analysis = "clinical" if is_clinical(series) else "phantom"
-        if run_key(analysis, [i["sha256"] for i in series["instances"]]) == key:
-            instances = [(settings.objects / "clear" / i["object_key"]).read_bytes() for i in series["instances"]]
-            png = picture(instances, measure_series(instances, analysis), facts)
+    for series in waiting(settings, facts["analysis"], facts["series_uid"]):
+        if series["run_key"] == key:
+            instances, results = measured(series, facts["analysis"], settings.objects / "clear")
+            png = picture(instances, results, facts)
             if png is None:
                 raise NoPicture("this procedure has no picture")
             place(target, partial(Path.write_bytes, data=png))
             return target
-    raise NoPicture("measured by methods that have changed since: the newest run of the series has a picture")
+    raise NoPicture("the methods, or what the series is measured from, have changed since: its newest run has a picture")
 
 
 def main(arguments: list[str]) -> int:

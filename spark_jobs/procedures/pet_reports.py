@@ -38,13 +38,6 @@ ARRAYS = {
 }
 
 
-def _about(document: Document) -> Document:
-    root = _root(document)
-    day = (root.findtext("bScandate") or "").strip()[:10]
-    station = (root.findtext("dInputforComputation/dICSName") or "").strip()
-    return replace(document, station_name=station or None, acquired_on=day or None)
-
-
 def _daily(document: Document, same: Sequence[Document]) -> list[Result]:
     root = _root(document)
     if not (root.findtext("bScandate") or "").strip():
@@ -160,6 +153,6 @@ def _efficiencies(document: Document, same: Sequence[Document]) -> list[Result]:
 
 ROWS: tuple[Procedure, ...] = ()  # nothing here is measured from images
 SHEETS = (
-    Sheet("xml SystemQualityReport", (pet_daily_qc, pet_normalisation), _daily, _about),
+    Sheet("xml SystemQualityReport", (pet_daily_qc, pet_normalisation), _daily),
     Sheet("json pet_normalisation", (pet_normalisation,), _efficiencies),
 )

@@ -45,7 +45,6 @@ class Sheet:
     kind: str
     modules: tuple[ModuleType, ...]
     run: Callable[[Document, Sequence[Document]], list[Result]]
-    about: Callable[[Document], Document] | None = None  # fills in device and day where only the vendor's names give them
 
 
 def refusal(module: ModuleType, reason: str, detector: str | None = None) -> Result:

@@ -5,7 +5,8 @@ select
     m.status, m.detector, m.aspect, m.region, m.measure, m.value, m.unit, m.uncertainty, m.found_at, m.method, m.method_version,
     m.acquired_at_utc, m.series_recorded_at_utc, m.acquired_day, m.utc_offset_minutes, m.is_current, m.picture,
     m.limit_id, m.limit_version, m.warn_low, m.warn_high, m.fail_low, m.fail_high, m.standard, m.clause, m.fail_text, m.warn_text,
-    coalesce(s.is_phantom, false) as is_phantom,
+    -- a report is no series: nobody's images, and what cannot be read of it is a finding
+    coalesce(s.is_phantom, m.series_uid like 'report/%') as is_phantom,
     coalesce(one.phantom_serial, whole.phantom_serial) as phantom_serial,
     coalesce(one.phantom_type, whole.phantom_type) as phantom_type,
     coalesce(one.phantom_state, whole.phantom_state) as phantom_state,

@@ -1,0 +1,167 @@
+"""Reports that are no DICOM images: a vendor's XML, a JSON sheet of readings. Bytes in, one safe form out; nothing is ever expanded.
+
+Intake and analysis read documents by this file alone, so that what a door took can be measured later.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder, tostring
+
+__all__ = ["About", "NoDocument", "about", "looks_like_document", "nameless", "parsed", "utc_of"]
+
+LARGEST_BYTES = 32_000_000
+DEEPEST = 100  # levels: a report has six, a bomb of brackets has thousands
+BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+DAYS = ("acquired_on", "measured_at", "date")  # keys of a sheet that date it, in the order of preference
+SERIES = ("series_uid", "study_uid", "accession_number")  # keys by which a sheet names the images that it tells of
+# root of a vendor's XML: where it says when, and which station
+VENDORS = {"SystemQualityReport": ("bScandate", "dInputforComputation/dICSName")}
+# names of elements and keys that speak of a person, or hold text that anybody may have typed
+PERSONAL = re.compile(
+    r"patient|operator|physician|doctor|nurse|technologist|technician|performed_?by|measured_?by|signed|user|person|birth|address"
+    r"|phone|mail|comment|note|remark",
+    re.IGNORECASE,
+)
+
+
+class NoDocument(ValueError):
+    """Bytes that are no readable document; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a document says of itself; None where it says nothing. `kind`: `xml <name of the root>` or `json <procedure>`."""
+
+    kind: str
+    moment: str | None = None  # as it stands there
+    station_name: str | None = None
+    device_serial: str | None = None
+    series_uid: str | None = None
+    study_uid: str | None = None
+    accession_number: str | None = None
+
+
+def looks_like_document(data: bytes) -> bool:
+    """Return whether bytes begin as XML or as a JSON object does; whether they are one is not said."""
+    return _first(data) in (b"<", b"{")
+
+
+def parsed(data: bytes) -> Element | dict[str, Any]:
+    """Return the root of the XML or the JSON object in these bytes, or raise `NoDocument` with the reason."""
+    if len(data) > LARGEST_BYTES:
+        raise NoDocument(f"a document of {len(data) / 1e6:.0f} MB is no report of a quality test")
+    return _xml(data) if _first(data) == b"<" else _json(data)
+
+
+def about(content: Element | dict[str, Any]) -> About:
+    """Return kind, moment, device and images of a document."""
+    if isinstance(content, dict):
+        moment = next((v for v in (content.get(k) for k in DAYS) if isinstance(v, str) and len(v) >= 10), None)
+        texts = {k: str(content[k])[:256] if content.get(k) else None for k in ("station_name", "device_serial", *SERIES)}
+        return About(f"json {content['procedure']}", moment, **texts)
+    name = content.tag.rsplit("}", 1)[-1].rsplit(":", 1)[-1]
+    said = [(content.findtext(path) or "").strip() or None for path in VENDORS.get(name, ())] or [None, None]
+    return About(f"xml {name}", *said)
+
+
+def utc_of(moment: str | None, utc_offset_minutes: int) -> datetime | None:
+    """Return the moment in UTC; one without an offset is of the site's wall clock. None: no usable moment."""
+    try:
+        at = datetime.fromisoformat((moment or "").strip())
+        zone = timezone(timedelta(minutes=utc_offset_minutes))
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def nameless(content: Element | dict[str, Any]) -> bytes:
+    """Return the copy that analyses read: without persons and free texts, comments and processing instructions."""
+    if isinstance(content, dict):
+        return _text(_without(content))
+    _strip(content)
+    return tostring(content, encoding="utf-8", xml_declaration=True)
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without(v) for k, v in value.items() if not PERSONAL.search(k)}
+    return [_without(v) for v in value] if isinstance(value, list) else value
+
+
+def _strip(element: Element) -> None:
+    for name in [k for k in element.attrib if PERSONAL.search(k)]:
+        del element.attrib[name]
+    for child in element:
+        if PERSONAL.search(child.tag):
+            tail = child.tail
+            child.clear()
+            child.tail = tail
+        else:
+            _strip(child)
+
+
+def _first(data: bytes) -> bytes:
+    start = data[:256]
+    for bom in BOMS:
+        start = start.removeprefix(bom)
+    return start.replace(b"\0", b"").lstrip()[:1]
+
+
+def _xml(data: bytes) -> Element:
+    """Return the root of an XML document; one that declares a document type or an entity is refused before anything is expanded."""
+    from xml.parsers import expat
+
+    parser = expat.ParserCreate()
+    builder = TreeBuilder()
+    depth = 0
+
+    def refuse(*_: object) -> int:
+        raise NoDocument("the XML declares a document type or an entity: such files are not opened")
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise NoDocument(f"the XML is nested deeper than {DEEPEST} levels")
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = parser.UnparsedEntityDeclHandler = refuse
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as exc:
+        raise NoDocument(f"the XML is damaged: {exc}") from None
+    except (LookupError, ValueError) as exc:  # an encoding that nobody knows; our own refusals pass through
+        raise exc if isinstance(exc, NoDocument) else NoDocument(f"the XML cannot be decoded: {exc}") from None
+    return builder.close()
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
+        _text(sheet)  # lone surrogates and numbers beyond all bounds could not be kept
+    except (UnicodeError, ValueError, RecursionError) as exc:
+        raise NoDocument(f"this is neither DICOM nor readable JSON: {str(exc)[:200]}") from None
+    if not isinstance(sheet, dict):
+        raise NoDocument("the JSON is no sheet of readings: an object with `procedure` is expected")
+    procedure = sheet.get("procedure")
+    if not isinstance(procedure, str) or not procedure:
+        raise NoDocument("the JSON does not say which `procedure` its readings are of")
+    return sheet
+
+
+def _text(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no reading")
