@@ -1,6 +1,6 @@
 """What all dynamic studies share: when each frame was taken and which are missing, counts by frame, motion between frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,15 +8,30 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects
 from spark_jobs.qc.alignment import neighbour_shifts
-from spark_jobs.qc.aspects import ARTEFACT, COUNTS, MOTION, TIMING, UNIFORMITY
+from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
 from spark_jobs.qc.result import Measure
 
-__all__ = ["FrameTimes", "between", "counts_of", "faults_of", "motion_of", "still_frames"]
+__all__ = [
+    "NO_CURVE",
+    "FrameTimes",
+    "between",
+    "counts_of",
+    "empty_study",
+    "faults_of",
+    "few_counts",
+    "motion_of",
+    "organ_aspects",
+    "still_frames",
+]
+
+NO_CURVE = "fewer than 8 frames, or no counts: no curve can be followed"
 
 BOLUS_S = 60.0  # before it the picture changes faster than a patient moves
 GROUP_S = 60.0
 WEAK = 0.7  # of both neighbours' rates: nothing in a body falls and rises again so fast
 REACH_MM = 8.0
+FEWEST_COUNTS = 1_000  # in a frame (B): below some 400 a frame that lost 30 % cannot be told from counting noise
+UNSURE_PX = 0.3  # standard error of a shift above which a motion of one pixel cannot be told
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,58 @@ def between(frames: NDArray, times: FrameTimes, begin_s: float, end_s: float) ->
     if not chosen.any():
         chosen[int(np.argmin(np.abs(times.middle_s - (begin_s + end_s) / 2)))] = True
     return frames[chosen].sum(0, dtype=np.float64) / times.duration_s[chosen].sum()
+
+
+def empty_study(frames: NDArray) -> bool:
+    """Return whether there are too few frames, or no counts, to follow a curve."""
+    return len(frames) < 8 or frames.sum() <= 0
+
+
+def few_counts(frames: NDArray, motion_se_px: float) -> str | None:
+    """Return why the counts are too few for a verdict, or None."""
+    usual = float(np.median(frames.sum((1, 2), dtype=np.float64)))
+    if usual < FEWEST_COUNTS:
+        return f"too few counts for a verdict: {usual:.0f} in a frame, at least {FEWEST_COUNTS} are needed to tell a weak one"
+    if motion_se_px > UNSURE_PX:
+        return f"too few counts for a verdict: shifts are only known to {motion_se_px:.2f} px (at most {UNSURE_PX})"
+    return None
+
+
+def organ_aspects(
+    frames: NDArray,
+    times: FrameTimes,
+    pixel_mm: float,
+    early: NDArray[np.float64],
+    seen_s: tuple[float, float],
+    organs: Mapping[str, NDArray[np.bool_]],
+    counts_name: str,
+) -> tuple[list[Measure], dict[str, NDArray[np.float64]], dict[str, tuple[slice, slice]]]:
+    """Return counts, contrast and place of organs (masks by region), their curves, and the boxes about them.
+
+    Parameters
+    ----------
+    early, seen_s
+        The image in which the organs stand out, and from when to when it was taken.
+    counts_name
+        The measure of an organ's counts in that time.
+    """
+    smooth = aspects.binomial(early, 2)
+    around = aspects.body_of(frames.sum(0, dtype=np.float64))
+    for mask in organs.values():
+        around = around & ~aspects.grown(mask, 3)
+    level = float(np.median(smooth[around])) if around.any() else 0.0
+    shown = (times.middle_s >= seen_s[0]) & (times.middle_s < seen_s[1])
+    measures, curves, boxes = [], {}, {}
+    for region, mask in organs.items():
+        curves[region] = frames[:, mask].sum(1, dtype=np.float64)
+        ratio = float(smooth[mask].mean()) / max(level, 1e-9)
+        measures += [
+            aspects.measure(COUNTS, counts_name, float(curves[region][shown].sum()) / 1000, "kcts", region),
+            aspects.measure(CONTRAST, "organ_background_ratio", ratio, "1", region),
+            aspects.measure(POSITIONING, "organ_edge_mm", aspects.edge_distance(mask) * pixel_mm, "mm", region),
+        ]
+        boxes[region] = aspects.box(mask, 6)
+    return measures, curves, boxes
 
 
 def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:

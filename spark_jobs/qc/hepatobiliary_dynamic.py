@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects, dynamic
-from spark_jobs.qc.aspects import CONTRAST, COUNTS, POSITIONING, TIMING
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.aspects import POSITIONING, TIMING
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.time_curve import fit_uptake
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "liver_of", "measure"]
 
 PROCEDURE = "hepatobiliary_dynamic"
 METHOD = "frame table, uptake and washout, neighbour shifts"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 SEEN_S = (240.0, 720.0)  # when the liver is bright and the gut is not yet
 
 
@@ -28,50 +28,37 @@ def measure(
 ) -> Result:
     """Return the aspects of a hepatobiliary study of one detector; the arguments are those of the renal one."""
     frames = np.maximum(frames, 0)
-    if len(frames) < 8 or frames.sum() <= 0:
-        return Result(
-            PROCEDURE, NOT_MEASURED, "fewer than 8 frames, or no counts: no curve can be followed", None, METHOD, VERSION
-        )
+    if dynamic.empty_study(frames):
+        return Result(PROCEDURE, NOT_MEASURED, dynamic.NO_CURVE, None, METHOD, VERSION)
     early = dynamic.between(frames, times, *SEEN_S)
     liver = liver_of(early, pixel_mm)
-    whole = frames.sum(0, dtype=np.float64)
-    body = aspects.body_of(whole)
-    measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body)]
+    body = aspects.body_of(frames.sum(0, dtype=np.float64))
+    seen = {} if liver is None else {"liver": liver}
+    organs, curves, boxes = dynamic.organ_aspects(frames, times, pixel_mm, early, SEEN_S, seen, "liver_kcts")
+    measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body), *organs]
     notes = list(times.notes)
-    boxes, curves = {}, {}
     if liver is None:
         notes.append("no liver stands out: contrast, curve and place are not measured")
     else:
-        smooth = aspects.binomial(early, 2)
-        around = body & ~aspects.grown(liver, 3)
-        level = float(np.median(smooth[around])) if around.any() else 0.0
-        curves["liver"] = frames[:, liver].sum(1, dtype=np.float64)
-        shown = float(curves["liver"][(times.middle_s >= SEEN_S[0]) & (times.middle_s < SEEN_S[1])].sum())
-        measures.append(aspects.measure(COUNTS, "liver_kcts", shown / 1000, "kcts", "liver"))
-        measures.append(
-            aspects.measure(CONTRAST, "organ_background_ratio", float(smooth[liver].mean()) / max(level, 1e-9), "1", "liver")
-        )
-        measures.append(aspects.measure(POSITIONING, "organ_edge_mm", aspects.edge_distance(liver) * pixel_mm, "mm", "liver"))
         # bile leaves to the gut below the liver: what lies there must be in the field
         rows = np.flatnonzero(liver.any(1))
         measures.append(aspects.measure(POSITIONING, "field_below_mm", (len(liver) - 1 - rows[-1]) * pixel_mm, "mm", "liver"))
-        boxes["liver"] = aspects.box(liver, 6)
         fitted, note = _clearance(curves["liver"], times)
         measures += fitted
         notes += note
     measures.append(aspects.measure(POSITIONING, "liver_in_field_count", int(liver is not None), "1"))
-    motion, _ = dynamic.motion_of(frames, times, pixel_mm, boxes)
+    motion, se = dynamic.motion_of(frames, times, pixel_mm, boxes)
     measures += [*motion, *aspects.header(completeness)]
-    masks = [] if liver is None else [liver]
     figure = {
         "kind": PROCEDURE,
         "image": early,
-        "masks": masks,
+        "masks": list(seen.values()),
         "curves": curves,
         "minutes": times.middle_s / 60,
         "durations": times.duration_s,
     }
-    return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), tuple(notes), figure)
+    few = dynamic.few_counts(frames, se)
+    return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, None, METHOD, VERSION, tuple(measures), tuple(notes), figure)
 
 
 def liver_of(image: NDArray[np.float64], pixel_mm: float) -> NDArray[np.bool_] | None:

@@ -19,13 +19,15 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "heart_of", "measure"]
 
 PROCEDURE = "myocardial_projections"
 METHOD = "neighbour shifts, running median"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 SMOOTH_MM = 9.0  # standard deviation of the smoothing before views are compared
 WINDOW = 9  # views of the running median: a turn of up to 60° looks straight in it
 FEWEST_VIEWS = 12
 LOOKED = 15  # views in which the organ is looked for
 COARSE_MM = 5.0  # smaller pixels are joined two by two before views are compared
-UNSURE_PX = 0.35  # standard error of one shift above which single breaks of 1 px cannot be told from noise
+# standard error of a shift (stored pixels) above which the largest of 60 that are noise alone is some 0.8 px: no motion of 1 px is told
+UNSURE_PX = 0.3
+FEWEST_COUNTS = 1_000  # in a view (B); emptier ones may look alike without showing anything
 
 
 def measure(
@@ -79,7 +81,7 @@ def measure(
         breaks.append(left)
         spread.append(1.4826 * np.median(np.abs(left), axis=0))
     measures = _motion(breaks, spread, numbers)
-    unsure = float(np.max(spread)) / n > UNSURE_PX
+    unsure = max(float(np.hypot(*s)) for s in spread) > UNSURE_PX or 1000 * np.median(kcts) < FEWEST_COUNTS
     measures += _counts(views, kcts, heart)
     measures += _gating(gates, beats)
     measures += [*timing, aspects.measure(TIMING, "missing_views_count", missing_views, "1")]

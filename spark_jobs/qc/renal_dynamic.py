@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects, dynamic
-from spark_jobs.qc.aspects import CONTRAST, COUNTS, POSITIONING, TIMING
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.aspects import POSITIONING, TIMING
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.shape import likeness
 from spark_jobs.qc.time_curve import fit_bolus
 
@@ -15,7 +15,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
 
 PROCEDURE = "renal_dynamic"
 METHOD = "frame table, gamma variate, neighbour shifts"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 SEEN_S = (90.0, 240.0)  # when kidneys are bright and bladder and pelvis are not yet
 OUTSTANDING = 1.4  # times the rest of the body
 LONGEST_BOLUS_FRAME_S = 5.0
@@ -40,34 +40,19 @@ def measure(
         When each was taken, and which are missing.
     """
     frames = np.maximum(frames, 0)
-    if len(frames) < 8 or frames.sum() <= 0:
-        return Result(
-            PROCEDURE, NOT_MEASURED, "fewer than 8 frames, or no counts: no curve can be followed", None, METHOD, VERSION
-        )
+    if dynamic.empty_study(frames):
+        return Result(PROCEDURE, NOT_MEASURED, dynamic.NO_CURVE, None, METHOD, VERSION)
     early = dynamic.between(frames, times, *SEEN_S)
     kidneys = kidneys_of(early, pixel_mm) or []
-    whole = frames.sum(0, dtype=np.float64)
-    body = aspects.body_of(whole)
-    measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body)]
-    curves = {}
-    boxes = {}
-    smooth = aspects.binomial(early, 2)
-    around = body & ~np.logical_or.reduce([aspects.grown(k, 3) for k in kidneys]) if kidneys else body
-    level = float(np.median(smooth[around])) if around.any() else 0.0
-    for side, kidney in zip(SIDES, kidneys, strict=False):
-        curves[side] = frames[:, kidney].sum(1, dtype=np.float64)
-        shown = float(curves[side][(times.middle_s >= SEEN_S[0]) & (times.middle_s < SEEN_S[1])].sum())
-        measures.append(aspects.measure(COUNTS, "kidney_kcts", shown / 1000, "kcts", side))
-        measures.append(
-            aspects.measure(CONTRAST, "organ_background_ratio", float(smooth[kidney].mean()) / max(level, 1e-9), "1", side)
-        )
-        measures.append(aspects.measure(POSITIONING, "organ_edge_mm", aspects.edge_distance(kidney) * pixel_mm, "mm", side))
-        boxes[side] = aspects.box(kidney, 6)
+    body = aspects.body_of(frames.sum(0, dtype=np.float64))
+    sides = dict(zip(SIDES, kidneys, strict=False))
+    organs, curves, boxes = dynamic.organ_aspects(frames, times, pixel_mm, early, SEEN_S, sides, "kidney_kcts")
+    measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body), *organs]
     if len(kidneys) == 2:
         # one that lies turned, or is cut off, is less like the other's mirror image
         measures.append(aspects.measure(POSITIONING, "kidney_likeness", likeness(kidneys[0], kidneys[1], mirrored=True), "1"))
     measures.append(aspects.measure(POSITIONING, "kidneys_in_field_count", len(kidneys), "1"))
-    motion, _ = dynamic.motion_of(frames, times, pixel_mm, boxes)
+    motion, se = dynamic.motion_of(frames, times, pixel_mm, boxes)
     bolus, note = _bolus(frames, times, kidneys, pixel_mm)
     measures += [*motion, *bolus, *aspects.header(completeness)]
     figure = {
@@ -79,7 +64,8 @@ def measure(
         "durations": times.duration_s,
     }
     warnings = (*times.notes, *note)
-    return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), warnings, figure)
+    few = dynamic.few_counts(frames, se)
+    return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, None, METHOD, VERSION, tuple(measures), warnings, figure)
 
 
 def kidneys_of(image: NDArray[np.float64], pixel_mm: float) -> list[NDArray[np.bool_]] | None:

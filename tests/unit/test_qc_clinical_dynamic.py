@@ -175,3 +175,12 @@ def test_the_wrong_code_is_a_refusal_and_the_right_one_decides_where_the_look_is
     named = one(dynamic(one_kidney, PerformedProtocolCodeSequence=code("PP-RENAL")))
     assert named.status == "measured" and named.value("kidneys_in_field_count") == 0
     assert one(dynamic(renal(), PatientID="QC^1")).status == "not_measured"
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.001])
+def test_very_few_counts_give_values_without_a_verdict(scale):
+    kidneys = one(dynamic(renal(scale=scale)))
+    assert (kidneys.procedure, kidneys.status) == ("renal_dynamic", "indicative") and "too few counts" in kidneys.reason
+    assert kidneys.value("frame_kcts") < 1 and flagged(kidneys) == set()
+    liver = one(dynamic(hepatic(scale=scale), HOUR))
+    assert liver.status != "measured" and flagged(liver) == set()
