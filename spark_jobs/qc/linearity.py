@@ -1,6 +1,8 @@
 """Spatial linearity from slits at constant pitch (NEMA NU 1, 2.2): where the peaks lie, against straight and equally spaced lines.
 
-In strips along the slits (as thin as counts allow, at most 30 mm) a peak is the midpoint of its half maxima. Differential: standard
+In strips along the slits (as thin as counts allow, at most 30 mm) a peak is the middle of its profile. NU 1 takes the midpoint of the
+half maxima; that follows the pixels (0.1 mm reads 0.16 at 1.6 mm) and feels the noise of a few of them, so that the middle is found
+from all counts of the profile here, which is the same place where the profile is symmetric. Differential: standard
 deviation of peaks about each slit's own line. Absolute: largest displacement from fitted, equally spaced parallel lines. Both for the
 useful field (UFOV: declared, else all that the slits cover) and the central one (CFOV: 75 % of its linear dimensions). With an image
 for X and one for Y the differential values are averaged and the absolute ones are the larger.
@@ -22,14 +24,18 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "linearity"
 METHOD = "NEMA NU 1 2.2"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 THICKEST_MM = 30.0  # NU 1
 THINNEST_MM = 3.0
 STRIP_COUNTS = 2_000  # wanted in the peak of a strip: then a peak's place is known to some 0.05 mm
 LEAST_HEIGHT = 0.5  # of the slit's median peak: at the border of the field the slit is half covered
 NOISY_MM = 0.15  # a peak that is known less well says nothing about linearity (B)
 CENTRAL = 0.75
-NARROWEST_PIXELS = 3.0  # width of a slit (smoothed): below it the midpoint of half maxima is wrong by more than 0.05 mm
+FINE_PIXELS = (
+    4.0  # width of a slit: below it the midpoint of half maxima follows the pixels, and a Gaussian's slope is matched instead
+)
+LEAST_SIGMA = 1.25  # pixels, of that Gaussian: a narrower one follows the pixels too
+SURE_PIXELS, NARROWEST_PIXELS = 1.7, 1.3  # width of a slit below which peaks may be wrong by more than 0.05 mm; and by much more
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Slits:
     along: NDArray[np.float64]
     across: NDArray[np.float64]
     noise_mm: float
+    width: float  # of the slits' profiles at half maximum, in pixels
 
 
 def measure(
@@ -76,11 +83,11 @@ def measure(
         axis, lines, view = ("x", down, image) if down else ("y", across, image.T)
         if any(s.axis == axis for s in found):
             return refuse(f"two images show slits for {axis.upper()}: two candidates")
-        if float(np.median([x.width for x in lines])) < NARROWEST_PIXELS:
+        slits = _located(view, lines, pixel_mm, axis)
+        if slits.width < NARROWEST_PIXELS:
             return refuse(
                 f"pixels of {pixel_mm:.3g} mm are too coarse to place the peaks of these slits: acquire with a finer matrix"
             )
-        slits = _located(view, lines, pixel_mm, axis)
         found.append(slits)
         extent = (view.shape[1] * pixel_mm, view.shape[0] * pixel_mm)
         fields = _fields(slits, extent, field_shape, field_mm)
@@ -103,11 +110,11 @@ def measure(
         spread = round(float(np.sqrt(np.sum(np.square(errors)))) / len(each), 4) if errors else None
         measures.append(Measure(name, round(value, 4), "mm", spread, at))
     noise = max(s.noise_mm for s in found)
-    few = (
-        f"too few counts for a verdict: the place of a peak is only known to {noise:.2f} mm (at most {NOISY_MM})"
-        if noise > NOISY_MM
-        else None
-    )
+    few = None
+    if noise > NOISY_MM:
+        few = f"too few counts for a verdict: the place of a peak is only known to {noise:.2f} mm (at most {NOISY_MM})"
+    elif min(s.width for s in found) < SURE_PIXELS:
+        few = f"pixels of {pixel_mm:.3g} mm are too coarse for a verdict on slits of this width: acquire with a finer matrix"
     warnings = [] if field_shape else ["field of view measured: the header declares none"]
     if len(found) == 1:
         warnings.append(f"slits of one direction only ({found[0].axis.upper()}): NU 1 averages X and Y")
@@ -125,32 +132,53 @@ def _located(image: NDArray, lines: Sequence[Line], pixel_mm: float, axis: str) 
     middles = np.arange(len(sums)) * rows + (rows - 1) / 2
     reach = int(max(3, math.ceil(max(x.width for x in lines) + 3 / pixel_mm)))
     padded = np.pad(sums, ((0, 0), (2 * reach, 2 * reach)))
-    slit, along, across, noise = [], [], [], []
+    slit, strip, top, windows = [], [], [], []
     for k, line in enumerate(lines):
         strips = np.flatnonzero((middles >= line.first) & (middles <= line.last))
-        if not strips.size:
-            continue
         guess = np.interp(middles[strips], line.rows, line.columns)
         near = np.rint(guess).astype(int)
         window = padded[strips[:, None], near[:, None] + 2 * reach + np.arange(-(reach // 2), reach // 2 + 1)]
-        top = near + window.argmax(1) - reach // 2
-        window = padded[strips[:, None], top[:, None] + 2 * reach + np.arange(-reach, reach + 1)]
-        left, right = half_maxima(window)
+        highest = near + window.argmax(1) - reach // 2
+        window = padded[strips[:, None], highest[:, None] + 2 * reach + np.arange(-reach, reach + 1)]
         peak = window[:, reach]
-        good = np.isfinite(left + right) & (peak >= LEAST_HEIGHT * np.median(peak))
-        place = (top + (right - left) / 2)[good]
-        slit += [k] * len(place)
-        along += middles[strips][good].tolist()
-        across += place.tolist()
-        if len(place) > 6:
-            noise.append(float(np.median(np.abs(np.diff(place, 2)))) * 1.4826 / math.sqrt(6))
+        tall = peak >= LEAST_HEIGHT * (np.median(peak) if len(peak) else 0.0)
+        slit.append(np.full(int(tall.sum()), k))
+        strip.append(strips[tall])
+        top.append(highest[tall])
+        windows.append(window[tall])
+    seen = np.concatenate(windows)
+    left, right = half_maxima(seen)
+    good = np.isfinite(left + right)
+    width = float(np.median((left + right)[good])) if good.any() else 0.0
+    away, error = _matched(seen[good], max(width / 2.3548, LEAST_SIGMA))
     return Slits(
         axis,
-        np.array(slit),
-        np.array(along) * pixel_mm,
-        np.array(across) * pixel_mm,
-        float(np.median(noise)) * pixel_mm if noise else 0.0,
+        np.concatenate(slit)[good],
+        middles[np.concatenate(strip)[good]] * pixel_mm,
+        (np.concatenate(top)[good] + away) * pixel_mm,
+        float(np.median(error)) * pixel_mm if good.any() else 0.0,
+        width,
     )
+
+
+def _matched(windows: NDArray[np.float64], sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far from the middle of each window (peaks × samples) its peak lies, and the standard error by counting noise.
+
+    A Gaussian's slope is moved until it meets equal counts on both sides: the middle of a symmetric profile, as the midpoint of its
+    half maxima is, from all of its counts. A constant background drops out, and so does what sampling by pixels adds.
+    """
+    steps = np.arange(windows.shape[1]) - windows.shape[1] // 2
+    centre = np.zeros(len(windows))
+    for _ in range(12):
+        away = steps - centre[:, None]
+        slope = away * np.exp(-0.5 * (away / sigma) ** 2)
+        bend = (windows * (1 - (away / sigma) ** 2) * np.exp(-0.5 * (away / sigma) ** 2)).sum(1)
+        move = np.where(bend > 0, (windows * slope).sum(1) / np.where(bend > 0, bend, 1), 0.0)
+        error = np.where(bend > 0, np.sqrt((windows * slope**2).sum(1)) / np.where(bend > 0, bend, 1), np.inf)
+        centre = centre + np.clip(move, -0.5, 0.5)
+        if np.abs(move).max(initial=0.0) < 1e-4:
+            break
+    return centre, error
 
 
 def _fields(
@@ -183,12 +211,17 @@ def _values(s: Slits, inside: NDArray[np.bool_]) -> dict[str, tuple[float, float
         squares += float(rest @ rest)
         free += int(mine.sum()) - 2
     differential = math.sqrt(squares / free) if free else math.nan
+    added = differential - math.sqrt(max(differential**2 - s.noise_mm**2, 0.0))
     rest = _from_equal_lines(slit, along, across)
+    highest = s.noise_mm * math.sqrt(
+        2 * math.log(len(rest))
+    )  # what the noise of so many peaks is expected to add to their largest
     worst = int(np.argmax(np.abs(rest)))
     places = (across[worst], along[worst]) if s.axis == "x" else (along[worst], across[worst])
     return {
-        "differential": (differential, differential / math.sqrt(2 * free) if free else None, None),
-        "absolute": (float(np.abs(rest[worst])), s.noise_mm, {"row": float(places[1]), "column": float(places[0])}),
+        # counting noise of the peaks adds to the spread: what it adds is uncertain, too
+        "differential": (differential, math.hypot(differential / math.sqrt(2 * free), added) if free else None, None),
+        "absolute": (float(np.abs(rest[worst])), highest, {"row": float(places[1]), "column": float(places[0])}),
     }
 
 

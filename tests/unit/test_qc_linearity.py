@@ -68,9 +68,33 @@ def test_declared_field_is_obeyed_and_few_counts_are_indicative():
     assert few.status in ("indicative", "not_measured") and few.reason
 
 
-def test_pixels_too_coarse_for_the_slits_are_refused():
-    result = linearity.measure([np.rint(slits(wave(0.5, 95.0), pixel_mm=2.0, n=256, pitch_mm=40.0, count=11))], 2.0)
-    assert result.status == "not_measured" and "coarse" in result.reason and not result.measures
+@pytest.mark.parametrize("pixel_mm", [1.6, 2.0, 2.4])
+def test_coarse_pixels_do_not_add_to_the_displacement(pixel_mm):
+    for amplitude, tilt_deg in ((0.0, 1.3), (0.1, 0.0), (0.1, 0.4), (1.0, 0.3)):
+        facts = {"pixel_mm": pixel_mm, "n": round(420 / pixel_mm), "pitch_mm": 30.7, "tilt_deg": tilt_deg}
+        image = np.rint(slits(wave(amplitude, 95.0), **facts)) + 20
+        result = linearity.measure([image], pixel_mm)
+        assert result.status == "measured", result.reason
+        assert result.value("differential_ufov_mm") == pytest.approx(amplitude / np.sqrt(2), abs=0.05)
+        assert result.value("absolute_ufov_mm") == pytest.approx(amplitude, abs=0.05)
+
+
+def test_pixels_too_coarse_give_no_verdict_or_no_number():
+    coarse = {"pixel_mm": 3.0, "n": 140, "pitch_mm": 40.0, "count": 9}
+    result = linearity.measure([np.rint(slits(wave(0.5, 95.0), **coarse))], 3.0)
+    assert result.status == "indicative" and "coarse" in result.reason
+    coarse |= {"pixel_mm": 6.0, "n": 70}
+    result = linearity.measure([np.rint(slits(wave(0.5, 95.0), **coarse))], 6.0)
+    assert result.status == "not_measured" and not result.measures
+
+
+def test_the_uncertainty_tells_what_counting_noise_does():
+    for seed in range(4):
+        result = linearity.measure([noisy(slits(wave(0.1, 95.0), peak=150), seed)], 0.8)
+        truth = {"differential_ufov_mm": 0.1 / np.sqrt(2), "absolute_ufov_mm": 0.1}
+        for m in result.measures:
+            if m.name in truth:
+                assert 0.002 < m.uncertainty < 0.1 and abs(m.value - truth[m.name]) < max(2.5 * m.uncertainty, 0.01), m
 
 
 @real
