@@ -27,9 +27,11 @@ def answer(job: dict) -> dict:
         best = min(best, time.perf_counter() - began)
         row = PROCEDURES.get(results[0].procedure or "")
         if row and results[0].status != "not_measured":
-            began = time.perf_counter()
+            for instance in series:
+                instance.notes.clear()  # what the look found: the method alone pays for all that it needs
+            began = time.process_time()
             row.run(series)
-            method = min(method, time.perf_counter() - began)
+            method = min(method, time.process_time() - began)
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]  # ru_maxrss would begin with that of who started this
     peak = int(status.split()[0]) / 1024
     values: dict[str, float] = {}

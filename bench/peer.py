@@ -92,8 +92,7 @@ def tomographic_contrast(path, **_):
     test = TomographicContrast(path)
     began = time.perf_counter()
     test.analyze()
-    spheres = test.results_data().spheres
-    return began, {f"contrast_michelson_percent sphere {k}": s.mean_contrast for k, s in spheres.items()}
+    return began, {f"mean_contrast sphere {k}": roi.mean_contrast for k, roi in test.rois.items()}
 
 
 def count_rate(path, frame_duration=1.0, **_):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from spark_jobs.procedures.flood import floods, static
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity, quadrant_bar
-from spark_jobs.qc.appearance import look_of_static
+from spark_jobs.qc.appearance import Seen, look_of_static
+from spark_jobs.qc.lines import Pattern
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
 
@@ -21,37 +23,63 @@ def look(series: Sequence[Instance]) -> str | None:
     first = series[0]
     if first.modality != "NM" or not (len(first.pixels) == 1 or first.kind in ("STATIC", "WHOLE BODY")):
         return None
-    return look_of_static(first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))], first.pixel_mm or 1.0)
+    frame = int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))
+    seen = look_of_static(first.pixels[frame], first.pixel_mm or 1.0)
+    first.notes["planar"] = (frame, seen)
+    return seen.word
 
 
-def _images(series: Sequence[Instance]) -> dict[str, list[NDArray]]:
+class _Image(NamedTuple):
+    """One frame, and what the look found on it; None: it was not looked at."""
+
+    counts: NDArray
+    seen: Seen | None
+
+
+def _images(series: Sequence[Instance]) -> dict[str, list[_Image]]:
     """Return the images of each detector, over all objects of a series; of several energy windows the one with most counts."""
-    frames: dict[str, dict[int, list[NDArray]]] = {}
+    frames: dict[str, dict[int, list[_Image]]] = {}
     for instance in series:
         detectors, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
-        for image, detector, window in zip(instance.pixels, detectors, windows, strict=True):
-            frames.setdefault(str(detector), {}).setdefault(window, []).append(image)
+        looked, seen = instance.notes.get("planar", (None, None))
+        for frame, (image, detector, window) in enumerate(zip(instance.pixels, detectors, windows, strict=True)):
+            known = seen if frame == looked else None
+            frames.setdefault(str(detector), {}).setdefault(window, []).append(_Image(image, known))
     return {
-        name: max(windows.values(), key=lambda images: sum(int(i.sum(dtype=np.int64)) for i in images))
+        name: max(windows.values(), key=lambda images: sum(int(i.counts.sum(dtype=np.int64)) for i in images))
         for name, windows in sorted(frames.items())
     }
 
 
 def _lines(series: Sequence[Instance]) -> list[Result]:
     pixel_mm = series[0].pixel_mm or 0.0
-    return [line_source.measure(images, pixel_mm, detector=name) for name, images in _images(series).items()]
+    return [
+        line_source.measure([i.counts for i in images], pixel_mm, detector=name, patterns=_patterns(images))
+        for name, images in _images(series).items()
+    ]
+
+
+def _patterns(images: Sequence[_Image]) -> list[Pattern | None]:
+    return [i.seen.pattern if i.seen else None for i in images]
 
 
 def _linearity(series: Sequence[Instance]) -> list[Result]:
     shape, dimensions = series[0].field_of_view
     return [
-        linearity.measure(images, series[0].pixel_mm or 0.0, field_shape=shape, field_mm=dimensions, detector=name)
+        linearity.measure(
+            [i.counts for i in images],
+            series[0].pixel_mm or 0.0,
+            field_shape=shape,
+            field_mm=dimensions,
+            detector=name,
+            patterns=_patterns(images),
+        )
         for name, images in _images(series).items()
     ]
 
 
-def _single(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
-    """Return the run of a method that takes exactly one image of each detector."""
+def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], list[Result]]:
+    """Return the run of a method that takes exactly one image of each detector, and what a look found, by name (None: nothing)."""
 
     def run(series: Sequence[Instance]) -> list[Result]:
         out = []
@@ -59,7 +87,9 @@ def _single(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
             if len(images) > 1:
                 out.append(refusal(module, f"{len(images)} images of the same detector: two candidates", name))
             else:
-                out.append(module.measure(images[0], series[0].pixel_mm or 0.0, detector=name))
+                (image,) = images
+                about = {known: getattr(image.seen, known) if image.seen else None}
+                out.append(module.measure(image.counts, series[0].pixel_mm or 0.0, detector=name, **about))
         return out
 
     return run
@@ -68,7 +98,7 @@ def _single(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
 ROWS = (
     Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),
     Procedure(line_source, "PP-LINE", "phantom", static, "line", _lines),
-    Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar)),
+    Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar, "pattern")),
     Procedure(linearity, "PP-LINEARITY", "phantom", static, "slits", _linearity),
-    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, "quadrants", _single(quadrant_bar)),
+    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, "quadrants", _single(quadrant_bar, "bars")),
 )

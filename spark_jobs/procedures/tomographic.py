@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import tomographic_contrast, tomographic_uniformity
 from spark_jobs.qc.result import Result
-from spark_jobs.qc.tomogram import find_phantom
+from spark_jobs.qc.tomogram import Phantom, find_phantom
 from spark_jobs.qc.tomographic_contrast import Misfit, Spheres, find_spheres
 from spark_jobs.qc.uniform_slices import UniformSlices, uniform_slices
 from spark_jobs.reading import Instance, Unreadable
@@ -33,11 +33,17 @@ def look(series: Sequence[Instance]) -> str | None:
     """Return which phantom the tomogram shows, or None when the series is no reconstruction."""
     if not _reconstruction(series[0]):
         return None
-    seen = set()
-    for volume in volumes(series):
-        found = find_phantom(volume.values, volume.pixel_mm, volume.slice_mm)
-        seen.add(found if isinstance(found, str) else found.kind)
-    return " and ".join(sorted(seen))
+    return " and ".join(sorted({p if isinstance(p, str) else p.kind for _, p in _phantoms(series)}))
+
+
+def _phantoms(series: Sequence[Instance]) -> list[tuple[Volume, Phantom | str]]:
+    """Return each volume and its phantom, or why it has none; what the look found is kept for the run that follows."""
+    found = volumes(series)
+    key = tuple(i.sop_uid for i in series)
+    kept = series[0].notes.get("tomogram")
+    if kept is None or kept[0] != key:
+        kept = series[0].notes["tomogram"] = (key, [find_phantom(v.values, v.pixel_mm, v.slice_mm) for v in found])
+    return list(zip(found, kept[1], strict=True))
 
 
 def volumes(series: Sequence[Instance]) -> list[Volume]:
@@ -86,21 +92,20 @@ def _reconstruction(instance: Instance) -> bool:
 
 
 def _uniformity(series: Sequence[Instance]) -> list[Result]:
-    return [_measured(v)[-1] for v in volumes(series)]
+    return [_measured(*one)[-1] for one in _phantoms(series)]
 
 
 def _system(series: Sequence[Instance]) -> list[Result]:
     """Return contrast and uniformity: a system phantom has slices for both."""
-    return [result for v in volumes(series) for result in _measured(v)]
+    return [result for one in _phantoms(series) for result in _measured(*one)]
 
 
-def _measured(v: Volume) -> list[Result]:
+def _measured(v: Volume, found: Phantom | str) -> list[Result]:
     """Return the uniformity of one volume, behind the contrast of a system phantom.
 
     Spheres that prove the geometry wrong refuse both: the field of the uniformity would lie elsewhere than it says.
     """
     about = (v.values, v.pixel_mm, v.slice_mm)
-    found = find_phantom(*about)
     if isinstance(found, str):
         return [refusal(m, found, v.detector) for m in (tomographic_contrast, tomographic_uniformity)]
     over: UniformSlices | str | None = None

@@ -1,14 +1,16 @@
 """What the pixels of a gamma camera image look like (plateau, spots, pattern, body): one of the selector's votes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.bars import find_bars, is_quadrant_phantom
+from spark_jobs.qc.bars import Bars, find_bars, is_quadrant_phantom
 from spark_jobs.qc.field import lit_area, peel
-from spark_jobs.qc.lines import kind_of_lines, line_pattern
+from spark_jobs.qc.lines import Pattern, line_pattern
 from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 
-__all__ = ["look_of_rotation", "look_of_static"]
+__all__ = ["Seen", "look_of_rotation", "look_of_static"]
 
 PATTERN = 0.12  # relative structure beyond counting noise: bars 0.14-0.6, uniform fields below 0.05
 FAINT = 0.03  # above it the spectrum is asked whether there are bars
@@ -18,14 +20,31 @@ SPOT_MM = 40.0  # full width of a point source as far away as a camera turns; a 
 OTHER = "none of the known test images"
 
 
-def look_of_static(image: NDArray, pixel_mm: float) -> str:
-    """Return 'plateau', 'pattern', 'quadrants', 'whole_body', a kind of lines (`lines.kind_of_lines`) or OTHER for one planar image."""
+@dataclass(frozen=True)
+class Seen:
+    """What a planar image looks like, and what was found to tell it: the measurement need not look for it again.
+
+    `word` is 'plateau', 'pattern', 'quadrants', 'whole_body', a kind of lines (`lines.Pattern.kind`) or OTHER; `bars` and `pattern`
+    are None where they were not looked for.
+    """
+
+    word: str
+    bars: list[Bars] | None = None
+    pattern: Pattern | None = None
+
+
+def look_of_static(image: NDArray, pixel_mm: float) -> Seen:
+    """Return what one planar image looks like."""
     if looks_like_whole_body(image, pixel_mm):
-        return "whole_body"
-    return _look_of_field(image, pixel_mm) or kind_of_lines(image, pixel_mm, *line_pattern(image, pixel_mm)) or OTHER
+        return Seen("whole_body")
+    field = _look_of_field(image, pixel_mm)
+    if field is not None:
+        return field
+    pattern = line_pattern(image, pixel_mm)
+    return Seen(pattern.kind or OTHER, pattern=pattern)
 
 
-def _look_of_field(image: NDArray, pixel_mm: float) -> str | None:
+def _look_of_field(image: NDArray, pixel_mm: float) -> Seen | None:
     """Return 'plateau' or 'pattern' for an evenly lit field, 'quadrants' for one with bars in four quadrants, otherwise None."""
     n = max(1, int(6.4 / pixel_mm))
     rows, columns = image.shape[0] // n, image.shape[1] // n
@@ -39,9 +58,10 @@ def _look_of_field(image: NDArray, pixel_mm: float) -> str | None:
     flat = (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() >= FLAT_PART
     structure = _structure(image, lit, n) if flat else np.inf
     # fine bars that a camera hardly resolves are flat to the eye of the blocks, yet they are no flood
-    if structure > FAINT and is_quadrant_phantom(find_bars(image, pixel_mm), image):
-        return "quadrants"
-    return None if not flat else "pattern" if structure > PATTERN else "plateau"
+    bars = find_bars(image, pixel_mm) if structure > FAINT else []
+    if is_quadrant_phantom(bars, image):
+        return Seen("quadrants", bars)
+    return None if not flat else Seen("pattern" if structure > PATTERN else "plateau")
 
 
 def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:

@@ -84,7 +84,10 @@ def _start(levels: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
     k = 0.0
     for _ in range(20):
         design = np.column_stack([np.ones_like(squares), -1.5 * squares / (1 + k * squares)])
+        before = k
         k = max(k + float(np.linalg.lstsq(design, levels + 1.5 * np.log1p(k * squares), rcond=None)[0][1]), -0.5 / squares.max())
+        if k == before:
+            break
     return k
 
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 Mask = NDArray[np.bool_]
-Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]
+Inside = Callable[[NDArray[np.floating], NDArray[np.floating]], Mask]
 SUBPIXELS = 16
 PIECE = 0.05  # of the largest piece's area: what is smaller is no part of a field
 WIDEST_BAND = 0.25  # of the lit area: a wider gap lies between two objects
@@ -29,7 +29,7 @@ WIDEST_BAND = 0.25  # of the lit area: a wider gap lies between two objects
 
 @dataclass(frozen=True)
 class Shape:
-    """A convex region about `centre` (x, y in pixels, 0 = centre of the first pixel); `inside` takes offsets from it."""
+    """A convex region about `centre` (x, y in pixels, 0 = centre of the first pixel); `inside` takes offsets from it (x, y: broadcastable)."""
 
     kind: str
     centre: tuple[float, float]
@@ -63,7 +63,7 @@ def declared_shape(kind: str, dimensions: tuple[float, ...], centre: tuple[float
         r, a = dimensions[0] / 2, dimensions[0] * np.sqrt(3) / 4
         points_on_x = abs(wide - 2 * r) + abs(high - 2 * a) <= abs(wide - 2 * a) + abs(high - 2 * r)
 
-        def hexagon(x: NDArray[np.float64], y: NDArray[np.float64]) -> Mask:
+        def hexagon(x: NDArray[np.floating], y: NDArray[np.floating]) -> Mask:
             u, v = (np.abs(x), np.abs(y)) if points_on_x else (np.abs(y), np.abs(x))
             return (v <= a) & (v / 2 + u * np.sqrt(3) / 2 <= a)
 
@@ -83,7 +83,7 @@ def hull_shape(mask: Mask) -> Shape:
     left = _chain(y, np.repeat(first - cx - 0.5, 2), -1)
     right = _chain(y, np.repeat(last - cx + 0.5, 2), 1)
 
-    def inside(px: NDArray[np.float64], py: NDArray[np.float64]) -> Mask:
+    def inside(px: NDArray[np.floating], py: NDArray[np.floating]) -> Mask:
         return (py >= y[0]) & (py <= y[-1]) & (px >= np.interp(py, *left)) & (px <= np.interp(py, *right))
 
     return Shape("measured", (float(cx), float(cy)), float(last.max() - cx + 0.5), float(rows[-1] - cy + 0.5), inside)
@@ -92,10 +92,9 @@ def hull_shape(mask: Mask) -> Shape:
 def _chain(y: NDArray[np.float64], x: NDArray[np.float64], sign: int) -> tuple[list[float], list[float]]:
     """Return the vertices of one side of a convex hull (monotone chain, y ascending)."""
     points: list[tuple[float, float]] = []
-    best: dict[float, float] = {}
-    for yy, xx in zip(y.tolist(), x.tolist(), strict=True):
-        best[yy] = max(best.get(yy, -np.inf), sign * xx)
-    for yy, xx in sorted(best.items()):
+    starts = np.flatnonzero(np.diff(y, prepend=-np.inf) > 0)
+    best = np.maximum.reduceat(sign * x, starts)
+    for yy, xx in zip(y[starts].tolist(), best.tolist(), strict=True):
         while len(points) > 1:
             (y0, x0), (y1, x1) = points[-2], points[-1]
             if (x1 - x0) * (yy - y0) > (xx - x0) * (y1 - y0):
@@ -112,15 +111,14 @@ def covered(shape: Shape, rows: int, columns: int) -> Mask:
         part_x = _overlap(np.arange(columns) - cx, shape.half_width)
         part_y = _overlap(np.arange(rows) - cy, shape.half_height)
         return np.outer(part_y, part_x) >= 0.5 - 1e-9
-    corner_y, corner_x = np.meshgrid(np.arange(rows + 1) - 0.5 - cy, np.arange(columns + 1) - 0.5 - cx, indexing="ij")
-    corner = shape.inside(corner_x, corner_y)
-    count = corner[:-1, :-1].astype(int) + corner[1:, :-1] + corner[:-1, 1:] + corner[1:, 1:]
+    corner = shape.inside(np.arange(columns + 1) - 0.5 - cx, (np.arange(rows + 1) - 0.5 - cy)[:, None])
+    count = corner[:-1, :-1].astype(np.int8) + corner[1:, :-1] + corner[:-1, 1:] + corner[1:, 1:]
     mask = count == 4
     ys, xs = np.nonzero((count > 0) & (count < 4))
     steps = (np.arange(SUBPIXELS) + 0.5) / SUBPIXELS - 0.5
-    px = (xs - cx)[:, None, None] + steps[None, None, :] + np.zeros((1, SUBPIXELS, 1))
-    py = (ys - cy)[:, None, None] + steps[None, :, None] + np.zeros((1, 1, SUBPIXELS))
-    mask[ys, xs] = shape.inside(px, py).mean((1, 2)) >= 0.5
+    px = (xs - cx)[:, None, None] + steps[None, None, :]
+    py = (ys - cy)[:, None, None] + steps[None, :, None]
+    mask[ys, xs] = np.count_nonzero(shape.inside(px, py), axis=(1, 2)) >= SUBPIXELS**2 / 2
     return mask
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.line_source import few_counts, picture, spreads_of, width_measures
 from spark_jobs.qc.line_spread import Spread, Width, mean_width
-from spark_jobs.qc.lines import Line, kind_of_lines, line_pattern
+from spark_jobs.qc.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
@@ -25,7 +25,14 @@ SEPARATION_MM = 100.0
 NEAR_SEPARATION = 0.05
 
 
-def measure(image: NDArray, pixel_mm: float, *, separation_mm: float = SEPARATION_MM, detector: str | None = None) -> Result:
+def measure(
+    image: NDArray,
+    pixel_mm: float,
+    *,
+    separation_mm: float = SEPARATION_MM,
+    detector: str | None = None,
+    pattern: Pattern | None = None,
+) -> Result:
     """Return FWHM, FWTM and pixel size in X and Y of one image of a four-bar phantom.
 
     Parameters
@@ -36,13 +43,16 @@ def measure(image: NDArray, pixel_mm: float, *, separation_mm: float = SEPARATIO
         Length of a square pixel's side, as the header says; widths are in these millimetres.
     separation_mm
         Distance between the two lines of each direction.
+    pattern
+        The lines of the image, when they are known already.
     """
 
     def refuse(reason: str) -> Result:
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
-    down, across = line_pattern(image, pixel_mm)
-    if kind_of_lines(image, pixel_mm, down, across) != "crossed lines":
+    pattern = pattern or line_pattern(image, pixel_mm)
+    down, across = pattern.down, pattern.across
+    if pattern.kind != "crossed lines":
         return refuse("two lines down and two across at equal distances were not found: this is no image of a four-bar phantom")
     widths: dict[str, Width] = {}
     seen: dict[str, tuple[Sequence[Line], Sequence[Spread]]] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.line_spread import LEAST_PEAK, Spread, Width, line_spread, mean_width
-from spark_jobs.qc.lines import Line, kind_of_lines, line_pattern
+from spark_jobs.qc.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "few_counts", "measure", "picture", "spreads_of", "width_measures"]
@@ -22,7 +22,13 @@ METHOD = "NEMA NU 1 2.1 line spread"
 VERSION = "1.0.0"
 
 
-def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None = None) -> Result:
+def measure(
+    images: Sequence[NDArray],
+    pixel_mm: float,
+    *,
+    detector: str | None = None,
+    patterns: Sequence[Pattern | None] | None = None,
+) -> Result:
     """Return FWHM and FWTM of line sources.
 
     Parameters
@@ -31,6 +37,8 @@ def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
         Counts, rows × columns: one image, or one for X and one for Y.
     pixel_mm
         Length of a square pixel's side.
+    patterns
+        The lines of each image, where they are known already (None: they are not).
     """
 
     def refuse(reason: str) -> Result:
@@ -38,11 +46,11 @@ def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
 
     widths: dict[str, Width] = {}
     figure: dict[str, Any] | None = None
-    for image in images:
-        down, across = line_pattern(image, pixel_mm)
-        if kind_of_lines(image, pixel_mm, down, across) != "line":
+    for image, known in zip(images, patterns or [None] * len(images), strict=True):
+        pattern = known or line_pattern(image, pixel_mm)
+        if pattern.kind != "line":
             return refuse("no single line, nor two parallel ones, on a dark background: this is no image of a line source")
-        axis, lines, seen = ("x", down, image) if down else ("y", across, image.T)
+        axis, lines, seen = ("x", pattern.down, image) if pattern.down else ("y", pattern.across, image.T)
         if axis in widths:
             return refuse(f"two images show lines for {axis.upper()}: two candidates")
         found = spreads_of(seen, lines, pixel_mm)

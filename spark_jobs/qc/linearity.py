@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.field import declared_shape
-from spark_jobs.qc.lines import Line, half_maxima, kind_of_lines, line_pattern, strip_sums
+from spark_jobs.qc.lines import Line, Pattern, half_maxima, line_pattern, strip_sums
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
@@ -57,6 +57,7 @@ def measure(
     field_shape: str | None = None,
     field_mm: tuple[float, ...] = (),
     detector: str | None = None,
+    patterns: Sequence[Pattern | None] | None = None,
 ) -> Result:
     """Return differential and absolute linearity.
 
@@ -68,6 +69,8 @@ def measure(
         Length of a square pixel's side.
     field_shape, field_mm
         What the header declares; None: the field is what the slits cover.
+    patterns
+        The lines of each image, where they are known already (None: they are not).
     """
 
     def refuse(reason: str) -> Result:
@@ -76,11 +79,11 @@ def measure(
     found: list[Slits] = []
     values: dict[str, list[tuple[float, float | None, dict | None]]] = {}
     figure: dict[str, Any] | None = None
-    for image in images:
-        down, across = line_pattern(image, pixel_mm)
-        if kind_of_lines(image, pixel_mm, down, across) != "slits":
+    for image, known in zip(images, patterns or [None] * len(images), strict=True):
+        pattern = known or line_pattern(image, pixel_mm)
+        if pattern.kind != "slits":
             return refuse("no parallel slits at constant pitch on a dark background: this is no image for linearity")
-        axis, lines, view = ("x", down, image) if down else ("y", across, image.T)
+        axis, lines, view = ("x", pattern.down, image) if pattern.down else ("y", pattern.across, image.T)
         if any(s.axis == axis for s in found):
             return refuse(f"two images show slits for {axis.upper()}: two candidates")
         slits = _located(view, lines, pixel_mm, axis)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Line", "find_lines", "half_maxima", "kind_of_lines", "line_pattern", "strip_sums"]
+__all__ = ["Line", "Pattern", "find_lines", "half_maxima", "line_pattern", "strip_sums"]
 
 STRIP_MM = 8.0  # height of the strips in which lines are looked for
 REACH_MM = 25.0  # each side of a peak must fall to half within this distance
@@ -58,6 +58,18 @@ class Line:
     def at(self, row: float) -> float:
         """Return the column at a row."""
         return self.offset + self.slope * row
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The lines that run down an image, those that run across it (of the transposed image), and what they are together.
+
+    `kind` is 'line' (one or two parallel), 'crossed lines' (two and two), 'slits' (many at constant pitch), or None.
+    """
+
+    down: list[Line]
+    across: list[Line]
+    kind: str | None
 
 
 def strip_sums(image: NDArray, height: int) -> NDArray[np.float64]:
@@ -198,15 +210,15 @@ def _line(track: list[int], peaks: Peaks, height: int, pixel_mm: float) -> Line 
     )
 
 
-def line_pattern(image: NDArray, pixel_mm: float) -> tuple[list[Line], list[Line]]:
-    """Return the lines that run down an image and those that run across it (of the transposed image)."""
+def line_pattern(image: NDArray, pixel_mm: float) -> Pattern:
+    """Return the lines of an image; those much shorter than the longest are blobs and left out."""
     down, across = find_lines(image, pixel_mm), find_lines(image.T, pixel_mm)
     longest = max((x.length for x in down + across), default=0.0)
-    return [x for x in down if x.length >= LEAST_LENGTH * longest], [x for x in across if x.length >= LEAST_LENGTH * longest]
+    down, across = ([x for x in lines if x.length >= LEAST_LENGTH * longest] for lines in (down, across))
+    return Pattern(down, across, _kind(image, pixel_mm, down, across))
 
 
-def kind_of_lines(image: NDArray, pixel_mm: float, down: list[Line], across: list[Line]) -> str | None:
-    """Return 'line' (one or two parallel), 'crossed lines' (two and two), 'slits' (many at constant pitch), or None."""
+def _kind(image: NDArray, pixel_mm: float, down: list[Line], across: list[Line]) -> str | None:
     if not down and not across:
         return None
     if any(_steps(lines).min(initial=np.inf) < LEAST_PITCH * max(x.width for x in lines) for lines in (down, across) if lines):

@@ -29,7 +29,7 @@ BOXES = ("upper left", "upper right", "lower left", "lower right")
 SIDES = ("upper", "right", "lower", "left")
 
 
-def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None) -> Result:
+def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bars: list[Bars] | None = None) -> Result:
     """Return bar width, modulation and FWHM of each quadrant, and the smallest bar width that is resolved.
 
     Parameters
@@ -38,6 +38,8 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None) -> 
         Counts, rows × columns, not negative.
     pixel_mm
         Length of a square pixel's side.
+    bars
+        The patterns of the image, when they are known already.
     """
 
     def refuse(reason: str) -> Result:
@@ -47,7 +49,7 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None) -> 
         return refuse(
             f"pixels of {pixel_mm:.3g} mm are too coarse for bars (at most {COARSEST_MM} mm): acquire with a finer matrix"
         )
-    bars = find_bars(image, pixel_mm)
+    bars = find_bars(image, pixel_mm) if bars is None else bars
     if not is_quadrant_phantom(bars, image):
         return refuse("no two to four bar patterns around one centre: this is no image of a quadrant bar phantom")
     names = _names(bars, image)
@@ -132,24 +134,19 @@ def _centres(bars: Bars, radius: float) -> list[tuple[float, float]]:
     angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     ring_y, ring_x = np.append(radius * np.sin(angles), 0), np.append(radius * np.cos(angles), 0)
     steps = np.arange(-3, 4) * radius
-    out = []
-    for dy in steps:
-        for dx in steps:
-            row, column = bars.row + dy, bars.column + dx
-            r, c = (
-                np.floor((row + ring_y + 0.5) / bars.tile).astype(int),
-                np.floor((column + ring_x + 0.5) / bars.tile).astype(int),
-            )
-            inside = r.min() >= 0 and c.min() >= 0 and r.max() < bars.tiles.shape[0] and c.max() < bars.tiles.shape[1]
-            if inside and bars.tiles[r, c].all():
-                out.append((float(row), float(column)))
-    return out
+    rows, columns = bars.row + steps, bars.column + steps
+    r = np.floor((rows[:, None] + ring_y + 0.5) / bars.tile).astype(int)[:, None, :]
+    c = np.floor((columns[:, None] + ring_x + 0.5) / bars.tile).astype(int)[None, :, :]
+    ny, nx = bars.tiles.shape
+    within = (r >= 0) & (c >= 0) & (r < ny) & (c < nx)
+    whole = (within & bars.tiles[np.clip(r, 0, ny - 1), np.clip(c, 0, nx - 1)]).all(2)
+    return [(float(rows[i]), float(columns[j])) for i, j in np.argwhere(whole)]
 
 
 def _disk(image: NDArray, row: float, column: float, radius: float) -> NDArray[np.float64]:
     top, left = math.floor(row - radius), math.floor(column - radius)
     part = image[top : math.ceil(row + radius) + 1, left : math.ceil(column + radius) + 1]
-    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    y, x = np.arange(part.shape[0])[:, None], np.arange(part.shape[1])
     return part[(y + top - row) ** 2 + (x + left - column) ** 2 <= radius**2].astype(np.float64)
 
 

@@ -39,18 +39,17 @@ def rod_modulations(slices: NDArray, phantom: Phantom, pixel_mm: float) -> list[
     rows, columns = image.shape[0] // n, image.shape[1] // n
     image = image[: rows * n, : columns * n].reshape(rows, n, columns, n).mean((1, 3))
     row, column = phantom.axis(float(np.mean(phantom.rods)))
-    ys, xs = np.mgrid[:rows, :columns] * n + (n - 1) / 2
-    y, x = (ys - row) * pixel_mm, (xs - column) * pixel_mm
-    r = np.hypot(x, y)
+    y, x = ((np.arange(m) * n + (n - 1) / 2 - at) * pixel_mm for m, at in ((rows, row), (columns, column)))
+    r = np.hypot(x, y[:, None])
     inside = (r > INNER_MM) & (r < OUTER_PART * phantom.diameter_mm / 2)
     flat = image[inside] / radial_median(image, r, max(pixel_mm, 6.0))[inside] - 1
-    x, y, angle = x[inside], y[inside], np.arctan2(y[inside], x[inside])
+    angle = np.arctan2(*(a[inside] for a in np.broadcast_arrays(y[:, None], x)))
     diameters = sorted({d for s in SETS for d in s}, reverse=True)
     best: dict[int, tuple[float, list[Rod]]] = {}
-    for turn in np.arange(ORIENTATIONS) * np.pi / 3 / ORIENTATIONS:
-        sector = np.floor((angle - turn) / (np.pi / 3) + 0.5).astype(int) % 6
-        mine = _amplitudes(flat, x, y, sector, diameters, turn)
-        between = _amplitudes(flat, x, y, sector, diameters, turn + np.pi / 6)
+    turns = np.arange(ORIENTATIONS) * np.pi / 3 / ORIENTATIONS
+    sectors = [np.floor((angle - turn) / (np.pi / 3) + 0.5).astype(int) % 6 for turn in turns]
+    amplitudes = _amplitudes(flat, x, y, inside, sectors, diameters)
+    for turn, (mine, between) in zip(turns, amplitudes, strict=True):
         for which, names in enumerate(SETS):
             index = [diameters.index(d) for d in names]
             for first in range(6):
@@ -75,21 +74,29 @@ def _amplitudes(
     flat: NDArray[np.float64],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    sector: NDArray,
+    inside: NDArray[np.bool_],
+    sectors: list[NDArray],
     diameters: list[float],
-    turn: float,
 ) -> NDArray[np.float64]:
-    """Return the relative amplitude of the three waves of a lattice (root mean square), sectors × diameters."""
-    pixels = np.maximum(np.bincount(sector, minlength=6), 1)
-    out = np.zeros((6, len(diameters)))
-    for k, d in enumerate(diameters):
-        power = np.zeros(6)
-        for direction in turn + np.array([0.0, np.pi / 3, 2 * np.pi / 3]):
-            phase = 2 * np.pi / (np.sqrt(3) * d) * (x * np.cos(direction) + y * np.sin(direction))
-            real, imaginary = (np.bincount(sector, flat * f(phase), 6) / pixels for f in (np.cos, np.sin))
-            power += 4 * (real**2 + imaginary**2) / 3
-        out[:, k] = np.sqrt(power)
-    return out
+    """Return the relative amplitude of the three waves of a lattice (root mean square): turns × (along, between) × sectors × diameters.
+
+    A wave and the one that runs the other way have one amplitude, so all turns together need the directions of half a circle; each
+    is along the lattice of one turn and between the directions of another. On a grid a wave is the product of one in x and one in y.
+    """
+    wavenumber = 2 * np.pi / (np.sqrt(3) * np.array(diameters))
+    weights = []
+    for sector in sectors:
+        weight = np.zeros((len(flat), 6), np.complex128)
+        weight[np.arange(len(flat)), sector] = flat / np.maximum(np.bincount(sector, minlength=6), 1)[sector]
+        weights.append(weight)
+    power = np.zeros((ORIENTATIONS, 2, 6, len(diameters)))
+    for k in range(3 * ORIENTATIONS):
+        direction = k * np.pi / 3 / ORIENTATIONS
+        in_x, in_y = (np.exp(1j * np.outer(wavenumber, p)) for p in (x * np.cos(direction), y * np.sin(direction)))
+        waves = (in_y[:, :, None] * in_x[:, None, :])[:, inside]
+        for which, turn in enumerate((k % ORIENTATIONS, (k - ORIENTATIONS // 2) % ORIENTATIONS)):
+            power[turn, which] += 4 / 3 * np.abs(waves @ weights[turn]).T ** 2
+    return np.sqrt(power)
 
 
 def smallest_resolved(rods: list[Rod]) -> Rod | None:

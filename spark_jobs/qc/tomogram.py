@@ -193,7 +193,8 @@ def radial_median(image: NDArray, distance: NDArray[np.float64], width: float) -
     flat = image.reshape(-1, ring.size)
     order = np.argsort(ring.ravel(), kind="stable")
     edges = np.searchsorted(ring.ravel()[order], np.arange(ring.max() + 2))
-    medians = np.array([np.median(flat[:, order[a:b]]) if b > a else 0.0 for a, b in pairwise(edges)])
+    ordered = flat[:, order]
+    medians = np.array([np.median(ordered[:, a:b]) if b > a else 0.0 for a, b in pairwise(edges)])
     return np.interp(distance, (np.arange(len(medians)) + 0.5) * width, medians)
 
 
@@ -204,12 +205,10 @@ def boxed(volume: NDArray, sizes: tuple[int, ...]) -> NDArray[np.float64]:
         if n < 2:
             continue
         half = n // 2
-        pad = [(0, 0)] * out.ndim
-        pad[axis] = (half + 1, half)
-        total = np.cumsum(np.pad(out, pad, mode="edge"), axis=axis)
-        high = np.take(total, np.arange(n, total.shape[axis]), axis=axis)
-        low = np.take(total, np.arange(total.shape[axis] - n), axis=axis)
-        out = (high - low) / n
+        before = (slice(None),) * axis
+        first, last = out[(*before, slice(1))], out[(*before, slice(-1, None))]
+        total = np.cumsum(np.concatenate([*[first] * (half + 1), out, *[last] * half], axis), axis)
+        out = (total[(*before, slice(n, None))] - total[(*before, slice(-n))]) / n
     return out
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc.gaussian import FWHM, fit_bins
 from spark_jobs.qc.line_source import few_counts, spreads_of
 from spark_jobs.qc.line_spread import Width, mean_width
-from spark_jobs.qc.lines import kind_of_lines, line_pattern
+from spark_jobs.qc.lines import line_pattern
 from spark_jobs.qc.point import find_points
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -31,7 +31,7 @@ def shows_sources(image: NDArray, pixel_mm: float) -> bool:
     """Return whether an image shows point or line sources and nothing else."""
     if find_points(image, MOST_POINTS, WIDEST_MM / pixel_mm):
         return True
-    return kind_of_lines(image, pixel_mm, *line_pattern(image, pixel_mm)) in ("line", "crossed lines")
+    return line_pattern(image, pixel_mm).kind in ("line", "crossed lines")
 
 
 def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None = None) -> Result:
@@ -97,11 +97,11 @@ def _mean(values: NDArray[np.float64]) -> Width:
 
 
 def _of_lines(image: NDArray, pixel_mm: float) -> dict[str, Width] | str:
-    down, across = line_pattern(image, pixel_mm)
-    if kind_of_lines(image, pixel_mm, down, across) not in ("line", "crossed lines"):
+    pattern = line_pattern(image, pixel_mm)
+    if pattern.kind not in ("line", "crossed lines"):
         return "neither points nor lines on a dark background were found"
     out = {}
-    for axis, lines, seen, other in (("x", down, image, across), ("y", across, image.T, down)):
+    for axis, lines, seen, other in (("x", pattern.down, image, pattern.across), ("y", pattern.across, image.T, pattern.down)):
         if lines:
             spreads = spreads_of(seen, lines, pixel_mm, other)
             if isinstance(spreads, str):
