@@ -41,6 +41,7 @@ def answer_key(plan: Plan) -> list[Planted]:
     def steps(kind: str, rule: str, *names: str) -> Planted:
         return Planted(kind.replace("_", "-"), kind, tuple(Expected(rule, (f[kind], name)) for name in names))
 
+    drift = [Planted("ct-hu-drift-spct1", "drift", (Expected("DRIFT", ("SPCT1/ct_water/water_hu",), (0.9, 1.5)),))]
     return [
         Planted("dead-pmt-gc1", "dead_photomultiplier", (Expected("PHANTOM_LIMIT", (series(f"flood-GC1-{day}"),), (40, 100)),)),
         Planted("cor-offset-spct1", "rotation_offset", (Expected("PHANTOM_LIMIT", (series(f"cor-SPCT1-{day}"),), (2.8, 3.2)),)),
@@ -84,4 +85,5 @@ def answer_key(plan: Plan) -> list[Planted]:
             "conflicting_image",
             (Expected("INTAKE_QUARANTINED", (plan.sop_uid(f"ct_water-SPCT1-{day}"),)),),
         ),
+        *(drift if f["drift"] <= plan.day else []),
     ]

@@ -28,7 +28,7 @@ def make(plan: Plan, job: ImageJob) -> Dataset:
     rng = dice(plan.seed, "image", job.key)
     if job.kind == "ct_water":
         hu = job.fault.get("hu", float(np.clip(rng.normal(0, 0.3), -0.7, 0.7)))
-        ds = _ct(phantoms.ct_water(rng, hu=hu))
+        ds = _ct(phantoms.ct_water(rng, hu=hu + job.fault.get("shift_hu", 0.0)))
     else:
         ds = _nm(job, _counts(plan, job, rng))
     return _header(ds, plan, job)

@@ -12,6 +12,7 @@ from simulator.hospital import DEVICES, EXAMS, GIVEN_NAMES, INDICATIONS, LOCAL, 
 
 __all__ = ["STEPS", "Dose", "Exam", "ImageJob", "Patient", "Plan", "Step", "build_plan", "dice", "uid"]
 
+BASELINE = 30  # values from which a chart of daily tests learns what is usual
 STEPS = ("identity_check", "dose_preparation", "injection", "uptake_end", "positioning", "acquisition", "image_review", "report")
 SLOTS = (  # device, examination, local time of arrival
     ("GC1", "THYROID", time(8, 30)),
@@ -139,6 +140,8 @@ def build_plan(seed: int, day: date, history_days: int = 90) -> Plan:
         name: past[int(part * len(past))]
         for name, part in (("missed", 0.3), ("humid", 0.42), ("gap", 0.6), ("unmeasurable", 0.8))
     }
+    start = int(0.7 * len(past))
+    at["drift"] = past[start] if start > BASELINE else date.max  # a chart that is still learning can flag nothing
     expired = datetime.combine(past[int(0.88 * len(past))], time(0), LOCAL)
     exams = [e for d in working for e in _exams(seed, d, expired)]
     live = {f"{e.device_id}/{e.code}/{i}": e for i, e in enumerate(x for x in exams if x.arrived.date() == day)}
@@ -276,7 +279,9 @@ def _tests(day: date, live: date, first: bool, at: dict[str, date]) -> list[Imag
             hour, minute = {"flood": (7, 0), "cor": (7, 12), "ct_water": (7, 22)}[test]
             acquired = datetime.combine(day, time(hour, minute + minutes), LOCAL)
             fault: dict[str, Any] = {}
-            if day == live:
+            if (test, device.device_id) == ("ct_water", "SPCT1") and day >= at["drift"]:
+                fault = {"shift_hu": 1.2}  # of 5 that are allowed, on every day from then on
+            elif day == live:
                 fault = {
                     ("flood", "GC1"): {"dead_pmt": 0.1},
                     ("cor", "SPCT1"): {"offset_mm": 3.0},
@@ -297,7 +302,7 @@ def _tests(day: date, live: date, first: bool, at: dict[str, date]) -> list[Imag
                 )
     if day == live:  # the same object once more, edited after it was sent
         sent = next(j for j in out if j.key == f"ct_water-SPCT1-{day}")
-        out.append(replace(sent, fault={"edited": True}))
+        out.append(replace(sent, fault={**sent.fault, "edited": True}))
     return out
 
 

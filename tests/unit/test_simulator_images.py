@@ -95,3 +95,26 @@ def test_bone_scan_has_two_views_and_few_counts_when_told(examples: dict[str, Pa
 
 def _blocks(image: np.ndarray) -> np.ndarray:
     return image[:255, :255].reshape(85, 3, 85, 3).sum((1, 3)) + 1e-9
+
+
+def test_the_planted_drift_lies_inside_the_limits_and_the_chart_finds_it() -> None:
+    """No single value tells of it: only the chart does, and not before it began."""
+    from spark_jobs.measure import measure_series
+    from spark_jobs.qc.drift import Chart, find_drift
+
+    plan = build_plan(20260331, DAY, 90)
+    jobs = [j for j in plan.images if j.kind == "ct_water" and j.device_id == "SPCT1" and "edited" not in j.fault]
+    values, begun = [], None
+    for n, job in enumerate(jobs):
+        buffer = io.BytesIO()
+        make(plan, job).save_as(buffer, enforce_file_format=True)
+        values.append(measure_series([buffer.getvalue()])[0].value("water_hu"))
+        begun = n if begun is None and job.fault else begun
+    assert begun and jobs[begun].acquired.date() == plan.faults["drift"] and max(map(abs, values)) < 3 < 5
+    chart = Chart(k=0.5, h=12, weight=0.1, limit=4.6, clip=4, baseline=30, floor=0.1)
+    found = find_drift(np.array(values), chart)
+    assert found and found.direction == "up" and found.flagged is not None and found.start is not None
+    assert abs(found.start - begun) <= 3 and begun <= found.flagged <= begun + 8
+    assert 0.9 < np.mean(values[found.start :]) - found.mean < 1.5
+    calm = find_drift(np.array(values[:begun]), chart)
+    assert calm and calm.flagged is None
