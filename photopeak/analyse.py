@@ -1,5 +1,6 @@
 """`photopeak analyse`: measure and judge images from files, with no server at all."""
 
+import codecs
 import json as json_
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["analyse"]
 
 DONE, NOT_ALL_MEASURED, USAGE = 0, 1, 2
+SIGNS = {"≤": "<=", "≥": ">=", "±": "+/-", "…": "..", "·": "-", "–": "-", "×": "x"}
+PIPED_WIDTH = 100  # columns, where no terminal says its own
 WORDS = {"pass": "合格", "warn": "警告", "fail": "不合格", "none": "无判定"}
 STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red", "none": "dim"}
 
@@ -52,7 +55,7 @@ def analyse(
         print(f"{exc.filename} cannot be read or written: {exc.strerror}", file=sys.stderr)
         return USAGE
     if json:
-        print(json_.dumps(rows, ensure_ascii=False, indent=2, allow_nan=False))
+        print(_json(rows))
     else:
         _table(rows)
     return NOT_ALL_MEASURED if any(r["status"] == "not_measured" for r in rows) else DONE
@@ -187,66 +190,105 @@ def _image(first: Any, files: int) -> str:
     return f"{first.modality} {frames} × {first.rows} × {first.columns}{pixel}"
 
 
+def _json(rows: list[dict[str, Any]]) -> str:
+    """Return the JSON, with escapes where the output has no letters for what stands in it (another encoding, a file name of bytes)."""
+    text = json_.dumps(rows, ensure_ascii=False, indent=2, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json_.dumps(rows, indent=2, allow_nan=False)
+    return text
+
+
 def _table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Column, Table
     from rich.text import Text
 
+    from spark_jobs.pictures import STATUS, TITLES
+
     joint = "\n  "  # the JSON keeps the English alone
-    console = Console(highlight=False)
+    codecs.register_error("plain", _plain)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="plain")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     for row in rows:
         name = row["inputs"][0] + (f" and {len(row['inputs']) - 1} more" if len(row["inputs"]) > 1 else "")
         detector = f" · detector {row['detector']}" if row["detector"] else ""
-        console.print(Text(f"{row['procedure'] or 'unknown procedure'}{detector} · {row['status']} · {name}", style="bold"))
+        title = f"{row['procedure']} {TITLES.get(row['procedure'], ('', ''))[1]}" if row["procedure"] else "unknown procedure"
+        state = f"{row['status']} {STATUS[row['status']]}"
+        console.print(Text(f"{title.rstrip()}{detector} · {state} · {name}", style="bold"), soft_wrap=True)
         if row["reason"]:
             console.print(Text(f"  {both(row['reason'], joint)}", style="yellow"))
+        sources = {text: k for k, text in enumerate(dict.fromkeys(map(_source, row["limits"])), 1)}
         if row["measures"]:
-            limits = {(x["measure"], x.get("region")): x for x in row["limits"]}
-            table = Table(
-                Column("measure\n测量", no_wrap=True),
-                Column("value\n值", no_wrap=True),
-                Column("±", no_wrap=True),
-                Column("unit\n单位", no_wrap=True),
-                Column("limit\n限值", overflow="fold"),
-                Column("verdict\n判定", no_wrap=True),
-                box=None,
-                padding=(0, 1),
-            )
-            for m in row["measures"]:
-                limit = limits.get((m["name"], m.get("region")))
-                verdict = limit["verdict"] if limit else "none"
-                label = m["name"] + (f" ({m['region']})" if m.get("region") else "")
-                spread = f"{m['uncertainty']:.2g}" if m["uncertainty"] is not None else ""
-                table.add_row(
-                    label,
-                    f"{m['value']:.4g}",
-                    spread,
-                    m["unit"],
-                    _bounds(limit),
-                    Text(f"{verdict} {WORDS[verdict]}", STYLE[verdict]),
-                )
-            console.print(table)
+            console.print(_measures(row, sources))
+        for text, k in sources.items():
+            console.print(Text(f"  [{k}] {text}", style="dim"))
         for warning in row["warnings"]:
             console.print(Text(f"  note: {both(warning, joint)}", style="dim"))
         for kind in ("picture", "report", "page"):
             if row.get(kind):
-                console.print(Text(f"  {kind}: {row[kind]}", style="dim"))
+                console.print(Text(f"  {kind}: {row[kind]}", style="dim"), soft_wrap=True)
         if row["method"]:
-            console.print(Text(f"  {row['method']} {row['method_version']}", style="dim"))
+            console.print(Text(f"  method 方法: {row['method']}, version {row['method_version']}", style="dim"))
         overall = row["verdict"]
         console.print(Text(f"  verdict 判定: {overall} {WORDS[overall]}", style=STYLE[overall]))
         console.print()
 
 
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for a letter that the terminal does not have: signs for a sign, question marks for the rest."""
+    assert isinstance(error, UnicodeEncodeError)
+    letter = error.object[error.start]
+    return SIGNS.get(letter, "??" if "⺀" < letter < "\ud800" else "?"), error.start + 1  # Chinese is two columns wide
+
+
+def _measures(row: dict[str, Any], sources: dict[str, int]) -> Any:
+    """Return the values of a result with their limits as a table; `sources` numbers where the limits come from."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    limits = {(x["measure"], x.get("region")): x for x in row["limits"]}
+    table = Table(
+        Column("measure\n测量", no_wrap=True),
+        Column("value\n值", no_wrap=True),
+        Column("±", no_wrap=True),
+        Column("unit\n单位", no_wrap=True),
+        Column("limit\n限值", overflow="fold"),
+        Column("verdict\n判定", no_wrap=True),
+        Column("source\n来源", no_wrap=True),
+        box=None,
+        padding=(0, 1),
+    )
+    for m in row["measures"]:
+        limit = limits.get((m["name"], m.get("region")))
+        verdict = limit["verdict"] if limit else "none"
+        table.add_row(
+            m["name"] + (f" ({m['region']})" if m.get("region") else ""),
+            f"{m['value']:.4g}",
+            f"{m['uncertainty']:.2g}" if m["uncertainty"] is not None else "",
+            "" if m["unit"] == "1" else m["unit"],
+            _bounds(limit),
+            Text(f"{verdict} {WORDS[verdict]}" if limit else "–", STYLE[verdict]),
+            Text(f"[{sources[_source(limit)]}]" if limit else ""),
+        )
+    return table
+
+
+def _source(limit: dict[str, Any]) -> str:
+    parts = (limit["standard"], limit["clause"], f"version {limit['version']} since {limit['valid_from']}", limit["approver"])
+    return ", ".join(str(p) for p in parts if p)
+
+
 def _bounds(limit: dict[str, Any] | None) -> str:
-    """Return the fail bounds as text; empty when no row is in force, a word when its value is not known yet."""
+    """Return what fails and what warns; a dash where no row is in force, a word where its value is not known yet."""
     if limit is None:
-        return ""
-    low, high = limit["fail_low"], limit["fail_high"]
+        return "–"
+    fail, warn = (_range(limit[f"{kind}_low"], limit[f"{kind}_high"]) for kind in ("fail", "warn"))
+    return ", ".join([*([fail] if fail else []), *([f"warn {warn}"] if warn else [])]) or "value unknown"
+
+
+def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         return f"{low:g} … {high:g}"
-    if high is not None:
-        return f"≤ {high:g}"
-    if low is not None:
-        return f"≥ {low:g}"
-    return "value unknown" if limit["warn_low"] is None and limit["warn_high"] is None else "warning band only"
+    return f"≤ {high:g}" if high is not None else f"≥ {low:g}" if low is not None else ""

@@ -92,8 +92,8 @@ def page(
         row = min(ROW, max(SMALLEST, (room - tall) / max(len(result.measures), 1)))
         if drawn:
             _pictures(figure, result, limits, chart, both, tall)
-        _table(figure, result, limits, sources, both, TOP - tall, row, floor)
-        _write(figure, foot, floor - 0.012)
+        end = _table(figure, result, limits, sources, both, TOP - tall, row, floor)
+        _write(figure, foot, end - 0.012)
         _signature(figure, both)
         out = BytesIO()
         figure.savefig(
@@ -133,7 +133,7 @@ def _facts(figure: Any, facts: Mapping[str, str], both: bool) -> None:
     half = (len(pairs) + 1) // 2
     for k, (label, text) in enumerate(pairs):
         x, y = (LEFT, 0.52)[k // half], 0.901 - LINE * (k % half)
-        figure.text(x, y, label if both else label.split(" ")[0], color=GREY, fontsize=7.5)
+        figure.text(x, y, label if both else "".join(c for c in label if c < "⺀").strip(), color=GREY, fontsize=7.5)
         figure.text(x + 0.14, y, _shortened(text, 0.3, 7.5), color=INK, fontsize=7.5)
 
 
@@ -184,7 +184,8 @@ def _table(
     y: float,
     row: float,
     floor: float,
-) -> None:
+) -> float:
+    """Write the rows and return where they end."""
     used = {(x["measure"], x.get("region")): x for x in limits}
     for x, english, chinese in COLUMNS:
         figure.text(x, y, f"{english} {chinese}" if both else english, color=GREY, fontsize=7)
@@ -201,22 +202,26 @@ def _table(
         more = f"and {left} more values: see the table or the structured report" + (
             "  其余数值见数据表或结构化报告" if both else ""
         )
-        figure.text(LEFT, y - row, more, color=WORST, fontsize=size)
+        y -= row
+        figure.text(LEFT, y, more, color=WORST, fontsize=size)
     if not result.measures:
-        figure.text(LEFT, y - 0.015, "no value" + ("  无数值" if both else ""), color=GREY)
+        y -= 0.015
+        figure.text(LEFT, y, "no value" + ("  无数值" if both else ""), color=GREY)
+    return y
 
 
 def _row(
     figure: Any, y: float, m: Measure, limit: Mapping[str, Any] | None, sources: Mapping[str, int], both: bool, size: float
 ) -> None:
     verdict = limit["verdict"] if limit else "none"
-    label = m.name + (f" ({', '.join(p for p in (m.aspect, m.region) if p)})" if m.aspect or m.region else "")
+    about = [p for p in (m.aspect, m.region) if p and p != "whole"]
+    label = m.name + (f" ({', '.join(about)})" if about else "")
     weight = "bold" if verdict in ("fail", "warn") else "normal"
     spread = f" ± {m.uncertainty:.2g}" if m.uncertainty is not None else ""
     unknown = limit is not None and all(limit[b] is None for b in BOUNDS)
     none = ("no limit" + (" 无限值" if both else "")) if limit is None else ""
     texts = (
-        (_shortened(label, 0.29, size), INK),
+        (_shortened(label, 0.295, size), INK),
         (f"{_figures(m.value)}{spread}", INK),
         ("" if m.unit == "1" else m.unit, INK),
         (none or (("value unknown" + (" 限值待定" if both else "")) if unknown else _bounds(limit, "warn")), GREY),
@@ -272,7 +277,7 @@ def _signature(figure: Any, both: bool) -> None:
 
 def _ems(text: str) -> float:
     """Return about how wide a text is, in heights of its font."""
-    return sum(1.0 if c > "⺀" else 0.6 if c.isupper() else 0.49 for c in text)
+    return sum(1.0 if c > "⺀" else 0.66 if c.isupper() else 0.55 for c in text)
 
 
 def _shortened(text: str, width: float, size: float) -> str:

@@ -22,16 +22,28 @@ def image_of(f: Mapping[str, Any]) -> np.ndarray | None:
 
 
 def profile(axes: Any, image: np.ndarray, result: Result, both: bool) -> None:
-    """Draw the row and the column through the worst spot, else through the first value that has a place, else through the middle."""
-    worst = (result.figure or {}).get("worst")
-    places = [worst, *(m.at for m in result.measures)]
-    at = next((p for p in places if isinstance(p, dict) and _inside(p, image)), {})
-    row, column = (round(at.get(k, n // 2)) for k, n in zip(("row", "column"), image.shape, strict=True))
+    """Draw the row and the column through the worst spot, else through the first value or find that has a place, else the middle or the peak."""
+    f = result.figure or {}
+    finds = f.get("places")
+    places = [f.get("worst"), *(m.at for m in result.measures), *(finds if isinstance(finds, list | tuple) else ())]
+    row, column = _middle(image)
+    for place in places:
+        if isinstance(place, dict) and _inside(place, image):
+            row, column = round(place["row"]), round(place["column"])
+            break
     axes.plot(image[row], color=UFOV, lw=0.9, label=f"row {row}" + (" 行" if both else ""))
     axes.plot(image[:, column], color=AMBER, lw=0.9, label=f"column {column}" + (" 列" if both else ""))
     axes.set_title("profile: value over pixel" + ("  剖面：像素值" if both else ""), fontsize=8, pad=14)
     axes.tick_params(labelsize=6)
     axes.legend(fontsize=6, loc="lower center", bbox_to_anchor=(0.5, 0.98), ncols=2, frameon=False)
+
+
+def _middle(image: np.ndarray) -> tuple[int, int]:
+    """Return the middle of an image, or its peak where there is nothing in the middle."""
+    row, column = image.shape[0] // 2, image.shape[1] // 2
+    if image[row, column] < image.mean():
+        row, column = (int(k) for k in np.unravel_index(image.argmax(), image.shape))
+    return row, column
 
 
 def _inside(place: Mapping[str, Any], image: np.ndarray) -> bool:

@@ -26,19 +26,21 @@ def _flood(axes: Any, f: dict[str, Any], chinese: bool) -> None:
 
 
 def _lines(axes: Any, f: dict[str, Any], chinese: bool) -> None:
-    image = f["image"]
-    axes.imshow(image, cmap="gray", vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
-    for x, y in f["lines"]:
-        axes.plot(x, y, color=UFOV, lw=0.8, ls="--")
     axes.set_axis_off()
-    inset = axes.inset_axes([0.0, -0.42, 1.0, 0.38])
+    picture, inset = axes.inset_axes((0.0, 0.4, 1.0, 0.6)), axes.inset_axes((0.12, 0.06, 0.86, 0.28))
+    image = f["image"]
+    picture.imshow(image, cmap="gray", vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
+    for x, y in f["lines"]:
+        picture.plot(x, y, color=UFOV, lw=0.8, ls="--")
+    picture.set_axis_off()
     for (axis, (offset_mm, counts)), colour in zip(sorted(f["profiles"].items()), (WORST, UFOV), strict=False):
         inset.plot(offset_mm, counts / counts.max(), color=colour, lw=1.2, label=axis.upper())
     for part in (0.5, 0.1):
         inset.axhline(part, color=INK, lw=0.6, ls=":")
     inset.set_xlabel("mm")
-    inset.set_ylabel("counts ÷ peak" + ("  计数 ÷ 峰值" if chinese else ""))
-    inset.legend(fontsize=8)
+    inset.set_ylabel("÷ peak" + (" 峰值" if chinese else ""), fontsize=7)
+    inset.tick_params(labelsize=7)
+    inset.legend(fontsize=7)
 
 
 def _slits(axes: Any, f: dict[str, Any], chinese: bool) -> None:

@@ -1,6 +1,7 @@
 """`photopeak analyse`: nothing but the JSON on standard output, the exit codes, the pictures, the real images."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -61,6 +62,22 @@ def test_a_folder_sorts_itself_and_one_refusal_gives_exit_1(tmp_path, capsys):
 def test_the_limit_in_force_is_found_by_any_date_that_intake_would_take(tmp_path, capsys, when):
     image = write(tmp_path, "a.dcm", flood(AcquisitionDate=None, **when))
     assert run(capsys, image)[1][0]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_table_and_json_are_written_whatever_letters_the_terminal_and_the_files_have(tmp_path, encoding):
+    for n, name in enumerate((os.fsdecode(b"b\xff.dcm"), "均匀.dcm")):
+        write(tmp_path, name, flood(SeriesInstanceUID=f"1.{n + 1}"))
+    command = [sys.executable, "-m", "photopeak", "analyse", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": ""}
+    table = subprocess.run(command, capture_output=True, env=environment)
+    said = table.stdout.decode(encoding)
+    assert table.returncode == 0 and table.stderr == b"" and "ufov_iu_percent" in said
+    assert ("<= 5, warn <= 3" if encoding == "ascii" else "≤ 5, warn ≤ 3") in said
+    assert "[1] live WAD-QC sites; method NEMA NU 1, 2.4, version 1 since 2000-01-01" in said
+    assert max(map(len, (line for line in said.splitlines() if "dcm" not in line))) <= 100
+    plain = subprocess.run([*command, "--json"], capture_output=True, env=environment)
+    assert plain.returncode == 0 and len(json.loads(plain.stdout)) == 2
 
 
 @pytest.mark.req("ENG-03")
