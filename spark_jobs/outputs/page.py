@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from connectors.words import both as in_both
 from spark_jobs.outputs.plots import control_chart, image_of, profile
 from spark_jobs.pictures import PAINTERS, STATUS, TITLES, chinese_font
 from spark_jobs.pictures.ink import INK, WORST
@@ -255,7 +256,7 @@ def _foot(result: Result, limits: Sequence[Mapping[str, Any]], sources: Mapping[
         lines.append(_Line(f"Method{' 方法' if both else ''}: {result.method}, version {result.method_version}", INK))
     notes = [*([result.reason] if result.reason else []), *result.warnings]
     lines += [
-        _Line(f"Note{' 备注' if both else ''}: {text}", WORST if k == 0 and result.reason else INK)
+        _Line(f"Note{' 备注' if both else ''}: {in_both(text) if both else text}", WORST if k == 0 and result.reason else INK)
         for k, text in enumerate(notes)
     ]
     english, chinese = WORTH[result.status]
