@@ -35,5 +35,6 @@ with DAG(
         job="analyse_phantoms",
         outlets=[PHANTOM_MEASURES],
         pool="spark",
+        priority_weight=10,  # before the images of patients: a camera waits for its verdict
         nothing_new_wakes=True,  # refusals at the door are judged too
     )

@@ -27,8 +27,9 @@ from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "ingest_pacs",
-    # a series closes 10 s after its last image: rest a little longer, or the images alone cause a release of their own
-    schedule=woken_by(journal("ingest_pacs", {"dicom": 5}, quiet_s=12), otherwise="7 * * * *"),
+    # somebody waits for the verdict on a closed series: at once. Images alone: rest longer than a series takes to close (10 s), or they
+    # cause a release of their own
+    schedule=woken_by(journal("ingest_pacs", {"dicom": 10}, quiet_s=12, at_once="dicom.series"), otherwise="7 * * * *"),
     doc_md=__doc__,
     tags=["intake"],
     **COMMON,

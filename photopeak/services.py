@@ -223,6 +223,8 @@ def _spark(settings: Settings) -> list[str]:
         "spark.sql.catalogImplementation": "in-memory",
         "spark.master": "local[2]",
         "spark.app.name": "photopeak",
+        "spark.python.daemon.module": "spark_jobs.jobs.daemon",
+        "spark.connect.session.manager.defaultSessionTimeout": "30d",  # the first phantom of a morning finds the session of yesterday
     }
     machine = [
         *(part for name in OPENED for part in ("--add-opens", f"java.base/{name}=ALL-UNNAMED")),

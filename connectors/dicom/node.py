@@ -68,8 +68,11 @@ def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[
         response.Status, response.ErrorComment = answer.status, answer.comment  # type: ignore[assignment]
         sender.dimse.send_msg(response, context_id)
 
-    def ended(event: Any) -> None:
+    def released(event: Any) -> None:
         watch.released(id(event.assoc))
 
-    handlers = [(evt.EVT_C_STORE, c_store), (evt.EVT_CONN_CLOSE, ended)]
+    def ended(event: Any) -> None:
+        watch.lost(id(event.assoc))
+
+    handlers = [(evt.EVT_C_STORE, c_store), (evt.EVT_RELEASED, released), (evt.EVT_CONN_CLOSE, ended)]
     return make_server(ae, (settings.host, settings.dicom_port), handlers, refuse)

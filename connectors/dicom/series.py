@@ -22,12 +22,14 @@ __all__ = ["SeriesWatch", "series_event"]
 
 LOG = logging.getLogger("photopeak.dicom")
 PATIENCE = 6  # quiet times: a sender that keeps its association busy with other series for longer does not hold this one back
+RELEASED = 0.3  # of a quiet time, when all senders have said that they are done: some open an association for each image
 
 
 @dataclass(slots=True)
 class _Open:
     last: float
-    senders: set[Hashable] = field(default_factory=set)
+    senders: set[Hashable] = field(default_factory=set)  # associations that brought images and may bring more
+    released: float | None = None  # when the last sender said that it is done; None: one was lost, or was before this service
 
 
 class SeriesWatch:
@@ -67,14 +69,26 @@ class SeriesWatch:
                 self._changed.notify()
 
     def released(self, sender: Hashable) -> None:
-        """Note that an association has ended."""
+        """Note that a sender has released its association: it has no more to send."""
+        with self._changed:
+            for one in self._open.values():
+                if sender in one.senders:
+                    one.senders.discard(sender)
+                    one.released = monotonic()
+            self._changed.notify()
+
+    def lost(self, sender: Hashable) -> None:
+        """Note that an association has ended in any way; after a release this changes nothing."""
         with self._changed:
             if sender in self._heard:
                 self._heard[sender] = monotonic()
 
     def _due(self, one: _Open) -> float:
         heard = max([one.last, *(self._heard.get(s, 0.0) for s in one.senders)])
-        return min(heard, one.last + (PATIENCE - 1) * self._quiet) + self._quiet
+        due = min(heard, one.last + (PATIENCE - 1) * self._quiet) + self._quiet
+        if one.senders or one.released is None:
+            return due
+        return min(due, max(one.last, one.released) + RELEASED * self._quiet)
 
     def _run(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,13 @@ def overview(warehouse: Path) -> dict[str, Any] | None:
     The link is resolved and the file opened read-only for this one answer: the next release is another file.
     """
     path = warehouse / "current" / "qc.duckdb"
-    if not path.exists():
-        return None
-    with duckdb.connect(str(path.resolve()), read_only=True) as connection:
+    return _of_release(path.resolve(), path.stat().st_mtime_ns) if path.exists() else None
+
+
+@lru_cache(1)
+def _of_release(path: Path, changed: int) -> dict[str, Any]:
+    """Return the overview of one file, which no build ever changes: who looks again every few seconds gets what was read."""
+    with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'; set threads = 1")
 
         def ask(sql: str) -> list[dict[str, Any]]:

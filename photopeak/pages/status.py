@@ -1,5 +1,6 @@
 """The service `status`: one landing page that says what is wrong, as of when, and leads to everything else."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import jinja2
@@ -11,16 +12,20 @@ from connectors.settings import Settings
 from connectors.words import reason as reason_in
 from photopeak.pages.headers import guard
 from photopeak.pages.overview import intake_now, local_text, overview, rule_links
+from photopeak.pages.phantoms import Phantoms
 from photopeak.pages.services import Services
 from photopeak.pages.words import HERE, choose, texts
+from spark_jobs.pictures import TITLES
 
 __all__ = ["create_app"]
+
+CALM_S, HASTY_S = 15, 3  # until the page shows itself anew; hasty while a phantom that has just arrived waits for its verdict
 
 
 def create_app(settings: Settings, services: Services) -> FastAPI:
     """Return the service; `services` says in which state each service of the platform is."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    words = texts()
+    words, phantoms = texts(), Phantoms(settings)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -38,12 +43,18 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         language = choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))
         found, reason = _overview(settings)
         release = found["release"] if found else None
+        tests, unknown = _tests(phantoms)
         states = services()
         return environment.get_template("status.html").render(
             language=language,
             t=words[language],
             found=found,
             unreadable=reason,
+            tests=tests,
+            tests_unreadable=unknown,
+            again=HASTY_S if tests and tests["haste"] else CALM_S,
+            title=lambda name: TITLES.get(name, (name.replace("_", " "), name.replace("_", " ")))[language == "zh"],
+            limit=_limit,
             release=release,
             services=states,
             down=[s for s in states if s.get("state") != "up"],
@@ -67,6 +78,20 @@ def _overview(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
         return overview(settings.warehouse), None
     except Exception as failed:
         return None, str(failed).splitlines()[0]
+
+
+def _tests(phantoms: Phantoms) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the newest phantom tests, or why they cannot be read: nobody may take silence for a pass."""
+    try:
+        return phantoms.newest(datetime.now(UTC)), None
+    except Exception as failed:
+        return None, str(failed).splitlines()[0]
+
+
+def _limit(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"{low:g} … {high:g}"
+    return f"≤ {high:g}" if high is not None else f"≥ {low:g}"
 
 
 def _address(request: Request, port: int) -> str:

@@ -14,7 +14,7 @@ IMAGE_MEASURES = Asset("lake-measures-clinical", uri="photopeak://lake/measures/
 CANDIDATE = Asset("warehouse-candidate", uri="photopeak://warehouse/candidate")
 
 
-def journal(consumer: str, journals: dict[str, float], quiet_s: float = 3.0) -> Asset:
+def journal(consumer: str, journals: dict[str, float], quiet_s: float = 3.0, at_once: str | None = None) -> Asset:
     """Return the asset of what a consumer has still to read; its watcher wakes the DAG within seconds.
 
     Parameters
@@ -23,8 +23,10 @@ def journal(consumer: str, journals: dict[str, float], quiet_s: float = 3.0) -> 
         Journal name: the least seconds between two wake-ups that this journal alone may cause.
     quiet_s
         A burst wakes once, when nothing has come for so long (at the latest after half a minute).
+    at_once
+        A type of event that wakes without waiting for rest.
     """
-    trigger = JournalTrigger(consumer=consumer, journals=journals, quiet_s=quiet_s)
+    trigger = JournalTrigger(consumer=consumer, journals=journals, quiet_s=quiet_s, at_once=at_once)
     return Asset(
         f"journal-{consumer}",
         uri=f"photopeak://journal/{consumer}",

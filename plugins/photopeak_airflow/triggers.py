@@ -12,9 +12,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-__all__ = ["JournalTrigger", "Watch", "committed_offsets", "head"]
+__all__ = ["JournalTrigger", "Watch", "committed_offsets", "head", "holds"]
 
-POLL_S = 2.0
+POLL_S = 1.0
 
 
 @dataclass
@@ -31,8 +31,8 @@ class Watch:
     _woke: float | None = None  # when it woke last; None: never
     _woke_at: dict[str, int] = field(default_factory=dict)  # what was committed then
 
-    def step(self, now: float, heads: Mapping[str, int], committed: Mapping[str, int]) -> bool:
-        """Return whether to wake the consumer now."""
+    def step(self, now: float, heads: Mapping[str, int], committed: Mapping[str, int], at_once: bool = False) -> bool:
+        """Return whether to wake the consumer now; `at_once`: something waits that somebody waits for, and no rest is needed."""
         waiting = {n for n in self.intervals if heads.get(n, 0) > committed.get(n, 0)}
         if not waiting:
             self._since = None
@@ -47,7 +47,7 @@ class Watch:
                 return False
             if passed < min(self.intervals[n] for n in waiting):
                 return False
-        if now - self._moved < self.quiet_s and now - self._since < self.patience_s:
+        if not at_once and now - self._moved < self.quiet_s and now - self._since < self.patience_s:
             return False
         self._woke, self._woke_at, self._since = now, dict(committed), None
         return True
@@ -56,22 +56,27 @@ class Watch:
 class JournalTrigger(BaseEventTrigger):
     """Yields an empty event whenever the consumer has something to read that it has not committed."""
 
-    def __init__(self, consumer: str, journals: dict[str, float], quiet_s: float = 3.0) -> None:
+    def __init__(self, consumer: str, journals: dict[str, float], quiet_s: float = 3.0, at_once: str | None = None) -> None:
         super().__init__()
-        self.consumer, self.journals, self.quiet_s = consumer, journals, quiet_s
+        self.consumer, self.journals, self.quiet_s, self.at_once = consumer, journals, quiet_s, at_once
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger from."""
-        given = {"consumer": self.consumer, "journals": self.journals, "quiet_s": self.quiet_s}
+        given = {"consumer": self.consumer, "journals": self.journals, "quiet_s": self.quiet_s, "at_once": self.at_once}
         return "photopeak_airflow.triggers.JournalTrigger", given
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look every two seconds; the offsets compared are the committed ones, so what came while this was down counts too."""
+        """Look every second; the offsets compared are the committed ones, so what came while this was down counts too."""
         home, watch = Path(os.environ["PHOTOPEAK_HOME"]), Watch(self.journals, self.quiet_s)
         while True:
             try:
-                heads = {n: head(home / "journal" / f"{n}.db") for n in self.journals}
-                wake = watch.step(time.monotonic(), heads, committed_offsets(home / "consumers" / f"{self.consumer}.json"))
+                paths = {n: home / "journal" / f"{n}.db" for n in self.journals}
+                heads = {n: head(path) for n, path in paths.items()}
+                committed = committed_offsets(home / "consumers" / f"{self.consumer}.json")
+                ripe = self.at_once is not None and any(
+                    heads[n] > committed.get(n, 0) and holds(path, committed.get(n, 0), self.at_once) for n, path in paths.items()
+                )
+                wake = watch.step(time.monotonic(), heads, committed, ripe)
             except (sqlite3.Error, OSError, ValueError) as error:  # a journal that is being made or moved: the next look tells
                 self.log.warning("%s cannot be watched just now: %s", self.consumer, error)
                 wake = False
@@ -88,6 +93,15 @@ def head(path: Path) -> int:
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
     try:
         return db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0]
+    finally:
+        db.close()
+
+
+def holds(path: Path, after: int, type_: str) -> bool:
+    """Return whether a journal has an event of this type behind an offset."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
+    try:
+        return db.execute("SELECT 1 FROM event WHERE offset > ? AND +type = ? LIMIT 1", (after, type_)).fetchone() is not None
     finally:
         db.close()
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
-
 from connectors.settings import Settings
 from spark_jobs.judge import device_of
 from spark_jobs.measure import METHODS_DIGEST
@@ -57,6 +55,8 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
 
 def recorded(settings: Settings, analysis: str, first: datetime | None, last: datetime | None) -> list[str]:
     """Return the series and reports of this analysis of which a state was recorded from `first` on until before `last`, oldest first."""
+    import duckdb
+
     sql = "SELECT data, recorded_at_utc FROM read_parquet($glob, hive_partitioning = false) ORDER BY recorded_at_utc"
     wanted: dict[str, datetime] = {}
     for type_ in (SERIES, REPORT) if analysis == "phantom" else (SERIES,):
@@ -120,6 +120,8 @@ def _reports(settings: Settings) -> list[Facts]:
 
 
 def _newest(settings: Settings, type_: str, identity: str) -> list[Facts]:
+    import duckdb  # here, not above: it starts a thread, and Spark's workers are forked from a process that has loaded this module
+
     glob = f"{settings.lake}/events/type={type_}/**/*.parquet"
     rows = duckdb.sql(NEWEST, params={"glob": glob, "identity": identity}).fetchall()
     return [

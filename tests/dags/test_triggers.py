@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from photopeak_airflow.operators import outcome
-from photopeak_airflow.triggers import Watch, committed_offsets, head
+from photopeak_airflow.triggers import Watch, committed_offsets, head, holds
 
 
 def walk(watch: Watch, looks: list[tuple[float, int, int]]) -> list[float]:
@@ -40,6 +40,16 @@ def test_a_commit_arms_it_again() -> None:
     assert walk(Watch({"dicom": 5}), looks) == [4, 12]
 
 
+def test_a_closed_series_wakes_at_once_and_a_stream_of_them_not_every_time() -> None:
+    watch = Watch({"dicom": 10}, quiet_s=12)
+    woke, done = [], 0
+    for now in range(40):
+        if watch.step(now, {"dicom": now + 1}, {"dicom": done}, at_once=now >= 3):
+            woke.append(now)
+            done = now + 1
+    assert woke == [3, 13, 23, 33]
+
+
 def test_live_readings_alone_wake_every_quarter_of_an_hour_batches_at_once() -> None:
     watch = Watch({"modbus": 900, "events": 20})
     woke, done = [], {"modbus": 0, "events": 0}
@@ -54,10 +64,12 @@ def test_live_readings_alone_wake_every_quarter_of_an_hour_batches_at_once() -> 
 def test_head_and_commit_are_read_without_writing(tmp_path: Path) -> None:
     assert head(tmp_path / "none.db") == 0 and committed_offsets(tmp_path / "none.json") == {}
     with sqlite3.connect(tmp_path / "j.db") as db:
-        db.execute("CREATE TABLE event (offset INTEGER PRIMARY KEY)")
-        db.executemany("INSERT INTO event VALUES (?)", [(1,), (2,)])
+        db.execute("CREATE TABLE event (offset INTEGER PRIMARY KEY, type TEXT)")
+        db.executemany("INSERT INTO event VALUES (?, ?)", [(1, "dicom.instance"), (2, "dicom.series")])
     (tmp_path / "c.json").write_text(json.dumps({"committed": {"j": 1}, "pending": None}))
     assert (head(tmp_path / "j.db"), committed_offsets(tmp_path / "c.json")) == (2, {"j": 1})
+    assert [holds(tmp_path / "j.db", after, "dicom.series") for after in (0, 1, 2)] == [True, True, False]
+    assert not holds(tmp_path / "j.db", 1, "dicom.instance")
 
 
 def test_outcomes() -> None:

@@ -1,0 +1,67 @@
+"""The verdict on one phantom series from its rows: of the lake, judged here by the marts' limits, or of a release, as they stand there."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from spark_jobs.judge import Limit, in_force, verdict
+
+__all__ = ["INVALID", "judged", "summary"]
+
+Row = dict[str, Any]
+INVALID = ("unknown", "expired")  # states of a declared phantom: what was measured with it tells nothing
+BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
+
+
+def judged(rows: Sequence[Row], limits: Sequence[Limit], device_id: str, utc_offset_minutes: int) -> list[Row]:
+    """Return the lake's rows of one series with verdict and bounds, as the marts give them; the day is the site's local day."""
+    out = []
+    for row in rows:
+        acquired: datetime | None = row["acquired_at_utc"]
+        day = f"{acquired + timedelta(minutes=utc_offset_minutes):%Y-%m-%d}" if acquired else None
+        limit = None
+        if row["measure"] is not None:
+            limit = in_force(limits, row["procedure"], row["measure"], device_id, row["detector"], day, row["region"])
+        bounds = {b: getattr(limit, b) if limit else None for b in BOUNDS}
+        out.append({**row, **bounds, "verdict": verdict(row["value"], row["status"], limit)})
+    return out
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """Return one word for a series, the measure that is nearest to its limit or farthest beyond it, and why there is no verdict.
+
+    Returns
+    -------
+    dict
+        `state`: "fail", "not_measured", "indicative", "warn", "pass" or "none", in this order: one head without a value leaves the
+        device unconfirmed, however good the other is. `worst`: that row with `low` and `high`, or None. `reason`: text or None.
+    """
+    verdicts = {r["verdict"] for r in rows}
+    unsure = [r for r in rows if r["status"] != "measured" or r.get("phantom_state") in INVALID]
+    refused = [r for r in unsure if r["status"] != "indicative"]
+    if "fail" in verdicts:
+        state = "fail"
+    elif unsure:
+        state = "not_measured" if refused else "indicative"
+    else:
+        state = next((v for v in ("warn", "pass") if v in verdicts), "none")
+    reason = next((r["reason"] for r in (refused or unsure) if r["reason"]), None)
+    return {
+        "state": state,
+        "procedures": sorted({r["procedure"] for r in rows if r["procedure"]}),
+        "worst": _worst([r for r in rows if r["verdict"] == state]) if state in ("fail", "warn", "pass") else None,
+        "reason": reason,
+    }
+
+
+def _worst(rows: Sequence[Row]) -> Row | None:
+    found = []
+    for n, row in enumerate(rows):
+        kinds = ("warn",) if row["verdict"] == "warn" else ("fail", "warn")
+        for low, high in ((row[f"{k}_low"], row[f"{k}_high"]) for k in kinds):
+            room = [(row["value"] - low) / (abs(low) or 1.0)] if low is not None else []
+            room += [(high - row["value"]) / (abs(high) or 1.0)] if high is not None else []
+            if room:
+                found.append((min(room), n, {**row, "low": low, "high": high}))
+                break
+    return min(found, key=lambda x: x[:2])[2] if found else None
