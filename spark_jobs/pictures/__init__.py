@@ -1,9 +1,11 @@
 """Pictures of results: the image with its field of view and worst spot, or the fitted curve, labelled in English and Chinese."""
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+from connectors.words import both as in_both
 from spark_jobs.pictures import artefacts, clinical, counting, ct, pet, pet_reports, planar, rotation, tomographic
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result
@@ -13,6 +15,7 @@ __all__ = ["PAINTERS", "STATUS", "TITLES", "chinese_font", "draw"]
 FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
 MOST_LINES = 34
+ROOM_PT = 330  # of the list and the foot
 FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, clinical)
 PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
 TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
@@ -45,8 +48,12 @@ def draw(result: Result) -> bytes | None:
             lines = [*lines[: MOST_LINES - 1], more]
         size = min(8.0, 8.0 * 22 / max(len(lines), 1))  # a long list is set smaller, so that it ends above the foot
         words.text(0, 0.86, "\n".join(lines), va="top", color=INK, fontsize=size, linespacing=1.5)
-        foot = [f"{result.method} {result.method_version}", *([result.reason] if result.reason else []), *result.warnings]
-        words.text(0, 0, "\n".join(_wrapped(foot)), va="bottom", color="#57606a", fontsize=7.5)
+        said = [*([result.reason] if result.reason else []), *result.warnings]
+        method = f"{result.method} {result.method_version}"
+        foot = _wrapped([method, *(part for text in said for part in (in_both(text, "\n") if family else text).split("\n"))])
+        if 9 * len(foot) + 1.5 * size * len(lines) > ROOM_PT:  # no place for both languages
+            foot = _wrapped([method, *said])
+        words.text(0, 0, "\n".join(foot), va="bottom", color="#57606a", fontsize=7.5)
         out = BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
@@ -69,4 +76,4 @@ def _line(m: Any) -> str:
 def _wrapped(lines: list[str]) -> list[str]:
     import textwrap
 
-    return [part for line in lines for part in textwrap.wrap(line, 58)]
+    return [part for line in lines for part in textwrap.wrap(line, 30 if re.search("[\u4e00-\u9fff]", line) else 58)]

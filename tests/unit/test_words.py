@@ -1,10 +1,21 @@
 """Reasons in two languages: every sentence that a reader may meet has its Chinese, with the same values, and nothing stored changes."""
 
+import json
 import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 
+import numpy as np
 import pytest
+from fastapi.testclient import TestClient
+from qc_images import dicom
 
-from connectors.words import catalogue, reason
+from connectors.settings import load
+from connectors.words import both, catalogue, reason
+from expectations.pages import _environment
+from photopeak.analyse import analyse
+from photopeak.pages import status
 
 PLACE = re.compile(r"(?<!\{)\{(\d*)\}(?!\})")
 CHINESE = re.compile("[\u4e00-\u9fff（]")
@@ -69,3 +80,29 @@ def test_a_sender_cannot_make_the_page_slow_or_wrong() -> None:
     hostile = "of is outside, from: ; ({}) " * 35
     assert reason(hostile, "zh")
     assert reason("x" * 5_000, "zh") == "x" * 5_000
+
+
+def test_the_table_says_both_and_the_json_english_alone(tmp_path: Path) -> None:
+    (tmp_path / "no.dcm").write_bytes(dicom(np.ones((64, 64)), pixel_mm=None))
+    said = {}
+    for as_json in (True, False):
+        with redirect_stdout(StringIO()) as out:
+            assert analyse([tmp_path], json=as_json) == 1
+        said[as_json] = out.getvalue()
+    (row,) = json.loads(said[True])
+    assert row["reason"] == "PixelSpacing is missing, zero or not square: no millimetre can be told"
+    assert row["reason"] in said[False] and reason(row["reason"]) in said[False]
+
+
+def test_the_landing_page_and_the_reports_say_it_in_the_reader_s_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOPEAK_HOME", str(tmp_path))
+    row = {"service": "dicom", "state": "down", "pid": None, "url": None, "reason": "not started: `photopeak up`"}
+    page = TestClient(status.create_app(load(), lambda: [row]))
+    assert "未启动：`photopeak up`" in page.get("/?lang=zh").text
+    assert "not started: `photopeak up`" in page.get("/?lang=en").text and "未启动" not in page.get("/?lang=en").text
+    cell = _environment().globals["cell"]
+    assert cell("no good reading", "reason") == '<span lang="zh">没有有效读数</span> <span lang="en">no good reading</span>'
+    assert cell("<b>", "reason") == "<b>" and cell("no good reading", "note") == "no good reading"
+    assert both("house rule", " / ") == "house rule / 内部规定"
