@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 
 from connectors.documents import NoDocument, about, looks_like_document, parsed, utc_of
 from connectors.settings import Settings
+from connectors.words import both
 from photopeak.services import near
 
 __all__ = ["send"]
@@ -39,11 +40,11 @@ def send(settings: Settings, paths: list[Path], to: str | None = None, device: s
     """
     sorted_out = _sorted(paths)
     if isinstance(sorted_out, str):
-        print(sorted_out, file=sys.stderr)
+        print(both(sorted_out), file=sys.stderr)
         return USAGE
     images, reports = sorted_out
     if reports and to is not None:
-        print(f"{reports[0]} is a report: reports go to this installation's own door, leave --to out", file=sys.stderr)
+        print(both(f"{reports[0]} is a report: reports go to this installation's own door, leave --to out"), file=sys.stderr)
         return USAGE
     codes = [_send_images(settings, images, to)] if images else []
     codes += [_send_reports(settings, reports, device)] if reports else []
@@ -86,7 +87,7 @@ def _send_images(settings: Settings, found: Found, to: str | None) -> int:
             entity.add_requested_context(sop_class, syntax)
         association = entity.associate(host, port, ae_title=settings.dicom_ae_title)
         if not association.is_established:
-            print(f"no DICOM node answers at {host}:{port}: start it with `photopeak up dicom`", file=sys.stderr)
+            print(both(f"no DICOM node answers at {host}:{port}: start it with `photopeak up dicom`"), file=sys.stderr)
             return ENVIRONMENT
         try:
             for file, sop_class, syntax in found:
@@ -103,10 +104,10 @@ def _send_images(settings: Settings, found: Found, to: str | None) -> int:
                         if isinstance(status, int)
                         else status or "no answer"
                     )
-                    print(f"{file} was not accepted: {said}", file=sys.stderr)
+                    print(both(f"{file} was not accepted: {said}"), file=sys.stderr)
         finally:
             association.release()
-    print(f"{len(found) - refused} of {len(found)} objects accepted by dicom://{settings.dicom_ae_title}@{host}:{port}")
+    print(both(f"{len(found) - refused} of {len(found)} objects accepted by dicom://{settings.dicom_ae_title}@{host}:{port}"))
     return FAILED if refused else DONE
 
 
@@ -127,12 +128,12 @@ def _send_reports(settings: Settings, reports: list[Path], device: str | None) -
         except HTTPError as error:
             told = [{"reason": json.load(error).get("error", f"HTTP {error.code}")}]
         except (URLError, OSError):
-            print(f"no HTTP door answers at {url}: start it with `photopeak up events`", file=sys.stderr)
+            print(both(f"no HTTP door answers at {url}: start it with `photopeak up events`"), file=sys.stderr)
             return ENVIRONMENT
         for one in told:
             refused += 1
-            print(f"{file} was not accepted: {one['reason']}", file=sys.stderr)
-    print(f"{len(reports) - refused} of {len(reports)} reports accepted by {url}")
+            print(both(f"{file} was not accepted: {one['reason']}"), file=sys.stderr)
+    print(both(f"{len(reports) - refused} of {len(reports)} reports accepted by {url}"))
     return FAILED if refused else DONE
 
 
