@@ -251,7 +251,11 @@ def _foot(result: Result, limits: Sequence[Mapping[str, Any]], sources: Mapping[
     if sources:
         lines.append(_Line("   ".join(f"[{k}] {text}" for text, k in sources.items())))
         approvers = sorted({str(x["approver"]) for x in limits if x["approver"]})
-        lines.append(_Line(f"Limits approved{' 限值批准' if both else ''}: {'; '.join(approvers) or 'nobody'}"))
+        lines.append(
+            _Line(
+                f"Limits approved{' 限值批准' if both else ''}: {'; '.join(map(in_both, approvers) if both else approvers) or 'nobody'}"
+            )
+        )
     if result.method:
         lines.append(_Line(f"Method{' 方法' if both else ''}: {result.method}, version {result.method_version}", INK))
     notes = [*([result.reason] if result.reason else []), *result.warnings]
