@@ -91,6 +91,8 @@ def job(
 
     with _standard_output_for_the_result(as_json):
         account, code = jobs.run(load(), name, jobs.Request(start, end, series))
+    if "switched_off" in account:
+        print(account["switched_off"], file=sys.stderr)
     print(
         json.dumps(account, ensure_ascii=False, default=str) if as_json else "\n".join(f"{k:<12} {v}" for k, v in account.items())
     )
@@ -131,6 +133,15 @@ def send(
     from photopeak import send as verb
 
     raise typer.Exit(verb.send(load(), paths, to, device))
+
+
+@app.command()
+def components(as_json: Json = False) -> None:
+    """List the analysis components: version, owner, what starts each, whether it is switched off, last run."""
+    from photopeak import components as verb
+
+    rows = verb.components(load())
+    print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else verb.table(rows))
 
 
 @app.command()
@@ -214,7 +225,7 @@ def sentence(error: Exception) -> tuple[str, int] | None:
                 ENVIRONMENT,
             )
         return text, ENVIRONMENT if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) else FAILED
-    if name in ("BuildFailed", "OtherMethods", "ServiceFailed", "SuiteError", "IOException") or type(error) in (
+    if name in ("BuildFailed", "OtherMethods", "ServiceFailed", "SuiteError", "SwitchUnclear", "IOException") or type(error) in (
         RuntimeError,
         TimeoutError,
     ):

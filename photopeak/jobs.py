@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from connectors.settings import Settings
+from photopeak import runs
+from spark_jobs.components import in_force, read_switches, reasons
 
-__all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run"]
+__all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run", "switched_off"]
 
 NOTHING_NEW = 99
 Account = dict[str, Any]
@@ -28,13 +30,32 @@ class Request:
 
 
 def run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
-    """Run one job and return its account with the exit code: 0 done, 1 failed integrity, 99 nothing new."""
+    """Run one job and return its account with the exit code: 0 done, 1 failed integrity, 99 nothing new or switched off.
+
+    However it ends is a line of `<home>/log/jobs.jsonl`.
+    """
     if name not in JOBS:
         raise JobUsage(f"there is no job {name!r}: the jobs are {', '.join(JOBS)}")
+    with runs.logged(settings, name) as note:
+        note["account"], note["exit"] = _run(settings, name, request)
+    return note["account"], note["exit"]
+
+
+def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
+    why = switched_off(settings, "job").get(name)
+    if why:
+        nothing = {"run_key": "", "from": None, "to": None, "read": 0, "written": 0, "quarantined": 0, "seconds": 0.0}
+        return {"job": name, **nothing, "switched_off": why}, NOTHING_NEW
     account = JOBS[name](settings, request)
     if account.get("integrity") is False:
         return account, 1
     return account, 0 if account["read"] or account["written"] else NOTHING_NEW
+
+
+def switched_off(settings: Settings, kind: str) -> dict[str, str]:
+    """Return {component: why} for the jobs or procedures that are off at this site on the present day of its wall clock."""
+    day = settings.now().astimezone(timezone(timedelta(minutes=settings.utc_offset_minutes)))
+    return reasons(in_force(read_switches(), settings.site_id, f"{day:%Y-%m-%d}", kind))
 
 
 def _ingest(name: str) -> Callable[[Settings, Request], Account]:

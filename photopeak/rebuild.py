@@ -20,10 +20,13 @@ def rebuild(settings: Settings) -> None:
     from connectors.stores.lake.ingest import CONSUMERS
     from connectors.stores.lake.lock import locked
     from connectors.stores.lake.tables import ensure_tables
-    from photopeak import warehouse
+    from photopeak import jobs, warehouse
     from spark_jobs.jobs.analyse import require_spark
     from spark_jobs.schemas.measures import MEASURES
 
+    off = jobs.switched_off(settings, "job")
+    if off:
+        raise RuntimeError(f"nothing was dropped, for it would not come back: {'; '.join(off.values())}")
     require_spark(settings)  # before anything is dropped: without it the measures would not come back
     with ExitStack() as held:  # nobody may write while the lake is dropped
         for name in (*CONSUMERS, "analyse_phantoms", "analyse_images"):

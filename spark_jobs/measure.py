@@ -2,10 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from spark_jobs.components import refuse_switched_off
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
 from spark_jobs.procedures.artefacts import beside
@@ -88,7 +89,9 @@ def _registrations(groups: Sequence[list[Instance]]) -> list[tuple[list[int], Re
         return []
 
 
-def measure_series(instances: Sequence[bytes], analysis: str | None = None, beside: Sequence[bytes] = ()) -> list[Result]:
+def measure_series(
+    instances: Sequence[bytes], analysis: str | None = None, beside: Sequence[bytes] = (), *, off: Mapping[str, str] | None = None
+) -> list[Result]:
     """Return one result for each procedure and detector of one series; never an empty list, never an exception about the images.
 
     Parameters
@@ -100,7 +103,13 @@ def measure_series(instances: Sequence[bytes], analysis: str | None = None, besi
     beside
         What the series is looked at together with: series that may show the same phantom, sheets that tell of it; for a document, the
         earlier ones of its device.
+    off
+        {procedure: why it is switched off}: its result is that reason, and what is chosen for a series does not run.
     """
+    return refuse_switched_off(_together(instances, analysis, beside, off or {}), off or {})
+
+
+def _together(instances: Sequence[bytes], analysis: str | None, beside: Sequence[bytes], off: Mapping[str, str]) -> list[Result]:
     try:
         objects = [read_object(data) for data in instances]
     except Unreadable as exc:
@@ -119,7 +128,7 @@ def measure_series(instances: Sequence[bytes], analysis: str | None = None, besi
         if 0 in numbers:
             last = groups[numbers[-1]][0]
             return [told_elsewhere(PAIRED, f"compared with the {last.modality} series {last.series_uid}, where the values stand")]
-    return measure_instances(series, analysis, documents)
+    return measure_instances(series, analysis, documents, off=off)
 
 
 def told_elsewhere(procedure: str, reason: str) -> Result:
@@ -138,19 +147,27 @@ def _readable(beside: Sequence[bytes]) -> list[Instance | Document]:
     return out
 
 
-def measure_instances(series: Sequence[Instance], analysis: str | None = None, sheets: Sequence[Document] = ()) -> list[Result]:
+def measure_instances(
+    series: Sequence[Instance],
+    analysis: str | None = None,
+    sheets: Sequence[Document] = (),
+    *,
+    off: Mapping[str, str] | None = None,
+) -> list[Result]:
     """Return the same for instances that are read already, and for sheets that may tell what no header does."""
     if not series:
         return [refused("the series holds no image")]
     try:
-        return _unique(_measured(series, analysis, sheets))
+        return _unique(refuse_switched_off(_measured(series, analysis, sheets, off or {}), off or {}))
     except Unreadable as exc:
         return [refused(str(exc))]
     except Exception as exc:  # header values are decoded when they are asked for, and pydicom raises many kinds over broken ones
         return [refused(f"the series cannot be measured: {type(exc).__name__}: {exc}"[:500])]
 
 
-def _measured(series: Sequence[Instance], analysis: str | None, sheets: Sequence[Document]) -> list[Result]:
+def _measured(
+    series: Sequence[Instance], analysis: str | None, sheets: Sequence[Document], off: Mapping[str, str]
+) -> list[Result]:
     first = series[0]
     votes = header_votes(series)
     capture = first.is_capture and "whole_body_bone" not in votes
@@ -175,6 +192,8 @@ def _measured(series: Sequence[Instance], analysis: str | None, sheets: Sequence
     doubt = _doubt_of_kind(series, procedure, analysis)
     if doubt:
         return [_without_numbers(choice.procedure, doubt)]
+    if choice.procedure in off:
+        return [_without_numbers(choice.procedure, off[choice.procedure])]
     mine = [d for d in sheets if d.kind == f"json {choice.procedure}"]
     results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
     return [*results, *beside(results)]

@@ -71,6 +71,8 @@ def outcome(
     job: str, code: int, text: str, last: str, nothing_new_wakes: bool, say: Callable[[str], object] = print
 ) -> dict[str, Any]:
     """Return the account of a job that ended, or raise what Airflow understands."""
+    if code == NOTHING_NEW and (why := json.loads(text).get("switched_off")):
+        raise AirflowSkipException(why)
     if code == NOTHING_NEW and not nothing_new_wakes:
         raise AirflowSkipException(f"{job}: nothing new")
     if code in (0, NOTHING_NEW):

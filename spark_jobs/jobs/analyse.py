@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from spark_jobs.components import refuse_switched_off
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.judge import device_of, judge, read_limits
 from spark_jobs.measure import METHODS_DIGEST, measure_series, render, told_elsewhere
@@ -117,7 +118,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
             k: series.get(k)
             for k in ("site_id", "run_key", "study_uid", "series_uid", "accession_number", "station_name", "device_serial")
         },
-        **{k: series.get(k) for k in ("manufacturer", "model", "modality")},
+        **{k: series.get(k) for k in ("manufacturer", "model", "modality", "switched_off")},
         "analysis": analysis,
         "methods": METHODS_DIGEST,
         "acquired_at_utc": utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
@@ -167,10 +168,12 @@ def measured(series: dict[str, Any], analysis: str, objects: Path) -> tuple[list
     instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
     if series.get("refusal"):
         return instances, [refused(series["refusal"])]
+    off = series.get("off") or {}
     if series.get("elsewhere"):
-        return instances, [told_elsewhere(series["kind"].removeprefix("json "), series["elsewhere"])]
+        told = told_elsewhere(series["kind"].removeprefix("json "), series["elsewhere"])
+        return instances, refuse_switched_off([told], off)
     beside = [(objects / i["object_key"]).read_bytes() for i in series.get("beside", ())]
-    return instances, measure_series(instances, analysis, beside)
+    return instances, measure_series(instances, analysis, beside, off=off)
 
 
 def doubtful(result: Result, facts: dict[str, Any]) -> bool:

@@ -8,10 +8,11 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from connectors.settings import Settings
+from spark_jobs.components import in_force, read_switches, reasons, said_of
 from spark_jobs.judge import device_of
 from spark_jobs.measure import METHODS_DIGEST
 from spark_jobs.procedures import PROCEDURES
@@ -43,13 +44,19 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
     if analysis == "phantom":
         reports = _reports(settings)
         states = sorted(_with_sheets(_paired(states), reports) + _reported(reports, states), key=lambda s: s["recorded_at_utc"])
+    switches, zone = read_switches(), timezone(timedelta(minutes=settings.utc_offset_minutes))
     done = {p.stem for p in (settings.lake / "measures").glob("site_id=*/day=*/*.parquet")}
     out = []
     for facts in states:
         if series in (None, facts["series_uid"]):
-            key = run_key(analysis, _digests(facts), [i["sha256"] for i in facts.get("beside", ())])
+            # by the day of acquisition, as limits are: a rebuild years later finds the same procedures off
+            acquired = (
+                datetime.fromisoformat(facts["acquired_at_utc"]) if facts.get("acquired_at_utc") else facts["recorded_at_utc"]
+            )
+            off = in_force(switches, facts["site_id"], f"{utc(acquired).astimezone(zone):%Y-%m-%d}")
+            key = run_key(analysis, _digests(facts), [i["sha256"] for i in facts.get("beside", ())], said_of(off))
             if key not in done or series:
-                out.append({**facts, "run_key": key})
+                out.append({**facts, "run_key": key, "off": reasons(off), "switched_off": said_of(off)})
     return out
 
 
@@ -72,13 +79,15 @@ def recorded(settings: Settings, analysis: str, first: datetime | None, last: da
     return sorted(wanted, key=lambda uid: wanted[uid])
 
 
-def run_key(analysis: str, sha256s: Iterable[str], beside: Iterable[str] = ()) -> str:
+def run_key(analysis: str, sha256s: Iterable[str], beside: Iterable[str] = (), switched_off: str | None = None) -> str:
     """Return the SHA-256 of the analysis, the digest of all method versions and the sorted digests of the inputs.
 
-    `beside` are the digests of what the inputs are looked at together with: they follow, sorted, after a line of their own.
+    `beside` are the digests of what the inputs are looked at together with: they follow, sorted, after a line of their own;
+    so does what was switched off, if anything was.
     """
     others = sorted(beside)
     lines = [analysis, METHODS_DIGEST, *sorted(sha256s), *(["beside", *others] if others else [])]
+    lines += ["off", switched_off] if switched_off else []
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -36,5 +36,6 @@ MEASURES = pa.schema(
         ("series_recorded_at_utc", TIME),
         ("instance_count", pa.int64()),
         ("picture", pa.string()),  # path below the reports folder
+        ("switched_off", pa.string()),  # the procedures that were off for this series, with who and why; null: none
     ]
 )

@@ -16,16 +16,33 @@ runs as (
     select
         site_id, analysis, series_uid, run_key,
         max(series_recorded_at_utc) as recorded_at_utc,
+        max(coalesce(acquired_day, {{ local_day('series_recorded_at_utc', 'utc_offset_minutes') }})) as day,
+        max(switched_off) as switched_off,
         max({{ version_order('method_version') }}) as version_order
     from registered
     group by site_id, analysis, series_uid, run_key
 ),
 
+-- a run that was made with other procedures switched off than are off on its day by now is history: a switch was corrected
+switches as (
+    select r.site_id, r.analysis, r.series_uid, r.run_key, {{ join_text('s.sentence', '; ') }} as switched_off
+    from runs as r
+    inner join {{ ref('int_component__switch') }} as s
+        on r.site_id = s.site_id and s.valid_from <= r.day and (s.valid_until is null or s.valid_until >= r.day)
+    group by r.site_id, r.analysis, r.series_uid, r.run_key
+),
+
 newest_runs as (
     select
-        *,
-        row_number() over (partition by site_id, series_uid order by recorded_at_utc desc, version_order desc, run_key desc) as newest_first
-    from runs
+        r.*,
+        row_number() over (
+            partition by r.site_id, r.series_uid
+            order by
+                r.recorded_at_utc desc, case when coalesce(r.switched_off, '') = coalesce(s.switched_off, '') then 0 else 1 end,
+                r.version_order desc, r.run_key desc
+        ) as newest_first
+    from runs as r
+    left join switches as s on r.site_id = s.site_id and r.analysis = s.analysis and r.series_uid = s.series_uid and r.run_key = s.run_key
 ),
 
 numbered as (

@@ -21,6 +21,14 @@ tests as (
     where result in ('pass', 'warn', 'fail') and tested_at_utc < {{ as_of() }}
 ),
 
+off as (
+    select t.site_id, s.component, {{ join_text('s.sentence', '; ') }} as sentence
+    from today as t
+    inner join {{ ref('int_component__switch') }} as s
+        on t.site_id = s.site_id and s.valid_from <= t.day and (s.valid_until is null or s.valid_until >= t.day)
+    group by t.site_id, s.component
+),
+
 first_days as (
     select site_id, device_id, min(first_day) as first_day from {{ ref('int_device__day') }} group by site_id, device_id
 ),
@@ -28,13 +36,14 @@ first_days as (
 dated as (
     select
         s.site_id, s.device_id, s.procedure, s.every_days, s.today,
-        t.tested_at_utc as last_test_at_utc, t.result as last_result, t.run_key as last_run_key,
+        o.sentence as switched_off, t.tested_at_utc as last_test_at_utc, t.result as last_result, t.run_key as last_run_key,
         case
             when t.tested_day is not null then {{ plus_days('t.tested_day', 's.every_days') }}
             else {{ plus_days('case when s.valid_from > f.first_day then s.valid_from else f.first_day end', 's.every_days - 1') }}
         end as next_due_day
     from schedule as s
     left join tests as t on s.site_id = t.site_id and s.device_id = t.device_id and s.procedure = t.procedure and t.latest_first = 1
+    left join off as o on s.site_id = o.site_id and s.procedure = o.component
     left join first_days as f on s.site_id = f.site_id and s.device_id = f.device_id
     where s.newest_first = 1
 ),
@@ -49,12 +58,20 @@ final as (
             when next_due_day = today then 'due'
             else 'ok'
         end as state,
-        case
-            when next_due_day < today
-                then
-                    procedure || ' was due on ' || {{ text('next_due_day') }} || coalesce('; last made on ' || {{ moment_text('last_test_at_utc') }}, '; never made')
-            when next_due_day is null then 'no data of the device yet'
-        end as reason
+        -- off does not mean not due: the device stays unconfirmed, and the list says who decided so
+        nullif(
+            concat_ws(
+                '; ',
+                case
+                    when next_due_day < today
+                        then
+                            procedure || ' was due on ' || {{ text('next_due_day') }}
+                            || coalesce('; last made on ' || {{ moment_text('last_test_at_utc') }}, '; never made')
+                    when next_due_day is null then 'no data of the device yet'
+                end,
+                switched_off
+            ), ''
+        ) as reason
     from dated
 )
 

@@ -15,6 +15,7 @@ select
     {{ utc('acquired_at_utc') }} as acquired_at_utc,
     {{ utc('series_recorded_at_utc') }} as series_recorded_at_utc,
     instance_count,
-    picture
+    picture,
+    switched_off
 from ranked
 where newest_first = 1
