@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,7 +27,8 @@ from fastapi.responses import JSONResponse
 
 from connectors.documents import NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
-from connectors.identity import Keys
+from connectors.free_text import blotted, secrets_of, without_ids, without_numbers
+from connectors.identity import Keys, Unsealable, Vault, is_phantom
 from connectors.settings import Settings, load
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.journal.sqlite import SqliteJournal
@@ -49,6 +51,8 @@ ACCEPTED = frozenset(
     )
 )
 REPORT = "device.report"
+# the field that people write in, and how long its schema lets it be
+FREE_TEXT = {"adverse.event": ("description", 2000), "device.check": ("note", 256), "examination.step": ("note", 256)}
 LARGEST = 8 << 20
 CONFLICT = "an event with this source and id and other content is there already"
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -72,9 +76,17 @@ class Door:
     """Bodies in, accounts out; all is durable when `take` returns."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, sealed: ObjectStore, clear: ObjectStore, now: Callable[[], datetime]
+        self,
+        settings: Settings,
+        journal: Journal,
+        sealed: ObjectStore,
+        clear: ObjectStore,
+        vault: Vault,
+        keys: Keys,
+        now: Callable[[], datetime],
     ) -> None:
         self._settings, self._journal, self._sealed, self._clear, self._now = settings, journal, sealed, clear, now
+        self._vault, self._keys = vault, keys
 
     def take(self, bodies: Sequence[object], sender: str) -> Account:
         """Return the account of parsed bodies from an authenticated sender; raise OSError when they cannot be made durable."""
@@ -84,7 +96,11 @@ class Door:
         for body in bodies:
             raw = json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
             try:
-                good.append((self._event(body, sender, at), raw))
+                event = self._event(body, sender, at)
+                named = self._nameless(event)
+                if named is not event:  # the words as they came are for whoever may open what is sealed
+                    self._sealed.put(raw)
+                good.append((named, raw))
             except InvalidEvent as exc:
                 self._quarantine(_name(body), raw, str(exc), sender, at, account)
         if good:
@@ -128,6 +144,32 @@ class Door:
             **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
             "sha256": _digest(content), "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
         }  # fmt: skip
+
+    def _nameless(self, event: Event) -> Event:
+        """Return the event with its free text cleaned, or itself when there is nothing to clean.
+
+        Replaced are: names and numbers of the patient of the examination that the event is about, the number of any patient whom
+        the platform knows (both by the pseudonym), and what looks like an identity card or a mobile phone.
+        """
+        name, longest = FREE_TEXT.get(event.type, ("", 0))
+        said = event.data.get(name)
+        # the serial number of a phantom is no word about anybody
+        if not said or str(event.data.get("check", "")).startswith("phantom_used"):
+            return event
+        told = str(said)
+        try:
+            for pseudonym in self._vault.examined(event.data.get("accession_number") or ""):
+                secrets = {s for identity in self._vault.recall(pseudonym).values() for s in secrets_of(identity)}
+                told = blotted(told, secrets, pseudonym)
+            told = without_numbers(without_ids(told, self._known))
+        except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
+            raise OSError(f"identity vault: {exc}") from exc
+        return event if told == said else replace(event, data={**event.data, name: told[:longest]})
+
+    def _known(self, word: str) -> str | None:
+        """Return the pseudonym of the patient whose number a word is, None for any other word."""
+        pseudonym = self._keys.pseudonym(word)
+        return pseudonym if not is_phantom(word) and self._vault.knows(pseudonym) else None
 
     def _append(self, good: list[tuple[Event, bytes]], sender: str, at: datetime, account: Account) -> None:
         """Append the events, and of each its outcome in the same transaction; a conflict is kept in quarantine before that."""
@@ -301,16 +343,18 @@ def main() -> int:
         journal = SqliteJournal(settings.journals / "events.db")
         sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
         clear = FileObjectStore(settings.objects / "clear").open()
+        vault = Vault.of(settings, keys)
     except OSError as exc:
         print(f"events: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
-    app = make_app(Door(settings, journal, sealed, clear, lambda: datetime.now(UTC)), settings.device_tokens)
+    app = make_app(Door(settings, journal, sealed, clear, vault, keys, lambda: datetime.now(UTC)), settings.device_tokens)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")
     print(f"events: ready on http://{settings.host}:{settings.events_port}", flush=True)
     uvicorn.Server(config).run(sockets=[listener])
     journal.close()
+    vault.close()
     return 0
 
 

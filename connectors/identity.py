@@ -77,7 +77,8 @@ class Vault:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         self._db.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS identity "
-            "(pseudonym TEXT, channel TEXT, sealed BLOB NOT NULL, PRIMARY KEY (pseudonym, channel));"
+            "(pseudonym TEXT, channel TEXT, sealed BLOB NOT NULL, PRIMARY KEY (pseudonym, channel)); "
+            "CREATE TABLE IF NOT EXISTS examination (accession_number TEXT, pseudonym TEXT, PRIMARY KEY (accession_number, pseudonym));"
         )
 
     @classmethod
@@ -85,22 +86,48 @@ class Vault:
         """Return the vault of this installation."""
         return cls(settings.home / "vault" / "identities.db", keys)
 
-    def remember(self, pseudonym: str, channel: str, identity: Mapping[str, str | None]) -> None:
-        """Keep durably what one channel (dicom, hl7) said last about somebody; phantoms are not kept. Raise OSError."""
+    def remember(
+        self, pseudonym: str, channel: str, identity: Mapping[str, str | None], accession_number: str | None = None
+    ) -> None:
+        """Keep durably what one channel (dicom, hl7) said last about somebody, and of which examination; phantoms are not kept.
+
+        Raise OSError.
+        """
         if not pseudonym or is_phantom(pseudonym):
             return
         said = canonical(dict(identity))
         digest = hashlib.sha256(said).digest()
+        examined = (pseudonym, f"accession/{accession_number}")
         with self._lock:
-            if self._known.get((pseudonym, channel)) == digest:
+            told = self._known.get((pseudonym, channel)) == digest
+            if told and (not accession_number or examined in self._known):
                 return
             try:
+                self._db.execute("BEGIN IMMEDIATE")  # one sync for both
                 self._db.execute("INSERT OR REPLACE INTO identity VALUES (?, ?, ?)", (pseudonym, channel, self._keys.seal(said)))
+                if accession_number:
+                    self._db.execute("INSERT OR IGNORE INTO examination VALUES (?, ?)", (accession_number, pseudonym))
+                self._db.execute("COMMIT")
             except sqlite3.Error as exc:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise OSError(f"identity vault: {exc}") from exc
             if len(self._known) > 50_000:
                 self._known.clear()
-            self._known[pseudonym, channel] = digest
+            self._known |= {(pseudonym, channel): digest} | ({examined: b""} if accession_number else {})
+
+    def examined(self, accession_number: str) -> list[str]:
+        """Return the pseudonyms of the patients that an examination was said to be of; mostly one."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT pseudonym FROM examination WHERE accession_number = ? ORDER BY 1", (accession_number,)
+            ).fetchall()
+        return [p for (p,) in rows]
+
+    def knows(self, pseudonym: str) -> bool:
+        """Return whether anything is kept about somebody."""
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM identity WHERE pseudonym = ?", (pseudonym,)).fetchone() is not None
 
     def recall(self, pseudonym: str) -> dict[str, dict[str, str | None]]:
         """Return what each channel said about somebody: {channel: identity}, empty for a stranger."""

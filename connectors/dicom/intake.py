@@ -129,7 +129,7 @@ class Intake:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds
             raise Refused(CANNOT_UNDERSTAND, f"no pseudonymised copy can be made: {type(exc).__name__}") from exc
-        self._vault.remember(self._keys.pseudonym(patient), "dicom", identity)
+        self._vault.remember(self._keys.pseudonym(patient), "dicom", identity, text(dataset, "AccessionNumber"))
         data = {
             **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
             "transfer_syntax_uid": received.transfer_syntax, "object_key": self._clear.put(copy),

@@ -16,6 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from connectors.free_text import MIN_SECRET, names_of
 from connectors.identity import Keys, is_phantom
 
 __all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
@@ -56,7 +57,6 @@ METHOD = "Basic profile; UIDs, dates, device, characteristics kept"
 REMOVED_TAGS = frozenset(t for t in map(tag_for_keyword, REMOVED) if t is not None)
 EMPTIED_TAGS = frozenset(t for t in map(tag_for_keyword, EMPTIED) if t is not None)
 TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC"))
-MIN_SECRET = 4  # a shorter number is found in every second text
 PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
 
 
@@ -92,17 +92,8 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
 
 def _secrets(patient_name: str, patient_id: str) -> tuple[str, ...]:
     """Return the texts that name the patient: the id, and family and given name together however they are joined."""
-    found = {patient_id} if len(patient_id) >= MIN_SECRET else set()
-    for group in patient_name.split("="):  # alphabetic, ideographic, phonetic
-        family, _, rest = group.strip(" \0").partition("^")
-        given = rest.partition("^")[0]
-        if family and given:
-            found |= {
-                f"{a}{between}{b}" for a, b in ((family, given), (given, family)) for between in ("", " ", ",", ", ", "^", "_")
-            }
-        elif len(family) >= MIN_SECRET or not family.isascii():
-            found.add(family)
-    return tuple(s.lower() for s in found if len(s) > 1)
+    found = names_of(patient_name) | ({patient_id} if len(patient_id) >= MIN_SECRET else set())
+    return tuple(s.lower() for s in found)
 
 
 def _blot(dataset: Dataset, secrets: tuple[str, ...], encodings: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.events import utc_text
+from connectors.free_text import MIN_SECRET, blotted, names_of, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment, moment
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
@@ -18,7 +19,6 @@ ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
 PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times: a number of the patient in them is chance
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 MAX_TEXT = 256
-MIN_SECRET = 4  # a shorter number is found in every second text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,8 @@ def patient(message: Message) -> Patient:
     numbers_too = (*pid.repetitions(3), pid.get(18), pid.get(19), *pid.repetitions(13))
     secrets = {n for n in numbers_too if len(n) >= MIN_SECRET}
     for family, given in zip(pid.repetitions(5, 1), pid.repetitions(5, 2), strict=True):
-        if family and given:
-            secrets |= {
-                f"{a}{between}{b}" for a, b in ((family, given), (given, family)) for between in ("", " ", ",", ", ", "^")
-            }
-        elif family:
-            secrets.add(family)
-    longest_first = sorted((s for s in secrets if len(s) > 1), key=lambda s: (-len(s), s))
-    return Patient(patient_id, {k: v or None for k, v in identity.items()}, tuple(longest_first))
+        secrets |= names_of(f"{family}^{given}") | ({family} if len(family) > 1 and not given else set())
+    return Patient(patient_id, {k: v or None for k, v in identity.items()}, tuple(sorted(secrets)))
 
 
 def said_at(message: Message, utc_offset_minutes: int) -> datetime:
@@ -196,12 +190,10 @@ def _quantity(group: _Group, code: str, units: dict[str, float]) -> float | None
 
 
 def _cleaner(who: Patient) -> Callable[[str], str | None]:
-    """Return a function that clips free text and blots out the patient's names and numbers in it."""
+    """Return a function that clips free text and blots out the patient's names and numbers in it, and anybody's card and phone numbers."""
 
     def clean(text: str) -> str | None:
-        for secret in who.secrets:
-            text = re.sub(re.escape(secret), "█", text, flags=re.IGNORECASE)
-        return _clip(text)
+        return _clip(without_numbers(blotted(text, who.secrets)))
 
     return clean
 

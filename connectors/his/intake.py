@@ -100,7 +100,8 @@ class Intake:
             # the same bytes, read by an older version of this code or under another clock setting
             self._journal.append([self._outcome(message, content, now, "duplicate", _sender(message))])
         # behind the journal, so that a refused message changes no identity; a duplicate comes here too, after a kill in between
-        self._vault.remember(events[0].data["patient_pseudonym"], "hl7", who)
+        for event in events:
+            self._vault.remember(event.data["patient_pseudonym"], "hl7", who, event.data.get("accession_number"))
         return answer
 
     def _read(self, message: Message, digest: str, now: datetime) -> tuple[list[Event], dict[str, str | None]]:

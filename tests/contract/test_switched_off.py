@@ -6,11 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at
-from unit.qc_images import dicom, item
+from unit.qc_images import dicom, item, lit, water
 from unit.test_analyse_job import Spark
-from unit.test_qc_measure_series import flood, slices
 
 from connectors.settings import Settings, load
 from photopeak.warehouse import PROJECT, build_marts
@@ -29,10 +29,19 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, Pa
     monkeypatch.setattr(analyse, "_session", lambda _settings: Spark)
     settings = load(home=tmp_path / "var")
     w = LakeWriter()
+    flood = np.random.default_rng(0).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000)
     field = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=["533", "387"])]
     for back in (1, 0):
         day = DAY - timedelta(days=back)
-        images = {"GC1": [dicom(flood(back), DetectorInformationSequence=field)], "SPCT1": slices(hu=1.0 + back)}
+        images = {
+            "GC1": [dicom(flood + back, DetectorInformationSequence=field)],
+            "SPCT1": [
+                dicom(np.rint(water(1.0 + back, 5, seed=k) + 1024), modality="CT", kind="AXIAL", pixel_mm=1.0, RescaleSlope="1",
+                      RescaleIntercept="-1024", ImagePositionPatient=["0", "0", str(-5 * k)],
+                      ImageOrientationPatient=["1", "0", "0", "0", "1", "0"])
+                for k in range(5)
+            ],
+        }  # fmt: skip
         for device, files in images.items():
             instances = []
             for n, data in enumerate(files):

@@ -59,15 +59,15 @@ def test_a_switched_off_procedure_does_not_run_and_the_others_do(monkeypatch: py
     assert measured.status == "measured"
     with monkeypatch.context() as patched:
         patched.setitem(PROCEDURES, "planar_uniformity", _must_not_run())
-        (result,) = measure_series(image, "phantom", off)
+        (result,) = measure_series(image, "phantom", off=off)
     assert (result.procedure, result.status, result.reason) == ("planar_uniformity", "not_measured", off["planar_uniformity"])
     assert result.measures == () and result.method_version == measured.method_version
-    assert measure_series(phantom, "phantom", off) == measure_series(phantom, "phantom")
+    assert measure_series(phantom, "phantom", off=off) == measure_series(phantom, "phantom")
     # what comes along with another procedure is switched off by itself, and not with it
     dead = [
         dicom(np.random.default_rng(0).poisson(tube(2.4, 256, 0, 0, 0.0) * lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000))
     ]
-    beside = measure_series(dead, "phantom", {"artefacts": "off"})
+    beside = measure_series(dead, "phantom", off={"artefacts": "off"})
     assert [(r.procedure, r.status) for r in beside] == [("planar_uniformity", "measured"), ("artefacts", "not_measured")]
 
 
@@ -83,7 +83,7 @@ def _must_not_run():
 @pytest.mark.req("ANA-01")
 def test_a_document_of_a_switched_off_procedure_says_so() -> None:
     sheet = json.dumps({"procedure": "activimeter", "device_serial": "A1", "date": "2026-03-10"}).encode()
-    (result,) = measure_series([sheet], "phantom", {"activimeter": "off"})
+    (result,) = measure_series([sheet], "phantom", off={"activimeter": "off"})
     assert (result.procedure, result.status, result.reason) == ("activimeter", "not_measured", "off")
 
 

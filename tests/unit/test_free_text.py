@@ -1,0 +1,105 @@
+"""Who somebody is does not stand in a free text that is kept."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from connectors.events_door import Door
+from connectors.free_text import BLOT, blotted, names_of, secrets_of, without_numbers
+from connectors.identity import Keys, Vault
+from connectors.settings import load
+from connectors.stores.journal.memory import MemoryJournal
+from connectors.stores.object_store.memory import MemoryObjectStore
+
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+WHO = {"patient_id": "M0047110", "name": "WANG^XIAOMING=王^小明", "phone": "01065551234", "national_id": "11010119900307721X"}
+EVENT = {
+    "event_number": "AE1", "accession_number": "ACC1", "device_id": "GC1", "room_id": None, "category": "fall", "severity": "minor",
+    "occurred_at_utc": "2026-03-10T07:00:00Z", "reported_at_utc": "2026-03-10T07:30:00Z", "reported_by": "N01",
+}  # fmt: skip
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Return what the door has journalled and sealed, a function that hands an event in, and the keys."""
+    settings = load(home=tmp_path)
+    keys, journal, sealed = Keys.of(settings), MemoryJournal(), MemoryObjectStore()
+    intake, vault = Vault.of(settings, keys), Vault.of(settings, keys)  # another process wrote what the door reads
+    intake.remember(keys.pseudonym("M0047110"), "hl7", WHO, "ACC1")
+    intake.remember(keys.pseudonym("M0099999"), "dicom", {"patient_id": "M0099999", "name": "LI^SI"}, "ACC2")
+    door = Door(settings, journal, sealed, MemoryObjectStore(), vault, keys, lambda: NOW)
+
+    def hand_in(type_="adverse.event", **data):
+        body = {
+            "specversion": "1.0", "id": f"e{journal.head()}", "source": "urn:photopeak:tablet", "type": type_,
+            "time": "2026-03-10T07:30:00Z", "data": data,
+        }  # fmt: skip
+        assert door.take([body], "tablet").stored == 1
+        return next(e.data for _, e in journal.read(0) if e.id == body["id"])
+
+    return hand_in, sealed, keys
+
+
+def test_the_patient_of_the_examination_is_replaced_however_the_name_is_written(house):
+    hand_in, _, keys = house
+    alias = keys.pseudonym("M0047110")
+    for name in ("王小明", "Wang Xiaoming", "XIAOMING, WANG", "wang^xiaoming", "M0047110", "01065551234", "11010119900307721X"):
+        kept = hand_in(**EVENT, description=f"患者{name}在候诊室跌倒 near the door.")
+        assert kept["description"] == f"患者{alias}在候诊室跌倒 near the door.", name
+
+
+def test_what_was_changed_is_kept_as_it_came_in_sealed_bytes_only(house):
+    hand_in, sealed, _ = house
+    hand_in(**EVENT, description="王小明跌倒")
+    hand_in(**{**EVENT, "event_number": "AE2"}, description="stumbled")
+    (raw,) = sealed.objects.values()
+    assert "王小明".encode() in raw
+
+
+def test_the_number_of_any_known_patient_is_replaced_and_other_words_stay(house):
+    hand_in, _, keys = house
+    kept = hand_in(
+        **{**EVENT, "accession_number": None}, description="M0099999 got the syringe of M0047110; lot LOT12345, 740 MBq"
+    )
+    one, two = keys.pseudonym("M0099999"), keys.pseudonym("M0047110")
+    assert kept["description"] == f"{one} got the syringe of {two}; lot LOT12345, 740 MBq"
+
+
+def test_notes_are_cleaned_too_and_the_serial_number_of_a_phantom_is_not(house):
+    hand_in, _, _ = house
+    check = {"device_id": "GC1", "performed_at_utc": "2026-03-10T00:30:00Z", "staff_id": "T01", "result": "pass"}
+    assert hand_in("device.check", **check, check="flood", note="call 13800138000")["note"] == f"call {BLOT}"
+    assert hand_in("device.check", **check, check="phantom_used", note="13800138000")["note"] == "13800138000"
+    assert hand_in("device.check", **check, check="flood", note=None)["note"] is None
+    step = {
+        "accession_number": "ACC1", "step": "injection", "occurrence": 1, "started_at_utc": NOW.isoformat(), "ended_at_utc": NOW.isoformat(),
+        "staff_id": "N01", "device_id": None, "room_id": None, "result": "done",
+    }  # fmt: skip
+    assert "王" not in hand_in("examination.step", **step, note="王小明 晕针")["note"]
+
+
+def test_a_text_that_grows_by_its_pseudonyms_still_fits_its_schema(house):
+    hand_in, _, _ = house
+    assert len(hand_in(**EVENT, description="王小明 " * 400)["description"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("身份证11010119900307721X。", f"身份证{BLOT}。"), ("ID 110101 19900307 7219 ok", f"ID {BLOT} ok"), ("电话13800138000", f"电话{BLOT}"),
+        ("+86 138-0013-8000, ward", f"{BLOT}, ward"), ("手机：１３８００１３８０００", f"手机：{BLOT}"),
+        ("８６１３８００１３８０００1", "８６１３８００１３８０００1"),
+        ("1.2.840.113619.110101199003077219.5", "1.2.840.113619.110101199003077219.5"), ("lot 12345678901", "lot 12345678901"),
+        ("20260310123456", "20260310123456"), ("counts 1381234567890123", "counts 1381234567890123"), ("740 MBq at 10:31", "740 MBq at 10:31"),
+    ],
+)  # fmt: skip
+def test_card_and_phone_numbers_go_and_other_numbers_stay(text, kept):
+    assert without_numbers(text) == kept
+
+
+def test_names_of_identities_as_the_channels_keep_them():
+    assert {"王小明", "王 小明", "WANG XIAOMING", "XIAOMING WANG"} <= names_of("WANG^XIAOMING=王^小明")
+    assert names_of("张 三\nZHANG SAN") >= {"张三", "ZHANGSAN"} and names_of("VAN DYK^ANNA") >= {"VAN DYK ANNA", "ANNA, VAN DYK"}
+    assert names_of("") == names_of("^") == names_of("X") == set() and names_of("欧阳") == {"欧阳"}
+    assert secrets_of({"patient_id": "12", "other_ids": "12 987654", "name": None}) == {"987654"}
+    assert blotted("Ann and Anna Bo", {"Ann", "anna bo"}) == f"{BLOT} and {BLOT}"
