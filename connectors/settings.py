@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     object_store_url: str = ""  # "": file://<home>/objects
     lake_url: str = ""  # "": file://<home>/lake
     spark_remote: str = ""  # "": sc://<host>:<spark_port>
+    spark_master: str = "local[2]"  # what the Connect server computes on; a stand-alone cluster: spark://<host>:<port>
     min_free_mib: int = Field(default=500, description="intake refuses below this much free space")
 
     @field_validator("home")

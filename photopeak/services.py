@@ -221,7 +221,7 @@ def _spark(settings: Settings) -> list[str]:
         "spark.sql.shuffle.partitions": 2,
         "spark.sql.warehouse.dir": settings.home / "spark",
         "spark.sql.catalogImplementation": "in-memory",
-        "spark.master": "local[2]",
+        "spark.master": settings.spark_master,
         "spark.app.name": "photopeak",
         "spark.python.daemon.module": "spark_jobs.jobs.daemon",
         "spark.connect.session.manager.defaultSessionTimeout": "30d",  # the first phantom of a morning finds the session of yesterday
