@@ -52,6 +52,7 @@ def test_each_chinese_text_takes_the_values_of_its_english() -> None:
         ),
         ("the order says x, but the pixels look like slits or line", "医嘱为 x，但像素看起来是狭缝或线"),
         ("not on the sheet: accuracy, linearity", "记录单中没有：准确度、线性"),
+        ("ct_water is switched off by P01 since 2026-03-10: it leaks", "ct_water 自 2026-03-10 起由 P01 停用：it leaks"),
         # joined by the warehouse: within parentheses, under a name, one after the other
         (
             "a_b failed (iu: 6.2 % is outside ≤ 5 %; du: 4 % is outside the warning band ≤ 3 %); c_d is missing",
