@@ -23,7 +23,7 @@ from connectors.settings import ROOT, load
 from photopeak.doctor import find_java
 from photopeak.services import services
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(find_java() is None, reason="no Java 17 here")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.skipif(find_java() is None, reason="no Java 17 here")]
 SPARK = Path(pyspark.__file__).parent
 
 

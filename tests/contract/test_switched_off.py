@@ -81,7 +81,7 @@ def register(settings: Settings, project: Path) -> dict[str, tuple]:
     return {**{r[0]: r[1:] for r in rows}, "findings": [f for (f,) in findings], "due": due, "day": state}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.req("ANA-01")
 def test_one_off_the_others_on_and_on_again(house: tuple[Settings, Path]) -> None:
     settings, project = house

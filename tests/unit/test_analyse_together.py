@@ -44,7 +44,7 @@ class Hospital:
         SqliteJournal(self.settings.journals / "hl7.db").close()
         self.sealed, self.clear, self.time = sealed, clear, datetime(2026, 4, 1, 1, tzinfo=UTC)
         self.intake = Intake(self.settings, self.images, sealed, clear, Vault.of(self.settings, keys), keys)
-        self.door = Door(self.settings, self.events, sealed, clear, self.tick)
+        self.door = Door(self.settings, self.events, sealed, clear, Vault.of(self.settings, keys), keys, self.tick)
 
     def tick(self):
         self.time += timedelta(seconds=1)

@@ -113,8 +113,8 @@ def test_an_unclear_switch_stops_the_job_instead_of_being_guessed(switch, settin
 
 
 def test_the_run_key_changes_with_what_is_off_and_only_then() -> None:
-    assert run_key("phantom", ["a"]) == run_key("phantom", ["a"], None)
-    assert len({run_key("phantom", ["a"], off) for off in (None, "x is off", "y is off")}) == 3
+    assert run_key("phantom", ["a"]) == run_key("phantom", ["a"], switched_off=None)
+    assert len({run_key("phantom", ["a"], switched_off=off) for off in (None, "x is off", "y is off")}) == 3
 
 
 @pytest.mark.req("ANA-01", "ENG-01")
