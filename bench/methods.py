@@ -15,6 +15,10 @@ Made by `make docs` from the table of procedures and `dbt_project/seeds/limits.c
 how near to the truth they are: [accuracy.md](accuracy.md). A procedure is chosen by two of three votes: the code (scheme 99PHOTOPEAK) on
 order or protocol, the class of the header, the look of the pixels; a phantom's pixels must always agree.
 
+Where a header declares no field of view, that of a flood is measured: the useful field is the lit area without its dim outer pixels,
+peeled once, and the central field is 75 % of the linear dimensions of what is left. It is therefore up to two binned pixels smaller than
+that of a declared field, and the result says `field of view measured`.
+
 | procedure | what it does | method | version | kind | code | look of the pixels | judged measures (limit known / value unknown) |
 |---|---|---|---|---|---|---|---|
 """

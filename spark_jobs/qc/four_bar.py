@@ -1,8 +1,9 @@
 """Spatial resolution and pixel size from four lines, two down and two across (bars or capillaries in a square).
 
 Widths as NEMA NU 1, 2.1, in strips clear of the crossing lines. Pixel size is the known separation ÷ the fitted separation of the
-two peaks in pixels. The header does not tell the separation: the usual phantom has 100 mm, and only where the image agrees with
-that within 5 % (a pixel size that is more wrong is a fault of the header, not of calibration) is a pixel size given.
+two peaks in pixels. The header does not tell the separation: the usual phantom has 100 mm. Where the image disagrees with that by
+more than 5 %, the phantom is another one or the header's pixel size is wrong, and then the widths would be wrong as well: refused.
+By more than 3 % the widths, which are in the header's millimetres, get no verdict.
 """
 
 import math
@@ -20,9 +21,9 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "four_bar"
 METHOD = "NEMA NU 1 2.1 line spread, four bars 100 mm apart"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SEPARATION_MM = 100.0
-NEAR_SEPARATION = 0.05
+NEAR_SEPARATION, SURE_SEPARATION = 0.05, 0.03
 
 
 def measure(
@@ -61,20 +62,19 @@ def measure(
         if isinstance(found, str):
             return refuse(found)
         widths[axis], seen[axis] = mean_width(found), (lines, found)
-    sizes, warnings = [], []
+    sizes, off = [], None
     for axis, lines in (("x", down), ("y", across)):
         apart, error = _separation(lines)
-        if abs(apart * pixel_mm - separation_mm) <= NEAR_SEPARATION * separation_mm:
-            size = separation_mm / apart
-            sizes.append(Measure(f"pixel_size_{axis}_mm", round(size, 5), "mm", round(size * error / apart, 5)))
-        else:
-            warnings.append(
-                f"the lines for {axis.upper()} are {apart * pixel_mm:.1f} mm apart, not {separation_mm:.0f}: "
-                "their separation is not known, so no pixel size is given"
-            )
-    if sizes:
-        warnings.append(f"pixel size holds for a phantom whose lines are {separation_mm:.0f} mm apart")
-    few = few_counts(widths)
+        wrong = abs(apart * pixel_mm / separation_mm - 1)
+        told = f"the lines for {axis.upper()} are {apart * pixel_mm:.1f} mm apart, not {separation_mm:.0f}"
+        if wrong > NEAR_SEPARATION:
+            return refuse(f"{told}: another phantom, or the pixel spacing is wrong")
+        if wrong > SURE_SEPARATION:
+            off = off or f"{told}: the pixel spacing of the header, which the widths are in, is in doubt"
+        size = separation_mm / apart
+        sizes.append(Measure(f"pixel_size_{axis}_mm", round(size, 5), "mm", round(size * error / apart, 5)))
+    warnings = (f"pixel size holds for a phantom whose lines are {separation_mm:.0f} mm apart",)
+    few = few_counts(widths) or off
     return Result(
         PROCEDURE,
         INDICATIVE if few else MEASURED,
@@ -83,7 +83,7 @@ def measure(
         METHOD,
         VERSION,
         (*width_measures(widths), *sizes),
-        tuple(warnings),
+        warnings,
         picture(PROCEDURE, image, pixel_mm, seen),
     )
 

@@ -19,7 +19,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.1"
+VERSION = "1.1.2"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
@@ -96,7 +96,9 @@ def measure(
         if problem:
             return refuse(problem)
     else:
-        warnings.append("field of view measured: the header declares none")
+        warnings.append(
+            "field of view measured: the header declares none; the central field is 75 % of what is left of it without its outer pixels"
+        )
     found = covered(shape, *blocks.shape) if shape else lit
     raw = blocks
     outline = shape or hull_shape(found)
@@ -148,12 +150,16 @@ def measure(
             warnings.append(
                 f"{rate / 1000:.0f} kcps: NU 1 asks for at most {RATE_CPS / 1000:.0f} kcps, pile-up may change the image"
             )
-    few = centre < ENOUGH_COUNTS
-    reason = (
-        f"too few counts for a verdict: {centre:.0f} in a central pixel of {size_mm:.2f} mm, NU 1 asks for {ENOUGH_COUNTS}"
-        if few
-        else None
-    )
+    reason = None
+    if centre < ENOUGH_COUNTS:
+        reason = (
+            f"too few counts for a verdict: {centre:.0f} in a central pixel of {size_mm:.2f} mm, NU 1 asks for {ENOUGH_COUNTS}"
+        )
+    elif distance is not None and source_mm is None:
+        # a bump wider than three quarters of the field looks the same, and would be divided out with it
+        reason = (
+            "no verdict: a dome was divided out, but a wide fault of the crystal looks the same; declare DistanceSourceToDetector"
+        )
     figure = {
         "kind": PROCEDURE,
         "image": smooth,
@@ -165,7 +171,7 @@ def measure(
         "worst": values["ufov_iu_percent"][1],
     }
     return Result(
-        PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, kind, VERSION, tuple(measures), tuple(warnings), figure
+        PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, kind, VERSION, tuple(measures), tuple(warnings), figure
     )
 
 

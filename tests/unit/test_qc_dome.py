@@ -32,7 +32,9 @@ def test_a_tube_under_a_near_source_reads_what_it_reads_under_a_far_one(pixel_mm
     for (x, y), left in (((20, -30), 0.0), ((20, -30), 0.95), ((0, 165), 0.5), ((200, 100), 0.9)):
         image = flood(tube(pixel_mm, n, x, y, left), pixel_mm, source_mm=source_mm)
         result = method.measure(image, pixel_mm, **FIELD, intrinsic=True, source_mm=source_mm if declared else None, seconds=1e9)
-        assert result.status == "measured" and result.method == "NEMA NU 1 2.4, intrinsic, dome divided out"
+        assert result.method == "NEMA NU 1 2.4, intrinsic, dome divided out"
+        # what the header does not declare, a wide fault of the crystal could be: no verdict
+        assert result.status == ("measured" if declared else "indicative"), result.reason
         assert result.value("ufov_iu_percent") == pytest.approx(contrast(left), abs=0.05), (x, y, left)
         assert result.value("source_distance_mm") == pytest.approx(source_mm, rel=0.01)
         assert any("dome" in w for w in result.warnings)
@@ -63,6 +65,19 @@ def test_a_bump_under_a_near_source_is_seen_where_the_distance_is_declared_and_n
     told = method.measure(image, 6.4, **FIELD, intrinsic=True, source_mm=1500.0)
     assert told.value("ufov_iu_percent") == pytest.approx(truth, abs=0.05)
     assert method.measure(image, 6.4, **FIELD, intrinsic=True).value("ufov_iu_percent") > truth
+
+
+@pytest.mark.parametrize("width", [300, 350, 450])
+def test_a_bump_as_wide_as_the_field_never_passes_silently(width):
+    x, y = grid(6.4, 96)
+    image = flood(1 + 0.12 * np.exp(-(x**2 + y**2) / width**2))
+    result = method.measure(image, 6.4, **FIELD, intrinsic=True)
+    if "dome" in result.method:
+        assert result.status == "indicative" and "DistanceSourceToDetector" in result.reason
+    else:
+        assert result.value("ufov_iu_percent") > 3
+    plain = method.measure(image, 6.4, **FIELD)
+    assert plain.status == "measured" and plain.value("ufov_iu_percent") > 2 and "dome" not in plain.method
 
 
 @pytest.mark.req("TST-02", "ANA-05")

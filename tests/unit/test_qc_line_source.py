@@ -86,15 +86,19 @@ def test_four_bars_give_widths_and_pixel_size(pixel_mm, n, crossing):
             assert result.value(f"pixel_size_{axis}_mm") == pytest.approx(pixel_mm / np.cos(np.deg2rad(tilt)), rel=0.001)
 
 
-def test_pixel_size_is_given_only_where_the_separation_is_known():
+def test_bars_at_another_distance_are_refused_and_a_pixel_size_in_doubt_gives_no_verdict():
     image = np.rint(square(6.0, apart_mm=80.0))
-    result = four_bar.measure(image, 1.0)
-    assert result.status == "measured" and not [m for m in result.measures if m.name.startswith("pixel_size")]
-    assert any("80.0 mm apart" in w for w in result.warnings)
+    for seen, pixel_mm in ((image, 1.0), (np.rint(square(6.0)), 1.1), (np.rint(square(6.0)), 0.5)):
+        result = four_bar.measure(seen, pixel_mm)
+        assert result.status == "not_measured" and not result.measures
+    assert "80.0 mm apart" in four_bar.measure(image, 1.0).reason
     told = four_bar.measure(image, 1.0, separation_mm=80.0)
-    assert told.value("pixel_size_x_mm") == pytest.approx(1.0, rel=0.001)
+    assert told.value("pixel_size_x_mm") == pytest.approx(1.0, rel=0.001) and told.status == "measured"
     wrong_header = four_bar.measure(np.rint(square(6.0)), 1.02)
-    assert wrong_header.value("pixel_size_x_mm") == pytest.approx(1.0, rel=0.001)
+    assert wrong_header.value("pixel_size_x_mm") == pytest.approx(1.0, rel=0.001) and wrong_header.status == "measured"
+    doubtful = four_bar.measure(np.rint(square(6.0)), 1.04)
+    assert doubtful.status == "indicative" and "in doubt" in doubtful.reason
+    assert doubtful.value("pixel_size_x_mm") == pytest.approx(1.0, rel=0.001)
 
 
 def point(n: int = 256) -> np.ndarray:

@@ -44,6 +44,20 @@ def test_bars_give_the_published_formula_and_the_true_width(fwhm, pixel_mm):
             assert corrected[bar] == pytest.approx(fwhm, rel=0.03), bar
 
 
+@pytest.mark.parametrize(("turn", "pixel_mm"), [(0, 1.5), (0, 1.25), (30, 1.5)])
+def test_the_corrected_width_is_that_of_the_camera_whatever_the_pixel(turn, pixel_mm):
+    bars = (4.0, 4.5, 5.0, 6.0)
+    image = quadrants(bars, 4.4, pixel_mm=pixel_mm, n=int(330 / pixel_mm), counts=30_000, turn_deg=turn, field_mm=270)
+    result = quadrant_bar.measure(noisy(image), pixel_mm)
+    corrected, published = (by_width(result, n) for n in ("fwhm_corrected_mm", "fwhm_published_mm"))
+    assert len(corrected) >= 3
+    for bar, value in corrected.items():
+        assert value == pytest.approx(4.4, rel=0.015), bar
+        truth = hander(bar, 4.4, pixel_mm)
+        if turn == 0:  # the published value keeps the pixel's part
+            assert published[bar] == pytest.approx(1.058 * bar * np.sqrt(np.log(1 / truth)), rel=0.01), bar
+
+
 @pytest.mark.req("TST-07")
 @pytest.mark.parametrize("turn", [3, 10, 30, 45, 77, 90])
 def test_the_phantom_may_be_turned(turn):
