@@ -26,6 +26,7 @@ LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below
 FACTOR = 1.058
 FUNDAMENTAL = math.pi / 4
 PERIODS = (6.2439, 5.2428)  # diameters (in periods, Hander: 5-7) at which a disk's mean does not feel the phase of the bars
+SAME_SQUARE = 0.1  # of the squared MTF: disks of one quadrant agree so well, or as noise lets them
 UNSURE = 0.03  # relative uncertainty of FWHM above which there is no verdict (B)
 BOXES = ("upper left", "upper right", "lower left", "lower right")
 SIDES = ("upper", "right", "lower", "left")
@@ -115,7 +116,11 @@ def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, float] |
         means.append(mean)
         signal.append(max(variance - mean, 0.0))
         counts += inside.size
-    mtf = math.sqrt(max(float(np.mean(squares)), 1e-6))
+    middle = float(np.median(squares))
+    away = np.abs(np.array(squares) - middle)
+    # a disk that reaches over the seam of two quadrants, in a tile that is only partly filled, is far from the others
+    kept = away <= max(SAME_SQUARE * middle, 6 * float(np.median(away)))
+    mtf = math.sqrt(max(float(np.mean(np.array(squares)[kept])), 1e-6))
     mean = float(np.mean(means))
     # error of a sample variance under Poisson noise; two disks that overlap are not independent, so the pixels of one count
     independent = min(counts, len(centres) * math.pi * radius**2 / 2)

@@ -66,7 +66,7 @@ def test_the_phantom_may_be_turned(turn):
     assert result.status == "measured", result.reason
     assert sorted(m.value for m in result.measures if m.name == "bar_width_mm") == pytest.approx(BARS, rel=0.003)
     corrected = by_width(result, "fwhm_corrected_mm")
-    assert all(v == pytest.approx(3.5, rel=0.03) for v in corrected.values()) and len(corrected) >= 3
+    assert all(v == pytest.approx(3.5, rel=0.02) for v in corrected.values()) and len(corrected) >= 3
 
 
 @pytest.mark.req("TST-07")
