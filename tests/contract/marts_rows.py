@@ -3,7 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
-__all__ = ["AS_OF", "DAYS", "DEVICES", "devices", "examinations"]
+__all__ = ["AS_OF", "DAYS", "DEVICES", "devices", "examinations", "trends"]
 
 AS_OF = datetime(2026, 3, 10, 16, 0)
 DAYS = 60
@@ -268,3 +268,66 @@ def examinations(out: dict[str, list], r: random.Random, days: list[datetime]) -
             "description": "Extravasation at the injection site 注射部位外渗",
         }
     ]
+
+
+def trends(out: dict[str, list], r: random.Random, days: list[datetime]) -> None:
+    """Add what is charted: GC1 drifts from the 45th day on, its health follows, one test is overdue, one device has peers."""
+    points = out.setdefault("mart_trend_point", [])
+    for device in ("GC1", "SPCT1"):
+        for n, when in enumerate(days, 1):
+            drifting = device == "GC1" and n > 45
+            trend = {"trend_id": f"t-{device}", "subject_kind": "device", "subject_id": device, "procedure": "planar_uniformity"}
+            value = {
+                "measure": "cfov_iu_percent",
+                "detector": "1",
+                "value": 1.8 + r.gauss(0, 0.05) + 0.15 * drifting,
+                "unit": "%",
+            }
+            chart = {"baseline_value": 1.8 if n > 30 else None, "is_baseline": n <= 30, "is_beyond": device == "GC1" and n > 50}
+            points.append({**trend, **value, **chart, "n": n, "measured_at_utc": when, "day": when.date()})
+    moved = {
+        "state": "drift",
+        "direction": "up",
+        "start_at_utc": days[45],
+        "flagged_at_utc": days[50],
+        "shift": 0.15,
+        "matters": True,
+    }
+    same = {
+        "subject_kind": "device",
+        "procedure": "planar_uniformity",
+        "measure": "cfov_iu_percent",
+        "is_current": True,
+        "unit": "%",
+    }
+    reason = "cfov_iu_percent of 1 went up from 1.8 by 0.15 %"
+    out["mart_drift"] = [
+        {**same, **moved, "trend_id": "t-GC1", "subject_id": "GC1", "baseline_value": 1.8, "reason": reason},
+        {**same, "state": "in_control", "trend_id": "t-SPCT1", "subject_id": "SPCT1", "baseline_value": 1.8},
+    ]
+    out["mart_device_health"] = [
+        {
+            "device_id": device,
+            "day": when.date(),
+            "contribution": contribution,
+            "points_lost": 15.0 if (lost := device == "GC1" and n > 50) and contribution == "drift" else 0.0,
+            "at_most": 30.0,
+            "score": 85.0 if lost else 100.0,
+            "reason": reason if lost and contribution == "drift" else None,
+        }
+        for device in DEVICES
+        for n, when in enumerate(days, 1)
+        for contribution in ("phantom", "drift", "environment", "faults")
+    ]
+    today = AS_OF.date()
+    out["mart_phantom_due"] = [
+        {"device_id": d, "procedure": "centre_of_rotation", "every_days": 7, "next_due_day": today + timedelta(days=left),
+         "days_left": left, "state": "overdue" if left < 0 else "ok", "last_result": "pass", "last_test_at_utc": AS_OF - timedelta(days=7 - left)}
+        for d, left in (("GC1", -2), ("SPCT1", 3))
+    ]  # fmt: skip
+    out["mart_peer_position"] = [
+        {"device_id": d, "procedure": "ct_water", "measure": "water_hu", "peer_group": "g", "measured_at_utc": days[-1], "value": v,
+         "unit": "HU", "peers": n, "peer_median": 0.1 if n > 2 else None, "robust_z": z, "position": p, "matters": p == "outlier", "reason": why}
+        for d, v, n, z, p, why in (
+            ("PETCT1", 4.0, 3, 6.5, "outlier", "4 HU against a median of 0.1 HU"), ("SPCT1", 0.2, 1, None, "too_few", "fewer than three peers"))
+    ]  # fmt: skip

@@ -226,7 +226,7 @@ def test_a_manager_in_a_browser(superset: Superset) -> None:
         page.on("response", lambda response: answered.append(response.url))
         page.on("requestfailed", lambda request: blocked.update({request.url: request.failure}))
         pages.login(page, superset.url, "manager", superset.password("manager"))
-        for slug, charts in (("audit-overview", 13), ("devices-and-phantoms", 11), ("environment", 7)):
+        for slug, charts in (("audit-overview", 13), ("devices-and-phantoms", 17), ("environment", 7)):
             state = pages.open_dashboard(page, superset.url, slug)
             assert pages.trouble(state) == [] and state["empty"] == []
             assert state["charts"] == charts
