@@ -2,6 +2,7 @@
 
 import codecs
 import json as json_
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +177,7 @@ def _facts(found: Any, first: Any, device: str) -> dict[str, str]:
         "serial, station 序列号": ", ".join(x for x in (found.device_serial, found.station_name) if x) or "–",
         "acquired 采集日期": found.acquired_on or "unknown 未知",
         "image 图像": _image(first, len(inputs)),
-        "file 文件": name,
+        "file 文件": os.fsencode(name).decode(errors="replace"),
         "digest of files 校验": digests[:16],
     }
 

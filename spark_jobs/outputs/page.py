@@ -78,6 +78,7 @@ def page(
     family = chinese_font()
     both = bool(family)
     style: Any = {"font.family": [family, "DejaVu Sans"] if family else ["DejaVu Sans"], "font.size": 8, "pdf.fonttype": 3}
+    style["text.parse_math"] = False  # a $ in a header or a file name is a $
     with matplotlib.rc_context(style):
         figure = Figure(figsize=A4_INCHES)
         FigureCanvasPdf(figure)

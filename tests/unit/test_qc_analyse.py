@@ -66,7 +66,7 @@ def test_the_limit_in_force_is_found_by_any_date_that_intake_would_take(tmp_path
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_table_and_json_are_written_whatever_letters_the_terminal_and_the_files_have(tmp_path, encoding):
-    for n, name in enumerate((os.fsdecode(b"b\xff.dcm"), "均匀.dcm")):
+    for n, name in enumerate((os.fsdecode(b"b\xff.dcm"), "均匀 $a$.dcm")):
         write(tmp_path, name, flood(SeriesInstanceUID=f"1.{n + 1}"))
     command = [sys.executable, "-m", "photopeak", "analyse", str(tmp_path)]
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": ""}
@@ -76,8 +76,9 @@ def test_table_and_json_are_written_whatever_letters_the_terminal_and_the_files_
     assert ("<= 5, warn <= 3" if encoding == "ascii" else "≤ 5, warn ≤ 3") in said
     assert "[1] live WAD-QC sites; method NEMA NU 1, 2.4, version 1 since 2000-01-01" in said
     assert max(map(len, (line for line in said.splitlines() if "dcm" not in line))) <= 100
-    plain = subprocess.run([*command, "--json"], capture_output=True, env=environment)
+    plain = subprocess.run([*command, "--json", "--pdf", str(tmp_path.parent / encoding)], capture_output=True, env=environment)
     assert plain.returncode == 0 and len(json.loads(plain.stdout)) == 2
+    assert len(list((tmp_path.parent / encoding).glob("*.pdf"))) == 2
 
 
 @pytest.mark.req("ENG-03")
