@@ -179,6 +179,32 @@ def test_every_chart_answers_with_what_sql_says(superset: Superset) -> None:
                 assert shown[name] == pytest.approx(value), f"{table}.{name}"
 
 
+def test_device_and_month_filter_what_is_seen_over_time(superset: Superset) -> None:
+    moments = {
+        "mart_trend_point": "measured_at_utc",
+        "mart_drift": "flagged_at_utc",
+        "mart_device_health": "day",
+        "mart_phantom_due": "next_due_day",
+        "mart_peer_position": "measured_at_utc",
+    }
+    with (
+        superset.client("manager") as manager,
+        superset.client("admin") as admin,
+        duckdb.connect(str(superset.home / "warehouse/current/qc.duckdb"), read_only=True) as db,
+    ):
+        for table, moment in moments.items():
+            device = "PETCT1" if table == "mart_peer_position" else "GC1"
+            filters = [
+                {"col": "device_id", "op": "IN", "val": [device]},
+                {"col": moment, "op": "TEMPORAL_RANGE", "val": "2026-03-01 : 2026-04-01"},
+            ]
+            column = "subject_id" if table in ("mart_trend_point", "mart_drift") else "device_id"
+            where = f"{column} = '{device}' and {moment} >= '2026-03-01' and {moment} < '2026-04-01'"
+            row = db.execute(f"select count(*), (select count(*) from marts.{table}) from marts.{table} where {where}").fetchone()
+            assert row and 0 < row[0] < row[1], table
+            assert _count(manager, _dataset_id(admin, table), filters) == row[0], table
+
+
 def test_a_new_release_is_seen_within_seconds(superset: Superset) -> None:
     with superset.client("manager") as manager, superset.client("admin") as admin:
         dataset = _dataset_id(admin, "fct_finding")
