@@ -37,8 +37,8 @@ def catalogue() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _templates() -> tuple[tuple[str, str, str, bool], ...]:
-    """Return pattern, longest literal, Chinese and whether a "; " stands in it; what says most comes first."""
+def _templates() -> tuple[tuple[str, str, str, str], ...]:
+    """Return pattern, longest literal, Chinese and all literals of each template with values; what says most comes first."""
     found = []
     for english, chinese in catalogue().items():
         parts = english.split("{}")
@@ -47,7 +47,7 @@ def _templates() -> tuple[tuple[str, str, str, bool], ...]:
         unescaped = [p.replace("{{", "{").replace("}}", "}") for p in parts]
         if len(parts) > 1:
             pattern = value.join(re.escape(p) for p in unescaped)
-            found.append((-len(literal), english, (pattern, max(unescaped, key=len), chinese, "; " in literal)))
+            found.append((-len(literal), english, (pattern, max(unescaped, key=len), chinese, literal)))
     return tuple(row for _, _, row in sorted(found, key=lambda f: f[:2]))
 
 
@@ -80,16 +80,24 @@ def _translated(text: str, depth: int) -> str | None:
 
 def _whole(text: str, joined: bool, depth: int) -> str | None:
     """Return the Chinese of one reason; `joined`: only a template that itself holds "; " may match."""
-    known = catalogue().get(text) or (None if joined else _named(text, depth))
-    if known is not None:
-        return known
-    for pattern, literal, chinese, semicolon in _templates():
-        if (semicolon or not joined) and literal in text:
+    known = catalogue().get(text) or _filled(text, joined, True, depth)
+    if known is None and not joined:
+        known = _named(text, depth)
+    known = known or _filled(text, joined, False, depth)
+    name, colon, rest = text.partition(": ")
+    if known is None and colon and not joined and name in catalogue():
+        known = f"{catalogue()[name]}：{rest}"
+    return known
+
+
+def _filled(text: str, joined: bool, colon: bool, depth: int) -> str | None:
+    """Return the Chinese of the first template that fits, of those with a ": " of their own or of the others."""
+    for pattern, literal, chinese, marks in _templates():
+        if (": " in marks) == colon and ("; " in marks or not joined) and literal in text:
             match = re.fullmatch(pattern, text, re.DOTALL)
             if match and all(v.count("(") == v.count(")") for v in match.groups()):
                 return chinese.format(*(_value(v, depth + 1) for v in match.groups()))
-    name, colon, rest = text.partition(": ")
-    return f"{catalogue()[name]}：{rest}" if colon and not joined and name in catalogue() else None
+    return None
 
 
 def _named(text: str, depth: int) -> str | None:

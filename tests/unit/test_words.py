@@ -18,6 +18,7 @@ from photopeak.analyse import analyse
 from photopeak.pages import status
 
 PLACE = re.compile(r"(?<!\{)\{(\d*)\}(?!\})")
+CJK = "\u4e00-\u9fff（）：；，、"
 CHINESE = re.compile("[\u4e00-\u9fff（]")
 
 
@@ -30,6 +31,16 @@ def test_each_chinese_text_takes_the_values_of_its_english() -> None:
         if len(places) != values or not ordered or not CHINESE.search(chinese) or english != english.strip():
             wrong.append(english)
     assert len(catalogue()) > 600 and wrong == []
+
+
+def test_each_template_finds_its_own_chinese_whatever_its_values_are() -> None:
+    wrong = {}
+    for english, chinese in catalogue().items():
+        values = [f"V{k}x" for k in range(english.count("{}"))]
+        said = english.format(*values)
+        if reason(said) != re.sub(f"(?<=[{CJK}]) (?=[{CJK}])", "", chinese.format(*values)):
+            wrong[said] = reason(said)
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(
