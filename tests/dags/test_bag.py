@@ -1,5 +1,7 @@
 """The bag of DAGs: not empty first, then policy."""
 
+import csv
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,25 @@ def test_plugins_import_airflow_and_the_standard_library_only() -> None:
             )
             for name in names:
                 assert name.split(".")[0] in {"airflow", "photopeak_airflow", *sys.stdlib_module_names}, f"{path}: {name}"
+
+
+@pytest.mark.req("ENG-01")
+def test_what_computes_takes_turns_and_nothing_runs_for_ever(bag: DagBag) -> None:
+    from photopeak_airflow.bootstrap import POOLS
+
+    pools = {n: d.tasks[0].pool for n, d in bag.dags.items()}
+    assert {n for n, pool in pools.items() if pool == "spark"} == {"analyse_phantoms", "analyse_images"}
+    assert {POOLS[p][0] for p in pools.values() if p in POOLS} == {1}
+    assert all(t.execution_timeout <= timedelta(hours=1) for d in bag.dags.values() for t in d.tasks)
+
+
+@pytest.mark.req("ANA-01")
+def test_the_register_of_components_says_what_starts_each_job_and_who_owns_it(bag: DagBag) -> None:
+    with (ROOT / "dbt_project" / "seeds" / "analysis_components.csv").open(encoding="utf-8", newline="") as f:
+        rows = {r["component"]: r for r in csv.DictReader(f) if r["kind"] == "job"}
+    assert set(rows) == IDS
+    for name, dag in bag.dags.items():
+        condition = dag.timetable.asset_condition
+        events = sorted(a.uri for a in getattr(condition, "objects", [condition]))
+        assert rows[name]["started_by"] == f"event {' '.join(events)}; schedule {dag.timetable.timetable.expression}"
+        assert rows[name]["owner"] == dag.tasks[0].owner

@@ -77,6 +77,8 @@ def test_outcomes() -> None:
     assert outcome("analyse_images", 99, '{"read": 0}', "", True) == {"read": 0}
     with pytest.raises(AirflowSkipException):
         outcome("build_marts", 99, "{}", "", False)
+    with pytest.raises(AirflowSkipException, match="switched off by P01"):
+        outcome("analyse_images", 99, '{"read": 0, "switched_off": "analyse_images is switched off by P01"}', "", True)
     with pytest.raises(AirflowException, match="tries again by itself"):
         outcome("build_marts", 75, "", "locked", False)
     with pytest.raises(AirflowException, match=r"the disk is full.*photopeak job build_marts"):
