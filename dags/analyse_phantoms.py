@@ -7,7 +7,7 @@
 
 ## Purpose
 
-Measures phantom images (uniformity, centre of rotation, CT water) of every series that has no measures yet.
+Measures phantom images, pairs of series and reports (PET daily QC, activimeter) of which the lake has no measures yet.
 
 ## Back-fill
 
@@ -19,13 +19,13 @@ The next patient on a camera that nobody has confirmed as fit. 延误时：设�
 """
 
 from airflow.sdk import DAG
-from photopeak_airflow.assets import PACS_EVENTS, PHANTOM_MEASURES
+from photopeak_airflow.assets import PACS_EVENTS, PHANTOM_MEASURES, REPORTS
 from photopeak_airflow.operators import JobOperator
 from photopeak_airflow.schedules import COMMON, woken_by
 
 with DAG(
     "analyse_phantoms",
-    schedule=woken_by(PACS_EVENTS, otherwise="17 * * * *"),
+    schedule=woken_by(PACS_EVENTS | REPORTS, otherwise="17 * * * *"),
     doc_md=__doc__,
     tags=["analysis"],
     **COMMON,

@@ -18,7 +18,7 @@ The ward: an examination looks unordered or a step looks missing. 延误时：�
 """
 
 from airflow.sdk import DAG
-from photopeak_airflow.assets import HOSPITAL_EVENTS, journal
+from photopeak_airflow.assets import HOSPITAL_EVENTS, REPORTS, journal
 from photopeak_airflow.operators import JobOperator
 from photopeak_airflow.schedules import COMMON, woken_by
 
@@ -33,4 +33,5 @@ with DAG(
         task_id="ingest_his",
         job="ingest_his",
         outlets=[HOSPITAL_EVENTS],
+        besides={"reports": REPORTS},  # of device tests: the analysis need not look after every step of an examination
     )

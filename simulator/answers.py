@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from simulator.events import adverse_number, unknown_step_id
 from simulator.messages import control_id
 from simulator.plan import Plan
+from simulator.reports import report_sha256
 
 __all__ = ["Expected", "Planted", "answer_key"]
 
@@ -46,6 +47,11 @@ def answer_key(plan: Plan) -> list[Planted]:
         Planted("dead-pmt-gc1", "dead_photomultiplier", (Expected("PHANTOM_LIMIT", (series(f"flood-GC1-{day}"),), (40, 100)),)),
         Planted("cor-offset-spct1", "rotation_offset", (Expected("PHANTOM_LIMIT", (series(f"cor-SPCT1-{day}"),), (2.8, 3.2)),)),
         Planted("ct-hu-petct1", "ct_number_shift", (Expected("PHANTOM_LIMIT", (series(f"ct_water-PETCT1-{day}"),), (5, 7)),)),
+        Planted(
+            "dead-block-petct1",
+            "dead_pet_block",
+            (Expected("PHANTOM_LIMIT", (f"report/{report_sha256(plan, plan.day)}", "PETCT1"), (1, 1)),),
+        ),
         Planted(
             "wrong-matrix-spct1",
             "phantom_not_measurable",

@@ -194,9 +194,10 @@ def _real_uid(name: str) -> set[str]:
 
 def _event_ids(plan: Plan, day: date) -> set[str]:
     from simulator.events import day_events, day_readings, first_events
+    from simulator.reports import day_reports
 
     first = first_events(plan) if day == plan.days[0] else []
-    return {e["id"] for e in [*first, *day_events(plan, day), *day_readings(plan, day)]}
+    return {e["id"] for e in [*first, *day_events(plan, day), *day_reports(plan, day), *day_readings(plan, day)]}
 
 
 def _named(token: str, names: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from simulator.hospital import DEVICES, EXAMS, LOCAL, ROOMS, SITE, SOURCE, STAFF, Sensor
 from simulator.plan import Exam, Plan, dice
 
-__all__ = ["adverse_number", "day_events", "day_readings", "first_events", "reading_at", "unknown_step_id"]
+__all__ = ["adverse_number", "day_events", "day_readings", "event", "first_events", "reading_at", "unknown_step_id"]
 
 SLOTS_A_DAY = 144  # one reading in ten minutes
 HUMID_SLOTS = slice(60, 90)  # 10:00 to 15:00
@@ -40,7 +40,7 @@ def first_events(plan: Plan) -> list[dict[str, Any]]:
             "valid_from_utc": _utc(told - timedelta(days=700)),
             "valid_until_utc": _utc(until),
         }
-        out.append(_event("staff.credential", f"credential/{staff_id}/{plan.days[0]}", staff_id, told, data))
+        out.append(event("staff.credential", f"credential/{staff_id}/{plan.days[0]}", staff_id, told, data))
     return out
 
 
@@ -72,7 +72,7 @@ def day_readings(plan: Plan, day: date) -> Iterator[dict[str, Any]]:
             fixed = {"sensor_id": sensor_id, "quantity": sensor.quantity, "unit": sensor.unit, "quality": "good"}
             readings += [{**fixed, "value": values[i], "time": times[i]} for i in range(SLOTS_A_DAY) if i not in silent]
         ended = start + timedelta(minutes=10 * (SLOTS_A_DAY - 1))
-        yield _event("sensor.readings", f"readings/{room_id}/{day}", room_id, ended, {"room_id": room_id, "readings": readings})
+        yield event("sensor.readings", f"readings/{room_id}/{day}", room_id, ended, {"room_id": room_id, "readings": readings})
 
 
 def reading_at(room_id: str, sensor: Sensor, moment: datetime) -> float:
@@ -103,7 +103,7 @@ def _exam_events(exam: Exam) -> list[dict[str, Any]]:
             "staff_id": exam.steps[0].staff_id,
             "complete": True,
         }
-        out.append(_event("form.signed", f"form/{exam.accession}/{form}", exam.accession, at, data))
+        out.append(event("form.signed", f"form/{exam.accession}/{form}", exam.accession, at, data))
     for s in exam.steps:
         data = {
             "accession_number": exam.accession,
@@ -117,7 +117,7 @@ def _exam_events(exam: Exam) -> list[dict[str, Any]]:
             "result": "done",
             "note": None,
         }
-        out.append(_event("examination.step", f"step/{exam.accession}/{s.step}/1", exam.accession, s.ended, data))
+        out.append(event("examination.step", f"step/{exam.accession}/{s.step}/1", exam.accession, s.ended, data))
     kind, dose = EXAMS[exam.code], exam.dose
     data = {
         "accession_number": exam.accession,
@@ -134,7 +134,7 @@ def _exam_events(exam: Exam) -> list[dict[str, Any]]:
         "route": "intravenous",
         "staff_id": dose.staff_id,
     }
-    out.append(_event("examination.dose", f"dose/{exam.accession}/1", exam.accession, dose.residual, data))
+    out.append(event("examination.dose", f"dose/{exam.accession}/1", exam.accession, dose.residual, data))
     return out
 
 
@@ -151,7 +151,7 @@ def _check(device_id: str, day: date) -> dict[str, Any]:
         "unit": unit,
         "note": None,
     }
-    return _event("device.check", f"check/{device_id}/{day}/{check}", device_id, at, data)
+    return event("device.check", f"check/{device_id}/{day}/{check}", device_id, at, data)
 
 
 def _adverse(plan: Plan) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _adverse(plan: Plan) -> dict[str, Any]:
         "reported_by": exam.dose.staff_id,
         "description": "Part of the activity went beside the vein. 部分药物外渗。",
     }
-    return _event("adverse.event", f"adverse/{adverse_number(plan)}", exam.accession, reported, data)
+    return event("adverse.event", f"adverse/{adverse_number(plan)}", exam.accession, reported, data)
 
 
 def _unknown_step(plan: Plan) -> dict[str, Any]:
@@ -179,7 +179,8 @@ def _unknown_step(plan: Plan) -> dict[str, Any]:
     return {**event, "id": unknown_step_id(plan), "data": {**event["data"], "step": "x_ray_vision"}}
 
 
-def _event(kind: str, identity: str, subject: str, moment: datetime, data: dict[str, Any]) -> dict[str, Any]:
+def event(kind: str, identity: str, subject: str, moment: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    """Return a CloudEvent of this hospital."""
     return {
         "specversion": "1.0",
         "id": identity,

@@ -19,6 +19,7 @@ from simulator.messages import day_messages
 from simulator.plan import ImageJob, Plan, build_plan
 from simulator.progress import Progress
 from simulator.real import real_files
+from simulator.reports import day_reports
 from simulator.sensors import Gateway
 
 __all__ = ["Doors", "run"]
@@ -142,7 +143,8 @@ class _Hospital:
                     return
                 first = first_events(self._plan) if d == self._plan.days[0] else []
                 self._progress.begin(piece)
-                refused = door.send([*first, *day_events(self._plan, d), *day_readings(self._plan, d)])
+                told = [*day_events(self._plan, d), *day_reports(self._plan, d), *day_readings(self._plan, d)]
+                refused = door.send([*first, *told])
                 expected = unknown_step_id(self._plan)
                 self.surprises += [f"event {r['id']} was refused: {r['reason']}" for r in refused if r["id"] != expected]
                 if d == self._plan.day and expected not in [r["id"] for r in refused]:

@@ -4,10 +4,11 @@ from airflow.sdk import Asset, AssetWatcher
 
 from photopeak_airflow.triggers import JournalTrigger
 
-__all__ = ["CANDIDATE", "HOSPITAL_EVENTS", "IMAGE_MEASURES", "PACS_EVENTS", "PHANTOM_MEASURES", "READINGS", "journal"]
+__all__ = ["CANDIDATE", "HOSPITAL_EVENTS", "IMAGE_MEASURES", "PACS_EVENTS", "PHANTOM_MEASURES", "READINGS", "REPORTS", "journal"]
 
 PACS_EVENTS = Asset("lake-events-dicom", uri="photopeak://lake/events/dicom")
 HOSPITAL_EVENTS = Asset("lake-events-hospital", uri="photopeak://lake/events/hospital")
+REPORTS = Asset("lake-events-report", uri="photopeak://lake/events/report")
 READINGS = Asset("lake-readings", uri="photopeak://lake/readings")
 PHANTOM_MEASURES = Asset("lake-measures-phantom", uri="photopeak://lake/measures/phantom")
 IMAGE_MEASURES = Asset("lake-measures-clinical", uri="photopeak://lake/measures/clinical")

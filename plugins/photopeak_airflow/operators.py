@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 __all__ = ["JobOperator", "outcome"]
@@ -27,12 +27,17 @@ class JobOperator(BaseOperator):
         Name of the job.
     nothing_new_wakes
         True: the DAGs behind are woken even when there was nothing new; otherwise the task is skipped and nobody is.
+    besides
+        {field of the account: asset}: who waits for the asset is woken only when that field is not 0.
     """
 
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, job: str, nothing_new_wakes: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, *, job: str, nothing_new_wakes: bool = False, besides: dict[str, Asset] | None = None, **kwargs: Any
+    ) -> None:
+        self._besides = {field: (AssetAlias(f"{asset.name}-if-any"), asset) for field, asset in (besides or {}).items()}
+        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), *(alias for alias, _ in self._besides.values())]})
         self.job, self.nothing_new_wakes = job, nothing_new_wakes
         self._process: subprocess.Popen[str] | None = None
 
@@ -59,6 +64,9 @@ class JobOperator(BaseOperator):
             text = answer.read()
         account = outcome(self.job, code, text, last, self.nothing_new_wakes, self.log.info)
         self.log.info("account: %s", account)
+        for field, (alias, asset) in self._besides.items():
+            if account.get(field):
+                context["outlet_events"][alias].add(asset)
         return account
 
     def on_kill(self) -> None:

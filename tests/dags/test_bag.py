@@ -8,6 +8,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.timetables.assets import AssetOrTimeSchedule  # noqa: F401 - the timetable that the schedules become
 from photopeak_airflow import schedules
+from photopeak_airflow.assets import HOSPITAL_EVENTS, REPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = {"ingest_pacs", "ingest_his", "ingest_sensors", "analyse_phantoms", "analyse_images", "build_marts", "attest_quality"}
@@ -53,10 +54,13 @@ def test_assets_lead_from_the_journals_to_the_attestation(bag: DagBag) -> None:
         condition = bag.dags[name].timetable.asset_condition
         return {a.uri for a in getattr(condition, "objects", [condition])}
 
-    wakes = {n: {a.uri for t in d.tasks for a in t.outlets} for n, d in bag.dags.items()}
+    wakes = {n: {a.uri for t in d.tasks for a in t.outlets if hasattr(a, "uri")} for n, d in bag.dags.items()}
     for name in ("ingest_pacs", "ingest_his", "ingest_sensors"):
         assert woken(name) == {f"photopeak://journal/{name}"}
-    assert woken("analyse_phantoms") == woken("analyse_images") == wakes["ingest_pacs"]
+    assert woken("analyse_images") == wakes["ingest_pacs"]
+    assert woken("analyse_phantoms") == wakes["ingest_pacs"] | {REPORTS.uri}
+    (task,) = bag.dags["ingest_his"].tasks
+    assert [o.name for o in task.outlets] == [HOSPITAL_EVENTS.name, f"{REPORTS.name}-if-any"]
     assert woken("build_marts") == set().union(*(wakes[n] for n in IDS - {"ingest_pacs", "build_marts", "attest_quality"}))
     assert woken("attest_quality") == wakes["build_marts"]
 

@@ -1,5 +1,7 @@
 """What the pretend hospital says: events that the schemas accept, clean but for each planted fault where it belongs."""
 
+import base64
+import hashlib
 import json
 from collections import Counter
 from datetime import date, datetime, time, timedelta
@@ -14,6 +16,9 @@ from simulator.events import day_events, day_readings, first_events, unknown_ste
 from simulator.hospital import DEVICES, EXAMS, LOCAL, STAFF
 from simulator.messages import day_messages
 from simulator.plan import STEPS, build_plan
+from simulator.reports import DEAD_BLOCK, day_reports, report_sha256
+from spark_jobs.judge import judge, read_limits
+from spark_jobs.measure import measure_series
 
 SCHEMAS = Path(__file__).parents[2] / "connectors" / "events" / "schemas"
 WINDOWS = {"BONE": (120, 240), "THYROID": (15, 30), "FDG": (50, 70)}
@@ -86,11 +91,26 @@ def test_phantoms_are_measured_before_the_first_patient_but_on_the_missed_day(pl
 @pytest.mark.parametrize("day", [date(2026, 3, 1) + timedelta(days=i) for i in range(7)])
 def test_any_week_day_can_be_the_live_day(day: date) -> None:
     plan = build_plan(2, day, 90)
-    assert len(answer_key(plan)) == 20 and len(answer_key(build_plan(2, day, 14))) == 19
+    assert len(answer_key(plan)) == 21 and len(answer_key(build_plan(2, day, 14))) == 20
     assert Counter(e.arrived.date() for e in plan.exams)[day] == 8
     assert len(plan.images) < 450
     moments = [plan.faults[k] for k in ("missed", "humid", "gap", "unmeasurable")]
     assert len(set(moments)) == 4 and all(m in plan.working and m < day for m in moments)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_scanners_report_shows_the_dead_block_on_the_live_day_alone(seed) -> None:
+    plan = build_plan(seed, DAY, 7)
+    (first,), (live,) = ([base64.b64decode(r["data_base64"]) for r in day_reports(plan, d)] for d in (plan.working[0], plan.day))
+    assert not any(day_reports(plan, d) for d in plan.days if d not in (plan.working[0], plan.day))
+    outliers = {}
+    for name, content, beside in (("first", first, []), ("live", live, [first])):
+        daily, normalisation = measure_series([content], beside=beside)
+        verdicts = {judge(r, read_limits(), "PETCT1", f"{DAY}")[0] for r in (daily, normalisation)}
+        outliers[name] = normalisation.value("dead_blocks_count"), verdicts
+    assert outliers == {"first": (0, {"pass"}), "live": (1, {"fail"})}
+    assert normalisation.measures[0].at["blocks"] == [DEAD_BLOCK]
+    assert hashlib.sha256(live).hexdigest() == report_sha256(plan, plan.day)
 
 
 def test_readings_are_whole_but_in_the_gap(plan) -> None:

@@ -51,8 +51,10 @@ class Platform:
                 assert self.headers["Authorization"] == "Bearer secret"
                 batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 platform.events += [e["id"] for e in batch]
-                platform.readings += sum(len(e["data"].get("readings", [])) for e in batch)
-                bad = [{"id": e["id"], "reason": "unknown step"} for e in batch if e["data"].get("step") == "x_ray_vision"]
+                platform.readings += sum(len(e.get("data", {}).get("readings", [])) for e in batch)
+                bad = [
+                    {"id": e["id"], "reason": "unknown step"} for e in batch if e.get("data", {}).get("step") == "x_ray_vision"
+                ]
                 body = json.dumps({"stored": len(batch) - len(bad), "duplicate": 0, "quarantined": bad}).encode()
                 self.send_response(202)
                 self.send_header("Content-Length", str(len(body)))

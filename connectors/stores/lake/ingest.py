@@ -51,10 +51,11 @@ class JobOutcome:
     written: int
     quarantined: int
     seconds: float
+    reports: int = 0  # of device tests: they wait to be measured
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `photopeak job --json` prints; `from` and `to` are offsets by journal."""
-        names = ("job", "run_key", "read", "written", "quarantined", "seconds")
+        names = ("job", "run_key", "read", "written", "quarantined", "reports", "seconds")
         return {**{n: getattr(self, n) for n in names}, "from": self.start, "to": self.end}
 
 
@@ -86,7 +87,7 @@ def ingest(
     began = time.monotonic()
     lake = lake or FileLake(settings.lake)
     journals = journals or {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
-    counts = {"read": 0, "written": 0, "quarantined": 0}
+    counts = {"read": 0, "written": 0, "quarantined": 0, "reports": 0}
     with locked(settings.consumers, consumer.name):
         ensure_tables(lake)
         heads = {name: journals[name].head() for name in consumer.journals}
@@ -113,7 +114,7 @@ def replay(settings: Settings, consumer: Consumer, first: int, last: int | None 
     """
     began, lake = time.monotonic(), FileLake(settings.lake)
     journals = {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
-    counts = {"read": 0, "written": 0, "quarantined": 0}
+    counts = {"read": 0, "written": 0, "quarantined": 0, "reports": 0}
     start: dict[str, int] = {}
     end: dict[str, int] = {}
     with locked(settings.consumers, consumer.name):
@@ -157,6 +158,7 @@ def _write(
         files: Files = defaultdict(list)
         for offset, event in taken:
             _event_row(files, journal, offset, event)
+            counts["reports"] += event.type == "device.report"
             counts["quarantined"] += event.type == "intake.outcome" and event.data["outcome"] == "quarantined"
         for (table, partition), rows in sorted(files.items()):
             schema = READINGS if table == "readings" else EVENTS
