@@ -1,5 +1,6 @@
 """The HTTP door as a service of its own, asked by an ordinary HTTP client."""
 
+import base64
 import json
 import os
 import signal
@@ -213,3 +214,46 @@ def test_an_event_of_another_site_is_quarantined_with_the_reason(door, new):
     assert (answer.status_code, answer.json()["stored"], told["id"]) == (202, 0, "elsewhere")
     assert told["reason"] == "siteid 'OTHER' is not this door's site, MAIN"
     assert [(e.type, e.data["outcome"]) for e in new()] == [("intake.outcome", "quarantined")]
+
+
+SHEET = {"procedure": "activimeter", "measured_at": "2026-03-01T08:00:00", "device_serial": "AC-1", "operator": "Li Si"}
+REPORT = b"<SystemQualityReport><bScandate>2026-03-01T07:30:00+08:00</bScandate><bComments>Li Si</bComments></SystemQualityReport>"
+
+
+@pytest.mark.parametrize("way", ["data", "base64", "binary"])
+def test_a_report_comes_in_each_mode_and_only_a_nameless_copy_is_read(door, new, home, way):
+    event = {k: v for k, v in check(f"report-{way}", type_="device.report").items() if k != "data"}
+    content = json.dumps(SHEET, sort_keys=True, separators=(",", ":")).encode() if way == "data" else REPORT
+    if way == "binary":
+        headers = {f"ce-{k}": v for k, v in event.items()}
+        answer = post(door, content, "application/xml", **headers)
+    else:
+        said = {"data": SHEET} if way == "data" else {"data_base64": base64.b64encode(content).decode()}
+        answer = post(door, {**event, **said})
+    assert (answer.status_code, answer.json()) == (202, {"stored": 1, "duplicate": 0, "quarantined": []})
+    stored, _ = new()
+    keys = Keys.of(load(home=home))
+    sealed = FileObjectStore(home / "objects" / "sealed", keys.seal, keys.unseal).get(stored.data["sealed_key"])
+    clear = FileObjectStore(home / "objects" / "clear").get(stored.data["object_key"])
+    assert sealed == content and b"Li Si" not in clear and b"Li Si" not in json.dumps(stored.data).encode()
+    kind, moment = ("json activimeter", "00:00") if way == "data" else ("xml SystemQualityReport", "23:30")
+    assert stored.data["kind"] == kind and f"T{moment}" in stored.data["acquired_at_utc"] and stored.data["device_id"] == "GC1"
+
+
+def test_a_report_that_cannot_be_read_is_kept_sealed_with_the_reason(door, new, home):
+    event = {k: v for k, v in check("bad", type_="device.report").items() if k != "data"}
+    for number, (said, word) in enumerate(
+        (
+            ({"data_base64": "§§§"}, "cannot be decoded"),
+            ({"data_base64": 7}, "cannot be decoded"),
+            ({"data": [1]}, "neither DICOM nor readable JSON"),
+            ({}, "neither DICOM nor readable JSON"),
+            ({"data_base64": base64.b64encode(b"<a>").decode()}, "the XML is damaged"),
+            ({"data": {"procedure": "x", "y": {"z": 1e999}}}, "JSON"),
+        )
+    ):
+        answer = post(door, json.dumps({**event, "id": f"bad-{number}", **said}).replace("Infinity", "1e999").encode())
+        told = answer.json().get("quarantined") or [{"reason": answer.json().get("error", "")}]
+        assert word in told[0]["reason"], (said, answer.text)
+    assert {e.data["outcome"] for e in new()} == {"quarantined"}
+    assert post(door, {**event, "source": "urn:photopeak:stranger", "data": SHEET}).json()["stored"] == 0
