@@ -217,7 +217,9 @@ def test_an_event_of_another_site_is_quarantined_with_the_reason(door, new):
 
 
 SHEET = {"procedure": "activimeter", "measured_at": "2026-03-01T08:00:00", "device_serial": "AC-1", "operator": "Li Si"}
-REPORT = b"<SystemQualityReport><bScandate>2026-03-01T07:30:00+08:00</bScandate><bComments>Li Si</bComments></SystemQualityReport>"
+REPORT = (
+    b"<SystemQualityReport><bScandate>2026-03-01T07:30:00+08:00</bScandate><bComments>Li Si</bComments></SystemQualityReport>"
+)
 
 
 @pytest.mark.parametrize("way", ["data", "base64", "binary"])
