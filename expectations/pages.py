@@ -13,7 +13,7 @@ from expectations.suites import HERE
 
 __all__ = ["texts", "write"]
 
-WRITTEN = ("reason", "reasons", "reason_at_opening", "standard", "clause")  # columns of sentences
+WRITTEN = ("reason", "reasons", "reason_at_opening", "standard", "clause", "limit_text")  # columns of sentences
 
 
 def texts() -> dict[str, dict[str, str]]:
