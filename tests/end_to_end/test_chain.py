@@ -21,6 +21,8 @@ from connectors.settings import ROOT, Settings, load
 from photopeak import supervise
 from photopeak.demo import open_series
 from photopeak.jobs import JOBS
+from photopeak.pages.verdicts import judged
+from spark_jobs.judge import read_limits
 
 DAY, DAYS, PIN = "2026-03-30", "14", "2026-03-30T16:00:00Z"
 DOORS = ["dicom", "hl7", "events", "spark"]  # no poller: it would go on adding readings while rows are compared
@@ -88,6 +90,21 @@ def test_no_identity_leaves_the_vault(home: Settings) -> None:
         assert not written.search(json.dumps(rows, default=str, ensure_ascii=False).encode()), table
 
 
+def test_the_landing_page_judges_the_lake_as_the_marts_do(home: Settings) -> None:
+    names = ("run_key", "procedure", "detector", "region", "measure", "status", "verdict")
+    released = set(
+        _query(home, f"SELECT {', '.join(names)} FROM marts.fct_phantom_test WHERE coalesce(phantom_state, 'valid') = 'valid'")
+    )
+    devices = dict(_query(home, "SELECT DISTINCT run_key, device_id FROM marts.fct_phantom_test"))
+    limits, ours = read_limits(), set()
+    for path in home.lake.glob("measures/site_id=*/day=*/*.parquet"):
+        if path.stem in devices:
+            rows = _rows_of_the_lake(path)
+            ours |= {tuple(r[n] for n in names) for r in judged(rows, limits, devices[path.stem], home.utc_offset_minutes)}
+    assert len(released) > 100 and {r[-1] for r in released} >= {"pass", "fail", "none"}
+    assert released <= ours
+
+
 def test_the_failed_number_leads_to_its_picture(home: Settings) -> None:
     for (href,) in _query(home, "SELECT DISTINCT picture_href FROM marts.fct_phantom_test WHERE verdict = 'fail'"):
         assert (home.reports / href).read_bytes().startswith(b"\x89PNG")
@@ -140,6 +157,11 @@ def _until_closed(settings: Settings) -> None:
     while open_series(settings):
         assert time.monotonic() < until, "series do not close"
         time.sleep(0.5)
+
+
+def _rows_of_the_lake(path: Path) -> list[dict[str, Any]]:
+    rows = pq.ParquetFile(path).read().to_pylist()
+    return [{**r, "acquired_at_utc": r["acquired_at_utc"] and r["acquired_at_utc"].replace(tzinfo=None)} for r in rows]
 
 
 def _photopeak(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
