@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spark_jobs.components import refuse_switched_off
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
 from spark_jobs.procedures.artefacts import beside
 from spark_jobs.procedures.registration import registrations
+from spark_jobs.qc.cut_off import is_cut_off
 from spark_jobs.qc.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
@@ -250,7 +254,13 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
             return "the pixels went through lossy compression"
         if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
             return "negative counts: the pixels were processed"
+        if not procedure.reconstructed and any(i.modality == "NM" and is_cut_off(_brightest(i.pixels)) for i in series):
+            return "many pixels hold the same largest value: the counts were cut off"
     return None
+
+
+def _brightest(frames: NDArray) -> NDArray:
+    return frames[int(np.argmax(frames.sum((1, 2), dtype=np.int64)))] if len(frames) > 1 else frames[0]
 
 
 def _unique(results: list[Result]) -> list[Result]:

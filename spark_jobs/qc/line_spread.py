@@ -21,6 +21,9 @@ STRIP_MM = 30.0  # NU 1
 FINEST_PIXELS = 0.2  # FWHM: a larger pixel biases interpolation by more than 1.5 %
 COARSEST_PIXELS = 1.3  # FWHM: above that a profile does not tell its width
 LEAST_PEAK = 1_000  # counts in the peak of a strip's profile (B)
+DENT = 0.04  # of the peak: a profile that rises again by more has lost counts in between
+UNLIKE = 0.15  # of the peak: a column that is farther from the fitted profile has lost counts, or others have
+DENTED = "the profile of the line has a dent: a dead column, or counts that ran over"
 FINE = 4  # samples a pixel of the profile that is interpolated
 STEEPEST_DEG = 5.0
 
@@ -121,6 +124,8 @@ def _strip(image: NDArray, line: Line, rows: NDArray[np.int64], reach: int, pixe
         if half >= FINE / FINEST_PIXELS:
             if math.isnan(tenth):
                 return "the profile does not fall to a tenth of its maximum: background or another line is too near"
+            if _dented(profile, top, tenth):
+                return DENTED
             x = (np.arange(len(profile)) / FINE - reach) * pixel_mm * cosine
             scale = pixel_mm * cosine / FINE
             return Spread(float(rows.mean()), float(axis.mean()), half * scale, tenth * scale, top, False, x, profile)
@@ -152,6 +157,17 @@ def _interpolated(profile: NDArray[np.float64]) -> tuple[float, float, float]:
         a, b = half_maxima(window)
         widths.append(float(a[0] + b[0]))
     return widths[0], widths[1], float(height)
+
+
+def _dented(profile: NDArray[np.float64], height: float, tenth: float) -> bool:
+    """Return whether a profile rises again on its way down from its peak, within its width at tenth maximum."""
+    middle, near = len(profile) // 2, len(profile) // 4
+    top = middle - near + int(np.argmax(profile[middle - near : middle + near + 1]))
+    reach = int(tenth * 0.75) + 1
+    for side in (profile[top : top + reach], profile[max(top - reach + 1, 0) : top + 1][::-1]):
+        if float((side - np.minimum.accumulate(side)).max()) > DENT * height + 6 * math.sqrt(max(height, 0.0)):
+            return True
+    return False
 
 
 def _fitted(
@@ -186,6 +202,9 @@ def _fitted(
     if not 1 / COARSEST_PIXELS <= 2.3548 * sigma < 2 * reach or abs(centre) > reach / 2:
         return f"pixels of {pixel_mm:.3g} mm are too coarse for this line (at most {COARSEST_PIXELS} FWHM): acquire with a finer matrix"
     peak = amplitude / (sigma * math.sqrt(2 * math.pi))
+    left_over = (counts - base @ (amplitude, level)).reshape(window.shape).mean(0)
+    if float(np.abs(left_over).max()) > UNLIKE * peak + 6 * math.sqrt(max(peak, 0.0) / len(rows)):
+        return DENTED
     background = max(float(level), 0.0)
     widths = []
     for part in (0.5, 0.1):

@@ -26,6 +26,8 @@ ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
 FAR_FIELDS = 5.0  # NU 1: an intrinsic source is at least five useful fields away
 SAME_DEPTH = 0.01  # of the fall-off at the rim, between what is declared and what is seen
 RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it is reference data
+ASIDE_BLOCKS = 2.0  # from the middle of the image: a row of dead photomultipliers takes the middle of the field by four or more
+SCALED = 2.0  # times fewer counts than a pixel's noise tells: structure of the crystal adds to the noise, too
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
 
@@ -89,6 +91,7 @@ def measure(
         return refuse("no evenly lit field of at least 10 × 10 pixels of 6.4 mm was found: this is no flood image")
     if (blocks > 0.5 * np.median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
         return refuse("the lit area lies in pieces: two candidates, or a part of the detector is dead")
+    pixel_noise = _pixel_noise(image)
     warnings = []
     shape: Shape | None = None
     if field_shape:
@@ -102,7 +105,9 @@ def measure(
     found = covered(shape, *blocks.shape) if shape else lit
     raw = blocks
     outline = shape or hull_shape(found)
-    axis = _axis(outline, _middle(image.shape, n))
+    middle = _middle(image.shape, n)
+    aside = max(abs(outline.centre[0] - middle[0]), abs(outline.centre[1] - middle[1]))
+    axis = _axis(outline, middle)
     longest = 2 * max(outline.half_width, outline.half_height) * size_mm
     distance, notes, problem = _distance(blocks, found, size_mm, axis, FAR_FIELDS * longest, intrinsic, source_mm)
     if problem:
@@ -151,7 +156,18 @@ def measure(
                 f"{rate / 1000:.0f} kcps: NU 1 asks for at most {RATE_CPS / 1000:.0f} kcps, pile-up may change the image"
             )
     reason = None
-    if centre < ENOUGH_COUNTS:
+    told = centre if pixel_noise == 0 else min(centre, (centre / pixel_noise / n) ** 2)  # counts that such noise would be of
+    if centre >= ENOUGH_COUNTS > SCALED * told:
+        reason = (
+            f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
+            f"NU 1 asks for {ENOUGH_COUNTS}"
+        )
+    elif shape is None and aside > ASIDE_BLOCKS:
+        reason = (
+            f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a part of the detector "
+            "may be dead: the header declares no field of view to tell it by"
+        )
+    elif centre < ENOUGH_COUNTS:
         reason = (
             f"too few counts for a verdict: {centre:.0f} in a central pixel of {size_mm:.2f} mm, NU 1 asks for {ENOUGH_COUNTS}"
         )
@@ -212,6 +228,14 @@ def _distance(
         return seen.distance_mm, [f"{note} gives no DistanceSourceToDetector to check it by"], None
     note = f"falls off to the rim as under a source at {seen.distance_mm:.0f} mm: nothing was divided out, because the header"
     return None, [f"{note} gives neither collimator nor distance"], None
+
+
+def _pixel_noise(image: NDArray) -> float:
+    """Return the noise of a pixel in the middle of an image, by checkerboard differences, which slopes and lines do not reach."""
+    rows, columns = image.shape
+    part = image[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4][:256, :256].astype(np.float64)
+    checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
+    return float(np.median(np.abs(checker))) * 1.4826 / 2
 
 
 def _middle(image_shape: tuple[int, ...], n: int) -> tuple[float, float]:

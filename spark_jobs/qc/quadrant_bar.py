@@ -26,6 +26,7 @@ LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below
 FACTOR = 1.058
 FUNDAMENTAL = math.pi / 4
 PERIODS = (6.2439, 5.2428)  # diameters (in periods, Hander: 5-7) at which a disk's mean does not feel the phase of the bars
+NARROWEST_MM = 2.0  # published FWHM; the sharpest crystals have 2.5
 SAME_SQUARE = 0.1  # of the squared MTF: disks of one quadrant agree so well, or as noise lets them
 UNSURE = 0.03  # relative uncertainty of FWHM above which there is no verdict (B)
 BOXES = ("upper left", "upper right", "lower left", "lower right")
@@ -84,6 +85,9 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
         warnings.append(f"{4 - len(found)} of four quadrants show no bars: finer than the camera resolves")
     if best is None:
         return refuse("no quadrant has an MTF between 0.1 and 0.9: bars of another width are needed")
+    narrow = FACTOR * best[1]["width"] * math.sqrt(math.log(1 / best[1]["mtf"]))
+    if narrow < NARROWEST_MM:
+        return refuse(f"a FWHM of {narrow:.1f} mm is beyond any gamma camera: the pixel spacing is wrong")
     few = None
     unsure = best[1]["error"] / best[1]["mtf"] / (2 * math.log(1 / best[1]["mtf"]))
     if unsure > UNSURE:

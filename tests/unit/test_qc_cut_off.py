@@ -1,0 +1,76 @@
+"""Counts that were cut off, ran over or are missing in a column never give a number; noise-free images are not taken for them."""
+
+import numpy as np
+import pytest
+from line_images import down, noisy, quadrants, square
+from qc_images import dicom, item, lit
+
+from spark_jobs.measure import measure_series
+from spark_jobs.qc.cut_off import is_cut_off
+
+FIELD = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=["533", "387"])]
+
+
+def line(**facts):
+    return down(7.0, pixel_mm=1.2, shape=(300, 300), at_mm=11, **facts)
+
+
+def flood(level=2_800, columns=slice(0, 0)):
+    field = lit("RECTANGLE", (533.0, 387.0), 2.4, 250) * level
+    field[:, columns] = 0
+    return noisy(field)
+
+
+def one(image, pixel_mm, **tags):
+    (result, *_) = measure_series([dicom(image, pixel_mm=pixel_mm, **tags)])
+    return result
+
+
+@pytest.mark.parametrize("part", [0.5, 0.7, 0.95])
+def test_cut_off_counts_are_refused(part):
+    images = ((line(), 1.2), (square(7.0), 1.0), (quadrants((3.0, 3.5, 4.2, 5.0), 3.5, field_mm=270), 1.0))
+    for image, pixel_mm in images:
+        whole = noisy(image)
+        top = int(part * np.percentile(whole, 99.5))
+        assert one(whole, pixel_mm).status == "measured"
+        result = one(np.minimum(whole, top), pixel_mm)
+        assert result.status == "not_measured" and not result.measures
+        assert not is_cut_off(np.rint(image)) and not is_cut_off(whole)
+    result = one(np.minimum(flood(), 2_700 + int(200 * part)), 2.4, DetectorInformationSequence=FIELD)
+    assert result.status == "not_measured" and "cut off" in result.reason
+
+
+@pytest.mark.parametrize("counts", [0.05, 0.5, 3.0, 30.0, 3_000.0])
+def test_counting_noise_is_not_cut_off(counts):
+    assert not is_cut_off(np.random.default_rng(1).poisson(counts, (512, 512)))
+
+
+def test_a_line_with_a_dead_column_or_counts_that_ran_over_is_refused():
+    whole = noisy(line())
+    for column in (157, 158, 159):
+        dead = whole.copy()
+        dead[:, column] = 0
+        assert one(dead, 1.2).status == "not_measured"
+    fine = noisy(down(7.0, pixel_mm=0.6, shape=(400, 400), at_mm=4))
+    fine[:, 207] = 0
+    assert one(fine, 0.6).status == "not_measured"
+    assert one(whole % 512, 1.2).status == "not_measured"
+
+
+def test_bars_of_an_impossible_resolution_are_refused():
+    image = noisy(quadrants((3.0, 3.5, 4.2, 5.0), 3.5, field_mm=270))
+    result = one(image, 0.5)
+    assert result.status == "not_measured" and "spacing" in result.reason
+
+
+def test_a_lit_area_beside_the_middle_of_the_image_passes_only_where_the_field_is_declared():
+    for dead in (slice(0, 31), slice(0, 125), slice(215, 250)):
+        undeclared = one(flood(columns=dead), 2.4)
+        assert undeclared.status == "indicative" and "beside the middle" in undeclared.reason
+        assert one(flood(columns=dead), 2.4, DetectorInformationSequence=FIELD).status == "not_measured"
+    assert one(flood(), 2.4).status == "measured"
+
+
+def test_scaled_counts_are_not_counted():
+    result = one(flood(300) * 10, 2.4, DetectorInformationSequence=FIELD)
+    assert result.status == "indicative" and "scaled" in result.reason
