@@ -29,11 +29,13 @@ def draw(result: Result) -> bytes | None:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     family = chinese_font()
     english, chinese = TITLES[str(result.procedure)]
     with matplotlib.rc_context({"font.family": [family, "DejaVu Sans"] if family else ["DejaVu Sans"], "font.size": 9}):
-        figure = Figure(figsize=(9, 5.6), dpi=110, layout="constrained")
+        room = ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.92))  # titles and marks of square images stand beyond it
+        figure = Figure(figsize=(9, 5.6), dpi=110, layout=room)
         FigureCanvasAgg(figure)
         picture, words = figure.subplots(1, 2, width_ratios=[3, 2])
         painter(picture, result.figure, bool(family))
