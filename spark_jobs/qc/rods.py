@@ -45,25 +45,21 @@ def rod_modulations(slices: NDArray, phantom: Phantom, pixel_mm: float) -> list[
     flat = image[inside] / radial_median(image, r, max(pixel_mm, 6.0))[inside] - 1
     angle = np.arctan2(*(a[inside] for a in np.broadcast_arrays(y[:, None], x)))
     diameters = sorted({d for s in SETS for d in s}, reverse=True)
-    best: dict[int, tuple[float, list[Rod]]] = {}
     turns = np.arange(ORIENTATIONS) * np.pi / 3 / ORIENTATIONS
     sectors = [np.floor((angle - turn) / (np.pi / 3) + 0.5).astype(int) % 6 for turn in turns]
     amplitudes = _amplitudes(flat, x, y, inside, sectors, diameters)
-    for turn, (mine, between) in zip(turns, amplitudes, strict=True):
-        for which, names in enumerate(SETS):
-            index = [diameters.index(d) for d in names]
-            for first in range(6):
-                for sign in (1, -1):
-                    order = [(first + sign * k) % 6 for k in range(6)]
-                    score = float((mine[order, index] ** 2).sum() - (between[order, index] ** 2).sum())
-                    if which not in best or score > best[which][0]:
-                        rods = [
-                            Rod(d, float(np.degrees(turn + o * np.pi / 3)) % 360, float(mine[o, i]), float(between[o, i]))
-                            for d, o, i in zip(names, order, index, strict=True)
-                        ]
-                        best[which] = (score, rods)
+    orders = np.array([[(first + sign * k) % 6 for k in range(6)] for first in range(6) for sign in (1, -1)])
+    best = []
+    for names in SETS:
+        index = [diameters.index(d) for d in names]
+        mine, between = (amplitudes[:, which][:, orders, index] for which in (0, 1))  # turns × orders × rods
+        score = (mine**2).sum(2) - (between**2).sum(2)
+        k, order = np.unravel_index(int(np.argmax(score)), score.shape)
+        angles = np.degrees(turns[k] + orders[order] * np.pi / 3) % 360
+        rods = zip(names, angles.tolist(), mine[k, order].tolist(), between[k, order].tolist(), strict=True)
+        best.append([Rod(*rod) for rod in rods])
     # the sets overlap: the one with the larger rods is meant only where its largest rods are seen
-    return best[1][1] if _resolved(best[1][1][0]) else best[0][1]
+    return best[1] if _resolved(best[1][0]) else best[0]
 
 
 def _resolved(rod: Rod) -> bool:
@@ -89,11 +85,13 @@ def _amplitudes(
         weight = np.zeros((len(flat), 6), np.complex128)
         weight[np.arange(len(flat)), sector] = flat / np.maximum(np.bincount(sector, minlength=6), 1)[sector]
         weights.append(weight)
+    rows, columns = np.nonzero(inside)
+    y, x, rows, columns = y[rows[0] : rows[-1] + 1], x[columns.min() :], rows - rows[0], columns - columns.min()
     power = np.zeros((ORIENTATIONS, 2, 6, len(diameters)))
     for k in range(3 * ORIENTATIONS):
         direction = k * np.pi / 3 / ORIENTATIONS
         in_x, in_y = (np.exp(1j * np.outer(wavenumber, p)) for p in (x * np.cos(direction), y * np.sin(direction)))
-        waves = (in_y[:, :, None] * in_x[:, None, :])[:, inside]
+        waves = in_y[:, rows] * in_x[:, columns]
         for which, turn in enumerate((k % ORIENTATIONS, (k - ORIENTATIONS // 2) % ORIENTATIONS)):
             power[turn, which] += 4 / 3 * np.abs(waves @ weights[turn]).T ** 2
     return np.sqrt(power)
