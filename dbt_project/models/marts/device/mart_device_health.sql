@@ -12,12 +12,6 @@ with points as (
     where newest_first = 1
 ),
 
-phantom as (
-    select site_id, device_id, day, 'phantom' as contribution, state as condition, 1 as times, reason
-    from {{ ref('mart_device_day') }}
-    where state <> 'fit'
-),
-
 drifting as (
     select
         d.site_id, d.device_id, d.day, 'drift' as contribution, case when t.matters then 'matters' else 'small' end as condition,
@@ -36,47 +30,40 @@ drifting as (
     group by d.site_id, d.device_id, d.day, case when t.matters then 'matters' else 'small' end
 ),
 
-rooms as (
+-- what happened at a moment
+moments as (
     select
-        v.site_id, v.device_id, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as day, 'environment' as contribution,
-        'hour_outside' as condition, count(*) as times, {{ join_text('h.quantity || \' was outside its band\'', '; ') }} as reason
+        v.site_id, v.device_id, h.hour_utc as happened_at_utc, 'environment' as contribution, 'hour_outside' as condition,
+        h.quantity || ' was outside its band' as reason
     from {{ ref('mart_environment_hour') }} as h
-    inner join {{ ref('sites') }} as s on h.site_id = s.site_id
     inner join {{ ref('devices') }} as v on h.site_id = v.site_id and h.room_id = v.room_id
     where h.verdict = 'fail'
-    group by v.site_id, v.device_id, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }}
+    union all
+    select site_id, device_id, performed_at_utc, 'faults', 'failed_check', 'check failed: ' || check_name
+    from {{ ref('stg_door__check') }}
+    where result = 'fail'
+    union all
+    select site_id, device_id, occurred_at_utc, 'faults', 'adverse_event', 'adverse event ' || event_number
+    from {{ ref('fct_adverse_event') }}
+    where device_id is not null
 ),
 
-checks as (
-    select
-        c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }} as day, 'faults' as contribution,
-        'failed_check' as condition, count(*) as times, {{ join_text('\'check failed: \' || c.check_name', '; ') }} as reason
-    from {{ ref('stg_door__check') }} as c
-    inner join {{ ref('sites') }} as s on c.site_id = s.site_id
-    where c.result = 'fail'
-    group by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }}
-),
-
-adverse as (
-    select
-        e.site_id, e.device_id, {{ local_day('e.occurred_at_utc', 's.utc_offset_minutes') }} as day, 'faults' as contribution,
-        'adverse_event' as condition, count(*) as times, {{ join_text('\'adverse event \' || e.event_number', '; ') }} as reason
-    from {{ ref('fct_adverse_event') }} as e
-    inner join {{ ref('sites') }} as s on e.site_id = s.site_id
-    where e.device_id is not null
-    group by e.site_id, e.device_id, {{ local_day('e.occurred_at_utc', 's.utc_offset_minutes') }}
+dated as (
+    select m.*, {{ local_day('m.happened_at_utc', 's.utc_offset_minutes') }} as day
+    from moments as m
+    inner join {{ ref('sites') }} as s on m.site_id = s.site_id
 ),
 
 happened as (
-    select * from phantom
+    select site_id, device_id, day, 'phantom' as contribution, state as condition, 1 as times, reason
+    from {{ ref('mart_device_day') }}
+    where state <> 'fit'
     union all
     select * from drifting
     union all
-    select * from rooms
-    union all
-    select * from checks
-    union all
-    select * from adverse
+    select site_id, device_id, day, contribution, condition, count(*) as times, {{ join_text('reason', '; ') }} as reason
+    from dated
+    group by site_id, device_id, day, contribution, condition
 ),
 
 lost as (
