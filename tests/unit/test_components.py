@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from qc_images import dicom, lit, tube
@@ -161,3 +162,21 @@ def test_every_run_leaves_its_line_also_when_it_fails(settings: Settings, monkey
     assert last["ingest_his"]["exit"] == 99, "a request that began nothing is no run"
     rows = {r["component"]: r for r in components(settings)}
     assert rows["build_marts"]["last_outcome"].startswith("failed: OSError")
+
+
+def test_the_last_run_of_a_procedure_is_the_newest_series_of_the_published_release(settings: Settings) -> None:
+    release = settings.warehouse / "releases" / "1"
+    release.mkdir(parents=True)
+    with duckdb.connect(str(release / "qc.duckdb")) as db:
+        db.execute("CREATE SCHEMA intermediate")
+        db.execute(
+            "CREATE TABLE intermediate.int_measure__judged AS SELECT 'ct_water' AS procedure, s AS status, t AS series_recorded_at_utc, "
+            "c AS is_current FROM (VALUES ('measured', TIMESTAMP '2026-03-08 01:00:00', true), ('not_measured', TIMESTAMP '2026-03-09 01:00:00', "
+            "true), ('measured', TIMESTAMP '2026-03-10 01:00:00', false)) AS v(s, t, c)"
+        )
+    (settings.warehouse / "current").symlink_to(release)
+    rows = {r["component"]: r for r in components(settings)}
+    assert (rows["ct_water"]["last_run_utc"], rows["ct_water"]["last_outcome"]) == ("2026-03-09T01:00:00Z", "not_measured")
+    assert rows["catphan"]["last_run_utc"] is None and "2026-03-09T01:00:00Z not_measured" in table(list(rows.values())).replace(
+        "     ", ""
+    )
