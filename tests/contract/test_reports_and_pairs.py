@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
 from test_qc_pet_reports import blocks, report
 from test_qc_registration import PLACES, ct, spect
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 PIN = "2026-04-01T16:00:00Z"
 
 
