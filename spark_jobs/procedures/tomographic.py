@@ -92,7 +92,7 @@ def _reconstruction(instance: Instance) -> bool:
 
 
 def _uniformity(series: Sequence[Instance]) -> list[Result]:
-    return [_measured(*one)[-1] for one in _phantoms(series)]
+    return [_measured(*one, contrast=False)[-1] for one in _phantoms(series)]
 
 
 def _system(series: Sequence[Instance]) -> list[Result]:
@@ -100,8 +100,8 @@ def _system(series: Sequence[Instance]) -> list[Result]:
     return [result for one in _phantoms(series) for result in _measured(*one)]
 
 
-def _measured(v: Volume, found: Phantom | str) -> list[Result]:
-    """Return the uniformity of one volume, behind the contrast of a system phantom.
+def _measured(v: Volume, found: Phantom | str, contrast: bool = True) -> list[Result]:
+    """Return the uniformity of one volume, behind the contrast of a system phantom where that is asked for.
 
     Spheres that prove the geometry wrong refuse both: the field of the uniformity would lie elsewhere than it says.
     """
@@ -112,7 +112,7 @@ def _measured(v: Volume, found: Phantom | str) -> list[Result]:
     before = []
     if found.kind == "system phantom":
         spheres = find_spheres(*about, phantom=found)
-        before = [tomographic_contrast.measure(*about, spheres=spheres, detector=v.detector)]
+        before = [tomographic_contrast.measure(*about, spheres=spheres, detector=v.detector)] if contrast else []
         if isinstance(spheres, Misfit) and spheres.geometry:
             return [*before, refusal(tomographic_uniformity, spheres.reason, v.detector)]
         over = spheres.over if isinstance(spheres, Spheres) else None
