@@ -242,6 +242,9 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     return None
 
 
+PLANAR = ("planar_uniformity", "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
+
+
 def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str | None) -> str | None:
     """Return why a series of a known procedure must not be measured, or None."""
     kind = procedure.analysis
@@ -254,7 +257,7 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
             return "the pixels went through lossy compression"
         if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
             return "negative counts: the pixels were processed"
-        if not procedure.reconstructed and any(i.modality == "NM" and is_cut_off(_brightest(i.pixels)) for i in series):
+        if procedure.module.PROCEDURE in PLANAR and any(is_cut_off(_brightest(i.pixels)) for i in series):
             return "many pixels hold the same largest value: the counts were cut off"
     return None
 

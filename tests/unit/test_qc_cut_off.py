@@ -45,6 +45,12 @@ def test_counting_noise_is_not_cut_off(counts):
     assert not is_cut_off(np.random.default_rng(1).poisson(counts, (512, 512)))
 
 
+@pytest.mark.parametrize(("kind", "size"), [("ROUND", (400.0,)), ("HEXAGONAL", (450.0,)), ("RECTANGLE", (533.0, 387.0))])
+def test_a_field_without_noise_is_not_cut_off(kind, size):
+    for level in (300, 3_000, 30_000):
+        assert not is_cut_off(np.rint(lit(kind, size, 2.4, 250) * level))
+
+
 def test_a_line_with_a_dead_column_or_counts_that_ran_over_is_refused():
     whole = noisy(line())
     for column in (157, 158, 159):
