@@ -54,9 +54,6 @@ def canonise(ds: Any, modality: str, kind: str | None) -> Turn:
 
     Rows and Columns stay those of the stored pixels, which are decoded later.
     """
-    spacing = ds.get("PixelSpacing")
-    if spacing is not None and not isinstance(spacing, str) and len(spacing) == 2 and min(map(float, spacing)) < 0:
-        ds.PixelSpacing = [abs(float(v)) for v in spacing]  # some vendors store it negative
     frames = int(ds.get("NumberOfFrames") or 1)
     order = _order(ds, frames)
     if modality == "NM" and (kind or "").startswith("RECON"):

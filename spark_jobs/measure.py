@@ -236,7 +236,7 @@ def _without_numbers(procedure: str | None, reason: str) -> Result:
 def _doubt(series: Sequence[Instance]) -> str | None:
     """Return why no procedure can measure a series, or None."""
     if any(i.pixel_mm is None for i in series):
-        return "PixelSpacing is missing, zero or not square: no millimetre can be told"
+        return "PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told"
     if any(i.is_clipped for i in series):
         return "clipped pixels: the largest value is the limit of the pixel type"
     return None

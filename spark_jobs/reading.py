@@ -25,6 +25,7 @@ CODE_SEQUENCES = (
     "RequestedProcedureCodeSequence",
     "ProcedureCodeSequence",
 )
+SPACINGS_MM = 0.02, 30.0  # no detector has smaller or larger pixels
 DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 
 
@@ -41,7 +42,7 @@ class Instance:
     image_type: tuple[str, ...]
     rows: int
     columns: int
-    pixel_mm: float | None  # None: spacing is missing, zero or not square
+    pixel_mm: float | None  # None: spacing is missing, no positive length, absurd, or not square
     codes: tuple[str, ...]  # code values of scheme 99PHOTOPEAK
     station_name: str | None
     device_serial: str | None
@@ -226,6 +227,7 @@ def _instance(ds: Any, source: str | None) -> Instance:
     kinds = ds.get("ImageType") or []
     image_type = tuple(str(v).strip().upper() for v in ([kinds] if isinstance(kinds, str) else kinds))
     modality = str(ds.get("Modality") or "")
+    pixel_mm = _pixel_mm(ds.get("PixelSpacing"))  # before the turn, which knows lengths and no signs
     turn = canonise(ds, modality, image_type[2] if len(image_type) > 2 else None)
     size = int(ds.Rows), int(ds.Columns)
     return Instance(
@@ -238,7 +240,7 @@ def _instance(ds: Any, source: str | None) -> Instance:
         image_type=image_type,
         rows=size[turn.transposed],
         columns=size[not turn.transposed],
-        pixel_mm=_pixel_mm(ds.get("PixelSpacing")),
+        pixel_mm=pixel_mm,
         codes=tuple(dict.fromkeys(codes)),
         station_name=str(ds.get("StationName") or "") or None,
         device_serial=str(ds.get("DeviceSerialNumber") or "") or None,
@@ -250,8 +252,9 @@ def _instance(ds: Any, source: str | None) -> Instance:
 def _pixel_mm(spacing: Any) -> float | None:
     if spacing is None or isinstance(spacing, str) or len(spacing) != 2:
         return None
-    y, x = abs(float(spacing[0])), abs(float(spacing[1]))
-    return (x + y) / 2 if x > 0 and abs(x - y) <= 0.01 * x else None
+    y, x = float(spacing[0]), float(spacing[1])
+    # a negative length is a header that somebody broke (PS3.3 10.7.1.3: positive); comparisons with NaN are false
+    return (x + y) / 2 if min(SPACINGS_MM) <= x <= max(SPACINGS_MM) and abs(x - y) <= 0.01 * x else None
 
 
 def _cut_off(pixels: NDArray, top: int) -> bool:

@@ -11,6 +11,7 @@ from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Volume", "volume_of"]
 
+LEAST_MM, MOST_MM = 0.02, 60.0  # between slices: nothing is nearer or further apart
 UNEVEN = 0.02  # of the slice distance: rounded positions differ less, a missing slice more
 
 
@@ -55,7 +56,9 @@ def volume_of(series: Sequence[Instance]) -> Volume:
     along = np.array([float(np.dot(places[k], normal)) for k in order])
     gaps = np.diff(along)
     middle = float(np.median(gaps))
-    if middle <= 0 or (gaps < 0.5 * middle).any():
+    if not np.isfinite(along).all() or middle > MOST_MM:
+        raise Unreadable("ImagePositionPatient is absurd: the places of slices are unknown")
+    if middle < LEAST_MM or (gaps < 0.5 * middle).any():
         raise Unreadable("two slices lie at one place: two candidates")
     if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.02):
         raise Unreadable("the slices are not evenly spaced: one is missing")
@@ -70,8 +73,8 @@ def _frames(instance: Instance) -> Volume:
     place = heads[0] if heads and heads[0].get("ImagePositionPatient") is not None else ds
     axes = _axes(place)
     spacing = next((float(v) for v in (ds.get("SpacingBetweenSlices"), ds.get("SliceThickness")) if v not in (None, 0)), 0.0)
-    if not spacing:
-        raise Unreadable("SpacingBetweenSlices and SliceThickness are missing: the distance of slices is unknown")
+    if not LEAST_MM <= abs(spacing) <= MOST_MM:
+        raise Unreadable("SpacingBetweenSlices and SliceThickness are missing or absurd: the distance of slices is unknown")
     numbers = instance.vector("SliceVector") if ds.get("SliceVector") is not None else np.arange(1, len(instance.pixels) + 1)
     if len(np.unique(numbers)) < len(numbers):
         raise Unreadable("SliceVector names a slice twice: two candidates")
@@ -83,7 +86,7 @@ def _frames(instance: Instance) -> Volume:
 def _volume(values: NDArray, origin: NDArray, slice_step: NDArray, instance: Instance, axes: NDArray) -> Volume:
     pixel = instance.pixel_mm
     if pixel is None:
-        raise Unreadable("PixelSpacing is missing, zero or not square: no millimetre can be told")
+        raise Unreadable("PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told")
     # along a row the column index grows (first three direction cosines), down a column the row index
     return Volume(values.astype(np.float32, copy=False), origin, np.column_stack([slice_step, pixel * axes[1], pixel * axes[0]]))
 

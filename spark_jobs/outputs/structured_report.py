@@ -8,6 +8,7 @@ content, so that the same images and limits give the same bytes.
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 
@@ -39,6 +40,7 @@ KEPT = (  # of the images: who and which study
     "TimezoneOffsetFromUTC",
 )
 TIMES = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "ContentTime"), ("StudyDate", "StudyTime"))
+EARLIEST_YEAR = 1850  # of a birth date
 BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
 
 
@@ -64,6 +66,8 @@ def structured_report(
     ds.SpecificCharacterSet = "ISO_IR 192"
     for name in KEPT:
         element = first.get(name)
+        if name.endswith("Date"):
+            element = _day(element)
         setattr(ds, name, element if element is not None else "")
     if not ds.TimezoneOffsetFromUTC:
         del ds.TimezoneOffsetFromUTC
@@ -78,7 +82,7 @@ def structured_report(
         "none",
         sorted({f"{r.method_version}" for r, _, _ in judged if r.method_version}) or "none",
     )
-    date, time = next(((d, first.get(t)) for d, t in ((first.get(a), b) for a, b in TIMES) if d), ("19000101", None))
+    date, time = next(((d, first.get(t)) for d, t in ((_day(first.get(a)), b) for a, b in TIMES) if d), ("19000101", None))
     ds.ContentDate, ds.ContentTime = date, time or "000000"
     ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "UNVERIFIED"
     ds.ReferencedPerformedProcedureStepSequence, ds.PerformedProcedureCodeSequence = [], []
@@ -257,6 +261,15 @@ def _value(value: float, unit: str) -> Any:
 def _decimal(value: float) -> str:
     """Return a decimal string of at most 16 characters; the exact value stands beside it."""
     return next(text for digits in range(15, 0, -1) if len(text := f"{value:.{digits}g}") <= 16)
+
+
+def _day(value: Any) -> str | None:
+    """Return a date of the header, None for one that is no day of a patient's or a scanner's life: made anonymous, or broken."""
+    text = str(value or "").strip().replace(".", "")
+    try:
+        return text if datetime.strptime(text, "%Y%m%d").year >= EARLIEST_YEAR else None
+    except ValueError:
+        return None
 
 
 def _uid(digest: bytes, what: str) -> str:

@@ -14,6 +14,7 @@ __all__ = ["Administration", "administration_of", "factor_of", "scan_start"]
 LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
 GE_SCAN_MOMENT = (0x0009, 0x100D)
 PHILIPS_SUV = (0x7053, 0x1000)
+BY_WEIGHT = "BW"  # SUVType, and what GML means without one (PS3.3 C.8.9.1)
 LONGEST = timedelta(hours=24)  # from the injection to the scan
 LONGEST_HALF_LIVES = 6.0  # the same where the injection has a time of day and no date: midnight explains no more
 SAME_S = 60.0  # two elements that tell the moment of injection may differ by a rounded minute
@@ -36,6 +37,9 @@ def factor_of(series: Sequence[Instance]) -> tuple[float, tuple[str, ...]]:
         if unit == "BQML":
             given = administration_of(series)
             return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
+        kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
+        if unit == "GML" and kind != BY_WEIGHT:
+            raise Unreadable(f"SUVType is {kind}: these values are no SUV by body weight")
         factor = ds.get(PHILIPS_SUV)
         return suv_factor(unit, None, None, float(factor.value) if factor is not None else None), ()
     except ValueError as exc:

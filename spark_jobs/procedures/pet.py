@@ -13,13 +13,14 @@ from spark_jobs.qc.fiducials import find_fiducials
 from spark_jobs.qc.iq_phantom import find_iq_phantom
 from spark_jobs.qc.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.pet_nema_iq import Filling
-from spark_jobs.qc.result import Result
+from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance, Unreadable
-from spark_jobs.volumes import volume_of
+from spark_jobs.volumes import Volume, volume_of
 
 __all__ = ["ROWS", "look"]
 
 SPHERES, CYLINDER, FIDUCIALS = "six spheres in a body phantom", "an even cylinder of activity", "fiducials"
+NO_CONCENTRATION = ("GML", "CNTS")  # Units whose voxels no activimeter can be compared with
 
 
 def look(series: Sequence[Instance]) -> str | None:
@@ -79,14 +80,27 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling 
 
 
 def _cylinder(series: Sequence[Instance]) -> list[Result]:
+    """Return SUV, cross-calibration and uniformity, those that were measured first.
+
+    Voxels that are SUV already, or counts with the vendor's factor, can be compared with no activimeter: that test does not apply to
+    them, and is no refusal.
+    """
     volume = volume_of(series)
-    out = [pet_uniformity.measure(volume.values, volume.voxel_mm)]
+    out = []
     try:
         factor, notes = factor_of(series)
         suv = suv_calibration.measure(volume.values, volume.voxel_mm, factor)
         out.append(replace(suv, warnings=(*suv.warnings, *notes)))
     except Unreadable as exc:
         out.append(refusal(suv_calibration, str(exc)))
+    if str(series[0].dataset.get("Units") or "").strip().upper() not in NO_CONCENTRATION:
+        out.append(_cross_calibration(series, volume))
+    out.append(pet_uniformity.measure(volume.values, volume.voxel_mm))
+    out.sort(key=lambda r: r.status == NOT_MEASURED)  # what could be measured comes first
+    return [_noted(r, series) for r in out]
+
+
+def _cross_calibration(series: Sequence[Instance], volume: Volume) -> Result:
     try:
         given = administration_of(series)
         if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
@@ -95,10 +109,9 @@ def _cylinder(series: Sequence[Instance]) -> list[Result]:
             raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")
         ratio = pet_cross_calibration.measure(volume.values, volume.voxel_mm, given.reference_bq, 1000 * given.weight_kg)
         note = "the filling's volume is PatientWeight at 1 g/ml"
-        out.append(replace(ratio, warnings=(*ratio.warnings, *given.notes, note)))
+        return replace(ratio, warnings=(*ratio.warnings, *given.notes, note))
     except Unreadable as exc:
-        out.append(refusal(pet_cross_calibration, str(exc)))
-    return [_noted(r, series) for r in out]
+        return refusal(pet_cross_calibration, str(exc))
 
 
 def _noted(result: Result, series: Sequence[Instance]) -> Result:

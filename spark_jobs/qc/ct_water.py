@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.cylinder import Cylinder, find_cylinder
+from spark_jobs.qc.foreign_object import cut_off, find_object
 from spark_jobs.qc.noise_power import noise_power, patches
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
@@ -14,12 +15,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
 NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
 EDGE_MARGIN_MM = 10.0  # from the rim of the water to the rim of an edge ROI, as IEC 61223-3-5 has it
 AIR_HU = -1000.0  # nominal: what surrounds a phantom on its couch is not clean enough to be measured
+AIR_FROM_MM, AIR_TO_MM, AIR_PART, AIR_BAND_HU = 15.0, 40.0, 0.3, 100.0  # a ring beside the phantom; couches fill less of it
+PADDING_HU = -1500.0  # below the reach of air: written outside the reconstructed circle
 FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the rescale is wrong
 
 
@@ -55,6 +58,9 @@ def measure(
     if not found:
         return refuse("no slice")
 
+    doubt = _doubt(slices, found, pixel_mm)
+    if doubt:
+        return refuse(doubt)
     centre_hu, variance, pixels = [], [], 0
     edges: dict[str, list[float]] = {"top": [], "right": [], "bottom": [], "left": []}
     rings = []
@@ -96,3 +102,32 @@ def measure(
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
     figure["centre_part"] = CENTRE_PART
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), (), figure)
+
+
+def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float) -> str | None:
+    """Return why the values of round, even slices of water are not believed, or None."""
+    for hu, c in zip(slices, found, strict=True):
+        shape = (hu.shape[0], hu.shape[1])
+        outer = c.outline_mm / 2 / pixel_mm
+        beside = disc(shape, c.row, c.column, outer + AIR_TO_MM / pixel_mm)
+        beside &= ~disc(shape, c.row, c.column, outer + AIR_FROM_MM / pixel_mm)
+        air = hu[beside]
+        air = air[air > PADDING_HU]
+        if air.size and abs(float(np.quantile(air, AIR_PART)) - AIR_HU) > AIR_BAND_HU:
+            return (
+                f"what surrounds the phantom reads {np.quantile(air, AIR_PART):.0f} HU and not that of air: "
+                "values were cut off, or the rescale is wrong"
+            )
+    same = len({(round(c.row), round(c.column), round(c.diameter_mm)) for c in found}) == 1
+    mean = [np.mean(slices, axis=0)] if same and len(slices) > 1 else []
+    for hu, c in zip([*slices, *mean], [*found, *found[: len(mean)]], strict=True):
+        strange = find_object(hu, c.row, c.column, c.diameter_mm / 2 / pixel_mm, pixel_mm)
+        if strange is not None:
+            return (
+                f"a foreign object of about {strange.size_mm:.0f} mm that reads {strange.contrast_hu:+.0f} HU against the water lies at "
+                f"row {strange.row:.0f}, column {strange.column:.0f}: a bubble, an insert, or anatomy"
+            )
+    for hu, c in zip(slices, found, strict=True):
+        if cut_off(hu[disc((hu.shape[0], hu.shape[1]), c.row, c.column, NOISE_PART * c.diameter_mm / 2 / pixel_mm)]):
+            return "clipped pixels: values heap up at an end of the range that the water shows, those beyond were cut off"
+    return None

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.outline import find_outline
+from spark_jobs.qc.outline import Outline, find_outline, sampled
 
 __all__ = ["Cylinder", "find_cylinder"]
 
 WATER_BAND_HU = 60.0  # the wall (acrylic, about +120) and the air outside lie beyond it
+BONE_HU = 230.0  # walls of acrylic and polycarbonate read 90-140, bone of a skull 300 and more even where it is thin
+RAYS, ALIKE = 180, 5  # neighbouring rays are averaged
 SMALLEST_MM, LARGEST_MM = 80.0, 550.0
 
 
 @dataclass(frozen=True)
 class Cylinder:
-    """A round object: centre (row, column in pixels), diameter of its even inside, middle HU, and whether it is homogeneous."""
+    """A round object: centre (row, column in pixels), diameters of its even inside and of its outline, middle HU, homogeneous or not."""
 
     row: float
     column: float
     diameter_mm: float
+    outline_mm: float
     median_hu: float
     homogeneous: bool
 
@@ -46,7 +49,19 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     inner = min(float(beyond[0]) if beyond.size else diameter / 2, diameter / 2)
     if inner < 0.4 * diameter:
         return "the object is not filled evenly from its centre to its wall: a phantom with inserts or a patient"
+    wall = _densest_around(hu, outline, 2 * inner * size, pixel_mm)
+    if wall > BONE_HU:
+        return f"a ring of {wall:.0f} HU surrounds the inside: bone, as of a head, and not the plastic wall of a phantom"
     inside = coarse[radius < 0.92 * inner]
     noise = float(np.median(np.abs(inside - np.median(inside)))) * 1.4826
     odd = float((np.abs(inside - median) > 30 + 4 * noise).mean())
-    return Cylinder(outline.row, outline.column, 2 * inner * size, median, odd < 0.005 and noise < 40)
+    return Cylinder(outline.row, outline.column, 2 * inner * size, outline.diameter_mm, median, odd < 0.005 and noise < 40)
+
+
+def _densest_around(hu: NDArray, outline: Outline, inner_mm: float, pixel_mm: float) -> float:
+    """Return what the densest layer between the inside and the outline reads: the middle one of the rays through it."""
+    angles = np.arange(RAYS) * 2 * np.pi / RAYS
+    reach = np.arange(0.45 * inner_mm, outline.diameter_mm / 2, 0.5) / pixel_mm
+    values = sampled(hu, outline.row + np.outer(np.sin(angles), reach), outline.column + np.outer(np.cos(angles), reach))
+    around = np.mean([np.roll(values, k - ALIKE // 2, axis=0) for k in range(ALIKE)], axis=0)
+    return float(np.median(around.max(1)))

@@ -44,7 +44,10 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
     body = _body(smooth > 0.5 * level, voxel_mm)
     if body is None:
         return "no body of a phantom is seen"
-    level = float(np.median(values[body & (smooth > 0.7 * level) & (smooth < HOT * level)]))
+    filled = values[body & (smooth > 0.7 * level) & (smooth < HOT * level)]
+    if not filled.size:
+        return "no even background is seen in the body"
+    level = float(np.median(filled))
     labels, pieces = ndimage.label((smooth > HOT * level) & body)
     if pieces < 4:
         return f"{pieces} hot places in the body: no six spheres"

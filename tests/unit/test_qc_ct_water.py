@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from qc_images import dicom, grid, water
+from scipy.ndimage import gaussian_filter
 
 from spark_jobs.measure import measure_series
 from spark_jobs.qc import ct_water as method
@@ -133,3 +134,110 @@ def test_a_series_that_contradicts_itself_gives_no_number():
     for word, files in wrong.items():
         (result,) = measure_series(files)
         assert result.status == "not_measured" and word in result.reason and not result.measures, (word, result)
+
+
+def put(images, x_mm, y_mm, radius_mm, hu, *, only=None):
+    """The images with a disc that reads so much more than the water, in all slices or in one."""
+    x, y = grid(1.0, 256)
+    inside = np.hypot(x - x_mm, y - y_mm) < radius_mm
+    return [i + hu * inside if only in (None, k) else i for k, i in enumerate(images)]
+
+
+OBJECTS = {
+    "bubble in the middle": (3, -2, 3, -1000.0),
+    "bubble beside the regions": (50, 20, 2, -1000.0),
+    "bubble under the wall": (3, -96, 5, -1000.0),
+    "insert of 5 HU": (-60, 40, 10, 5.0),
+    "insert of -4 HU": (50, 20, 8, -4.0),
+    "insert of 3 HU": (20, -40, 15, 3.0),
+    "wide insert": (50, 20, 25, 4.0),
+}
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_bubble_or_a_faint_insert_in_the_water_gives_no_number(name):
+    images = [water(0, 5, seed=s) for s in range(5)]
+    (result, *_) = measure_series(series(put(images, *OBJECTS[name])))
+    assert result.procedure == "ct_water" and result.status == "not_measured" and not result.measures
+    assert "foreign object" in result.reason
+
+
+@pytest.mark.req("ANA-05")
+def test_a_bubble_in_one_slice_is_enough():
+    (result, *_) = measure_series(series(put([water(0, 5, seed=s) for s in range(5)], 40, 30, 4, -900.0, only=2)))
+    assert result.status == "not_measured" and "foreign object" in result.reason
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("shade", ["cupped", "tilted", "ring", "streak", "grainy", "single"])
+def test_noise_and_shades_of_the_scanner_are_no_objects(shade):
+    x, y = grid(1.0, 256)
+    r = np.hypot(x - 3, y + 2)
+    add = {
+        "cupped": 20 * (r / 100) ** 2,
+        "tilted": 8 * x / 100,
+        "ring": 6.0 * (abs(r - 50) < 1.6),
+        "streak": 8.0 * (abs(0.8 * x + 0.6 * y) < 2),
+    }
+    images = [water(0, 5, seed=s) + add.get(shade, 0.0) * (r < 100) for s in range(1 if shade == "single" else 5)]
+    if shade == "grainy":
+        images = [
+            np.where(r < 100, 25 * gaussian_filter(np.random.default_rng(s).normal(0, 1, r.shape), 1.5), -1000) for s in range(5)
+        ]
+    result = measure_series(series(images))[0]
+    assert result.status == "measured", result.reason
+
+
+CUT = {
+    "above +3 HU": lambda i: np.minimum(i, 3),
+    "above +8 HU": lambda i: np.minimum(i, 8),
+    "below -4 HU": lambda i: np.where(i > -500, np.maximum(i, -4), i),
+    "to both sides": lambda i: np.where(i > -500, np.clip(i, -6, 6), i),
+    "air, to -600": lambda i: np.maximum(i, -600),
+    "air, to -850": lambda i: np.maximum(i, -850),
+    "air, to 0": lambda i: np.where(i < -500, 0, i),
+}
+
+
+@pytest.mark.req("ANA-05", "ENG-03")
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("signed", [True, False])
+def test_values_that_were_cut_off_within_the_range_of_the_type_give_no_number(name, signed):
+    images = [CUT[name](np.rint(water(0, 5, seed=s))) for s in range(3)]
+    (result, *_) = measure_series(series(images, signed=signed))
+    assert result.status == "not_measured" and not result.measures
+    assert ("read" in result.reason or "border" in result.reason) if name.startswith("air") else "clipped" in result.reason
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("cut", [-1000, -1024])
+def test_air_that_ends_where_scanners_end_it_is_air(cut):
+    images = [np.maximum(on_couch(1.0, 6, 200, 1.0, 256, (3, -2), s), cut) for s in range(3)]
+    result = measure_series(series(images))[0]
+    assert result.status == "measured" and result.value("water_hu") == pytest.approx(1, abs=0.5)
+
+
+def head(brain: float, bone: float, thick: float, scalp: float, seed: int, ventricles: float = 0.0):
+    """A round head of 150 mm inside its skull, in a U of carbon that holds it."""
+    x, y = grid(1.0, 256)
+    r = np.hypot(x - 3, y + 2)
+    image = np.where(r < 75 + thick + scalp, 40.0, -1000.0)
+    image = np.where(r < 75 + thick, bone, image)
+    image = np.where(r < 75, brain, image)
+    image[(abs(x - 3) < 12) & (abs(y + 2) < 18)] -= ventricles
+    rest = (abs(r - 110) < 3) & (y > 0)
+    return np.where(rest, -100.0, image) + np.random.default_rng(seed).normal(0, 4, image.shape)
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("brain", [0.0, 20.0, 35.0])
+@pytest.mark.parametrize("bone, thick", [(900.0, 7.0), (600.0, 4.0), (350.0, 3.0)])
+@pytest.mark.parametrize("scalp", [0.0, 6.0])
+def test_a_round_head_is_no_water_phantom(brain, bone, thick, scalp):
+    (result, *_) = measure_series(series([head(brain, bone, thick, scalp, s) for s in range(3)]))
+    assert result.status == "not_measured" and "bone" in result.reason and not result.measures
+    plastic = measure_series(series([head(0.0, 125.0, thick, 0.0, s) for s in range(3)]))[0]
+    assert plastic.status == "measured", plastic.reason
+    soft = measure_series(series([head(0.0, 125.0, thick, 0.0, s, 12.0) for s in range(3)]))[0]
+    assert soft.status == "not_measured" and "foreign object" in soft.reason

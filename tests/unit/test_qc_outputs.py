@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -113,6 +114,24 @@ def test_others_read_the_report_without_an_error(rows, program):
         assert not [line for line in said.splitlines() if line.startswith(("Error", "E:", "F:"))], said
         if program == "dsrdump":
             assert done.returncode == 0 and "Comprehensive 3D SR Document" in said
+
+
+@pytest.mark.parametrize("day", ["00010101", "20261345", "2026", "", "20260401"])
+def test_a_date_that_is_none_is_left_out_of_the_report(day, tmp_path, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom says that the date is none
+        image = dicom(np.full((64, 64), 3), StudyDate=day, AcquisitionDate=day, ContentDate=day, PatientBirthDate=day)
+        (tmp_path / "image.dcm").write_bytes(image)
+        analyse([tmp_path / "image.dcm"], json=True, sr=tmp_path / "sr")
+    (row,) = json.loads(capsys.readouterr().out)
+    ds = pydicom.dcmread(row["report"])
+    real = day == "20260401"
+    assert [ds.StudyDate, ds.PatientBirthDate] == ([day, day] if real else ["", ""])
+    assert ds.ContentDate == (day if real else "19000101")
+    program = Path(sys.executable).with_name("dciodvfy")
+    if program.exists():
+        done = subprocess.run([program, row["report"]], capture_output=True, text=True, errors="replace")
+        assert "Error" not in done.stdout + done.stderr
 
 
 def test_a_page_is_one_page_in_both_languages_with_its_fonts_inside(rows):

@@ -164,13 +164,27 @@ def test_suv_of_a_cylinder_is_one_and_a_bias_is_found(name, bias):
     assert suv.value("cylinder_diameter_mm") == pytest.approx(200, abs=2)
 
 
-def test_each_unit():
-    even = cylinder(1.05, noise=0.01)
-    (_, suv, _) = measure_series(slices(even, (4.0, 4.0, 4.0), **dosed(unit="GML")))
-    assert suv.value("suv_mean") == pytest.approx(1.05, rel=1e-3)
-    facts = {**dosed(unit="CNTS")}
-    (_, suv, ratio) = measure_series(slices(even, (4.0, 4.0, 4.0), **facts))
-    assert suv.status == ratio.status == "not_measured" and "7053" in suv.reason
+@pytest.mark.parametrize(
+    "facts, suv",
+    [
+        (dosed(unit="GML"), 1.05),
+        ({**dosed(unit="GML"), "RadiopharmaceuticalInformationSequence": None, "PatientWeight": None}, 1.05),
+        ({**dosed(unit="GML"), "SUVType": "LBM"}, "SUVType"),
+        (dosed(unit="CNTS"), "7053"),
+    ],
+)
+def test_a_unit_that_no_activimeter_can_be_compared_with_gives_its_own_results_only(facts, suv, tmp_path, capsys):
+    for k, data in enumerate(slices(cylinder(1.05, noise=0.01), (4.0, 4.0, 4.0), **facts)):
+        (tmp_path / f"{k}.dcm").write_bytes(data)
+    code = analyse([tmp_path], json=True)
+    rows = json.loads(capsys.readouterr().out)
+    assert sorted(r["procedure"] for r in rows) == ["pet_uniformity", "suv_calibration"]
+    if isinstance(suv, float):
+        assert code == 0 and rows[0]["status"] == "measured" and rows[0]["verdict"] == "pass"
+        assert rows[0]["measures"][0]["value"] == pytest.approx(suv, rel=1e-3)
+    else:
+        assert code == 1 and rows[0]["status"] == "measured"
+        assert rows[1]["status"] == "not_measured" and suv in rows[1]["reason"] and not rows[1]["measures"]
 
 
 @pytest.mark.parametrize(

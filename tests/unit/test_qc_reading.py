@@ -15,6 +15,7 @@ from qc_images import DATA, dicom, item
 
 from spark_jobs import decoding
 from spark_jobs.decoding import Unreadable
+from spark_jobs.measure import measure_series
 from spark_jobs.reading import read
 
 IMAGE = np.random.default_rng(0).poisson(np.linspace(10, 900, 48 * 64).reshape(48, 64))
@@ -97,17 +98,33 @@ def test_the_real_bone_scan_in_three_lossless_encodings_is_one_array():
     assert [f.is_lossy for f in files] == [False, False, False, True] and not (arrays[3] == arrays[0]).all()
 
 
-@pytest.mark.req("ENG-04")
-@pytest.mark.parametrize("spacing", [["-2.4", "2.4"], ["2.4", "-2.4"], ["-2.4", "-2.4"]])
-def test_a_negative_spacing_is_its_absolute_value(spacing):
-    assert read(dicom(IMAGE, PixelSpacing=spacing)).pixel_mm == pytest.approx(2.4)
-    assert list(read(dicom(IMAGE, PixelSpacing=spacing)).dataset.PixelSpacing) == [2.4, 2.4]
+PT = "1.2.840.10008.5.1.4.1.1.128"
+NO_SPACING = [
+    ["0", "0"],
+    ["2.4", "2.6"],
+    ["-2.4", "2.4"],
+    ["2.4", "-2.4"],
+    ["-2.4", "-2.4"],
+    ["nan", "nan"],
+    ["inf", "inf"],
+    ["1e-6", "1e-6"],
+    ["2400", "2400"],
+]
 
 
 @pytest.mark.req("ENG-04")
-@pytest.mark.parametrize("tags", [{"pixel_mm": None}, {"PixelSpacing": ["0", "0"]}, {"PixelSpacing": ["2.4", "2.6"]}])
+@pytest.mark.parametrize("tags", [{"pixel_mm": None}, *({"PixelSpacing": s} for s in NO_SPACING)])
 def test_a_spacing_that_gives_no_millimetre_is_none(tags):
-    assert read(dicom(IMAGE, **tags)).pixel_mm is None
+    axial = {"ImageOrientationPatient": ["0", "1", "0", "-1", "0", "0"], "ImagePositionPatient": ["0", "0", "0"]}
+    for about in (
+        {},
+        {"modality": "CT", "kind": "AXIAL", **axial},
+        {"modality": "PT", "kind": "PRIMARY", "SOPClassUID": PT, **axial},
+    ):
+        data = dicom(IMAGE, **{**about, **tags})
+        assert read(data).pixel_mm is None
+        (result,) = measure_series([data])
+        assert result.status == "not_measured" and "PixelSpacing" in result.reason and not result.measures
 
 
 def in_patient(instance) -> dict[tuple[float, float, float], float]:
