@@ -1,6 +1,6 @@
 """CatPhan 503, 504, 600, 604 and ACR phantoms: CT numbers of materials, slice thickness, bars, MTF, noise, low contrast."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from spark_jobs.qc.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.low_contrast import contrast_to_noise
 from spark_jobs.qc.noise_power import noise_power, patches
 from spark_jobs.qc.outline import disc
-from spark_jobs.qc.ramps import Thickness, slice_thickness
+from spark_jobs.qc.ramps import Thickness, slice_thickness, unblurred
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.sensitometry import Match, Pose, find_module, fit_pose, module_slices
 
@@ -20,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured
@@ -28,6 +28,7 @@ EDGE_HALF_MM = 3.0
 MANY = 5
 EDGE_HU = 300.0  # rods whose contrast is at least this give the MTF
 CLIMB_PART = 0.15
+AGREE_PART, OVERLAP_PART = 0.15, 0.45  # one slice and the mean of three may differ so much in thickness; more: slices overlap
 NEAR_MM = 8.0  # a module may lie so far from its place in the table
 EVEN_MM, EVEN_HU = 65.0, 15.0
 UNIFORM_HALF_MM = 6.0
@@ -102,13 +103,9 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         for r in rods
     ]
     if isinstance(thickness, Thickness):
+        thickness = _believed(stack, thickness, float(blur), warnings)
         at = {"slice_mm": round(middle_mm, 3), "averaged_slices": thickness.averaged, "tilt_deg": round(thickness.tilt_deg, 2)}
         measures.append(Measure("slice_thickness_mm", round(thickness.mm, 4), "mm", round(thickness.spread_mm, 4), at))
-        if thickness.averaged == 1:
-            warnings.append(
-                "slice thickness from a single slice: SliceThickness is missing, thick or unlike the spacing, so that none were averaged; "
-                "thin slices read wider this way, and are not to be compared with averaged ones"
-            )
     measures += mtf
     measures += _visibility(rods)
     bars = find_bars(stack, pose, middle_mm) if pose.kind.has_ramps else None
@@ -138,6 +135,28 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         "background_hu": background,
     }
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+
+
+def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: list[str]) -> Thickness:
+    """Return the thickness of averaged slices where one slice agrees with it, that of one slice otherwise, and say why."""
+    alone = unblurred(thickness, sigma_mm)
+    if thickness.averaged > 1:
+        away = alone.mm / thickness.mm - 1 if sigma_mm else 0.0
+        if abs(away) <= AGREE_PART:
+            return thickness
+        said = f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm"
+        if abs(away) > OVERLAP_PART:
+            warnings.append(f"{said}: slices overlap or are apart, none were averaged")
+            return alone
+        warnings.append(f"{said}: slices reach into each other; three were averaged, and the difference is in the uncertainty")
+        return replace(thickness, spread_mm=float(np.hypot(thickness.spread_mm, (alone.mm - thickness.mm) / 2)))
+    if stack.thickness_mm is None:
+        warnings.append("SliceThickness is missing in the header: slice thickness from the ramp of one slice, with the doubt of its blur")
+    elif stack.spacing_mm is None or abs(stack.spacing_mm / stack.thickness_mm - 1) > AGREE_PART:
+        warnings.append("the slices do not lie side by side: slice thickness from the ramp of one slice, with the doubt of its blur")
+    if not sigma_mm:
+        warnings.append("the blur of the image is not known: thin slices read wider than they are")
+    return alone
 
 
 def _at(row: float, column: float, position_mm: float) -> dict[str, float]:

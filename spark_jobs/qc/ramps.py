@@ -1,6 +1,7 @@
 """Slice thickness from the wire ramps of a sensitometry module: ramp FWHM × tan 23°."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import erf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +10,14 @@ from spark_jobs.qc.ct_stack import Stack
 from spark_jobs.qc.outline import sampled
 from spark_jobs.qc.sensitometry import Pose
 
-__all__ = ["Thickness", "slice_thickness"]
+__all__ = ["Thickness", "slice_thickness", "unblurred"]
 
 ANGLE_DEG = 23.0
 PLACES = (-90.0, 0.0, 90.0, 180.0)  # opposite ramps run opposite ways
 DISTANCE_MM, HALF_LENGTH_MM, HALF_WIDTH_MM, BAND_MM = 38.0, 24.0, 5.0, 1.0
 STEP_MM = 0.25
+BOX = 5  # steps over which a profile is smoothed
+FWHM_PER_SIGMA = 2.3548
 LONGEST_MM = 12.0  # half of the longest image of a ramp that is expected: 10 mm slices
 SEEN = 6.0  # a ramp stands out of the noise of its own profile by so many standard deviations
 THIN_MM = 3.5  # thinner slices are averaged by three, so that the ramp is longer than the blur
@@ -36,6 +39,7 @@ class Thickness:
     middle: int
     ramps: tuple[tuple[float, float, float], ...]  # row, column, length in mm
     climb: float | None
+    single_mm: float | None  # from the middle slice alone, blur and all
 
 
 def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | str:
@@ -51,27 +55,69 @@ def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | 
     spacing, declared = stack.spacing_mm, stack.thickness_mm
     even = spacing is not None and declared is not None and abs(spacing / declared - 1) < EVEN_PART and declared < THIN_MM
     averaged = 3 if even and middle - 1 in profiles and middle + 1 in profiles else 1
-    used = range(middle - averaged // 2, middle + averaged // 2 + 1)
-    found = [_width(np.mean([profiles[k][i] for k in used], axis=0)) for i in range(len(PLACES))]
+    found = _measured([profiles[k] for k in range(middle - averaged // 2, middle + averaged // 2 + 1)])
+    alone = found if averaged == 1 else _measured([profiles[middle]])
+    if found is None:
+        return "no wire ramps stand out of the noise: the slice thickness is not measured"
+    z = float(stack.positions[middle])
+    marks = tuple((*pose.place(p, DISTANCE_MM, z), f[1]) for p, f in zip(PLACES, found.ramps, strict=True) if f is not None)
+    lengths = np.array([m[2] for m in marks]) * np.tan(np.radians(ANGLE_DEG)) / averaged
+    spread = float(lengths.std(ddof=1) / np.sqrt(len(lengths))) if len(lengths) > 1 else 0.0
+    single = None if alone is None else alone.mm
+    return Thickness(found.mm / averaged, spread, found.tilt_deg, averaged, middle, marks, _climb(stack, profiles), single)
+
+
+def unblurred(thickness: Thickness, sigma_mm: float) -> Thickness:
+    """Return the thickness from the middle slice alone, the blur of the image (σ) taken off.
+
+    A ramp is the slice's profile drawn out along the wire, and the image blurs it as it blurs everything. How much that widens it
+    depends on the profile: an even one (which is taken) less than a Gaussian one; half of the difference is uncertainty.
+    """
+    if thickness.single_mm is None:
+        return thickness
+    tangent = float(np.tan(np.radians(ANGLE_DEG)))
+    seen, sigma = thickness.single_mm / tangent, float(np.hypot(sigma_mm, BOX * STEP_MM / np.sqrt(12)))
+    even = _even_length(seen, sigma)
+    bell = float(np.sqrt(max(seen**2 - (FWHM_PER_SIGMA * sigma) ** 2, 0.0)))
+    doubt = float(np.hypot(thickness.spread_mm, (even - bell) / 2 * tangent))
+    return replace(thickness, mm=even * tangent, spread_mm=doubt, averaged=1)
+
+
+def _even_length(fwhm: float, sigma: float) -> float:
+    """Return the length of an even profile whose image, blurred by a Gaussian, is so wide at half of its maximum."""
+    if sigma <= 0:
+        return fwhm
+    low, high = 0.0, fwhm
+    for _ in range(40):
+        length = (low + high) / 2
+        edge = sigma * np.sqrt(2.0)
+        top = erf(length / 2 / edge)
+        there = (erf((fwhm / 2 + length / 2) / edge) - erf((fwhm / 2 - length / 2) / edge)) / 2
+        low, high = (length, high) if there < top / 2 else (low, length)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class _Found:
+    mm: float
+    tilt_deg: float
+    ramps: tuple[tuple[float, float] | None, ...]
+
+
+def _measured(profiles: list[list[NDArray[np.float64]]]) -> _Found | None:
+    """Return thickness (of all these slices together), tilt and ramps from the mean profiles of some slices."""
+    found = [_width(np.mean([p[i] for p in profiles], axis=0)) for i in range(len(PLACES))]
     tangent = np.tan(np.radians(ANGLE_DEG))
     values, tilts = [], []
     for first, second in ((0, 2), (1, 3)):
         a, b = found[first], found[second]
         if a is not None and b is not None:
             alpha = 0.5 * np.arcsin(np.clip(np.sin(2 * np.radians(ANGLE_DEG)) * (b[1] - a[1]) / (b[1] + a[1]), -1, 1))
-            values.append(a[1] * np.tan(np.radians(ANGLE_DEG) + alpha) / averaged)
+            values.append(a[1] * np.tan(np.radians(ANGLE_DEG) + alpha))
             tilts.append(float(np.degrees(alpha)))
         else:
-            values += [x[1] * tangent / averaged for x in (a, b) if x is not None]
-    if not values:
-        return "no wire ramps stand out of the noise: the slice thickness is not measured"
-    z = float(stack.positions[middle])
-    marks = tuple((*pose.place(p, DISTANCE_MM, z), f[1]) for p, f in zip(PLACES, found, strict=True) if f is not None)
-    lengths = np.array([m[2] for m in marks]) * tangent / averaged
-    spread = float(lengths.std(ddof=1) / np.sqrt(len(lengths))) if len(lengths) > 1 else 0.0
-    return Thickness(
-        float(np.mean(values)), spread, max(tilts, key=abs, default=0.0), averaged, middle, marks, _climb(stack, profiles)
-    )
+            values += [x[1] * tangent for x in (a, b) if x is not None]
+    return _Found(float(np.mean(values)), max(tilts, key=abs, default=0.0), tuple(found)) if values else None
 
 
 def _climb(stack: Stack, profiles: dict[int, list[NDArray[np.float64]]]) -> float | None:
@@ -113,7 +159,7 @@ def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 def _width(profile: NDArray[np.float64]) -> tuple[float, float] | None:
     """Return where the middle of a ramp lies and its FWHM, both in mm along the ramp; None when it is lost in the noise."""
-    smooth = _smooth(profile, 5)
+    smooth = _smooth(profile, BOX)
     top = int(np.abs(smooth - float(np.median(smooth))).argmax())
     outer = smooth[np.abs(np.arange(len(smooth)) - top) * STEP_MM > LONGEST_MM]
     smooth = smooth - float(np.median(outer))

@@ -70,6 +70,37 @@ def test_slice_thickness_survives_a_tilt(slice_mm, tilt):
     assert result.value("slice_thickness_mm") == pytest.approx(slice_mm, rel=0.03)
 
 
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("slice_mm", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("blur", [0.6, 0.9])
+def test_the_thickness_of_one_slice_needs_no_header_and_says_its_doubt(slice_mm, blur):
+    count = 2 * int(12 / slice_mm) + 1
+    scan = Scan(slice_mm=slice_mm, first_mm=-(count // 2) * slice_mm, count=count, blur_mm=blur)
+    images = volume(scan)
+    told = measure(Stack(lambda k: images[k], positions(scan), scan.pixel, slice_mm))
+    untold = measure(Stack(lambda k: images[k], positions(scan), scan.pixel, None))
+    alone = measure(Stack(lambda k: images[count // 2], np.array([0.0]), scan.pixel, None))
+
+    def doubt(result):
+        return next(m.uncertainty for m in result.measures if m.name == "slice_thickness_mm")
+
+    for result in (untold, alone):
+        assert result.value("slice_thickness_mm") == pytest.approx(slice_mm, rel=0.1)
+        assert abs(result.value("slice_thickness_mm") - slice_mm) < 2 * doubt(result) and doubt(result) > 3 * doubt(told)
+        assert any("SliceThickness is missing" in w for w in result.warnings)
+
+
+def test_slices_that_overlap_are_not_averaged_whatever_the_header_says():
+    """Slices of 4 mm every 2 mm, sold as 2 mm: means over the thin slices of a phantom, odd in number."""
+    fine = Scan(slice_mm=0.5, first_mm=-12, count=49, noise=0, pixel=0.8, n=270)
+    thin = np.array(volume(fine), np.float32)
+    places = np.arange(-8, 8.1, 2.0)
+    images = [thin[abs(positions(fine) - z) < 1.9].mean(0) for z in places]
+    result = measure(Stack(lambda k: images[k], places, 0.8, 2.0))
+    assert result.value("slice_thickness_mm") == pytest.approx(3.5, rel=0.1)
+    assert any("contradict" in w or "overlap" in w for w in result.warnings)
+
+
 @pytest.mark.req("ANA-05", "TST-04")
 @pytest.mark.parametrize("blur", [0.5, 0.7, 1.0, 1.4])
 def test_mtf_of_a_gaussian_blur(blur):
