@@ -122,7 +122,9 @@ def catphan(path, **_):
     d = test.results_data()
     out = {f"{k.lower()}_hu": r.value for k, r in d.ctp404.hu_rois.items()}
     out["slice_thickness_mm"] = d.ctp404.measured_slice_thickness_mm
-    out["mtf50_bar_lp_per_mm"] = float(test.ctp528.mtf.relative_resolution(50))
+    half = test.ctp528.mtf.relative_resolution(50)
+    if half is not None:  # no bars were seen
+        out["mtf50_bar_lp_per_mm"] = float(half)
     return began, out
 
 

@@ -151,9 +151,13 @@ def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: lis
         warnings.append(f"{said}: slices reach into each other; three were averaged, and the difference is in the uncertainty")
         return replace(thickness, spread_mm=float(np.hypot(thickness.spread_mm, (alone.mm - thickness.mm) / 2)))
     if stack.thickness_mm is None:
-        warnings.append("SliceThickness is missing in the header: slice thickness from the ramp of one slice, with the doubt of its blur")
+        warnings.append(
+            "SliceThickness is missing in the header: slice thickness from the ramp of one slice, with the doubt of its blur"
+        )
     elif stack.spacing_mm is None or abs(stack.spacing_mm / stack.thickness_mm - 1) > AGREE_PART:
-        warnings.append("the slices do not lie side by side: slice thickness from the ramp of one slice, with the doubt of its blur")
+        warnings.append(
+            "the slices do not lie side by side: slice thickness from the ramp of one slice, with the doubt of its blur"
+        )
     if not sigma_mm:
         warnings.append("the blur of the image is not known: thin slices read wider than they are")
     return alone
