@@ -27,6 +27,7 @@ LOOKS = {
     "uniform cylinder": "tomographic_uniformity",
     "system phantom": "tomographic_uniformity",
     "homogeneous cylinder": "ct_water",
+    "an even cylinder of activity": "suv_calibration",
 }
 
 
@@ -34,40 +35,51 @@ def beside(results: Sequence[Result], always: bool = False) -> list[Result]:
     """Return the artefacts of the images that these results were measured on; only where some were found, unless always."""
     out = []
     for main in results:
-        taken = _taken(main) if main.status != NOT_MEASURED and main.figure else None
-        if taken is None:
+        if main.status == NOT_MEASURED or not main.figure:
             continue
-        image, field, pixel_mm, centre = taken
-        found = artefacts.measure(
-            image,
-            field,
-            pixel_mm,
-            centre=centre,
-            detector=main.detector,
-            status=main.status,
-            reason=main.reason,
-            block=main.figure.get("block", 1) if main.figure else 1,
-            first=main.figure.get("first", (0, 0)) if main.figure else (0, 0),
-        )
-        if always or (found.measures and found.value("artefact_count") > 0):
-            out.append(found)
+        kept: list[Result] = []
+        for image, field, pixel_mm, centre in _taken(main):
+            found = artefacts.measure(
+                image,
+                field,
+                pixel_mm,
+                centre=centre,
+                detector=main.detector,
+                status=main.status,
+                reason=main.reason,
+                block=main.figure.get("block", 1),
+                first=main.figure.get("first", (0, 0)),
+            )
+            if found.measures and found.value("artefact_count") > 0:
+                kept = [found]
+                break
+            kept = kept or ([found] if always else [])
+        out += kept
     return out
 
 
-def _taken(main: Result) -> tuple[NDArray, NDArray[np.bool_], float, tuple[float, float] | None] | None:
-    """Return image, field, pixel size and axis of what a result was measured on, None for other procedures."""
+def _taken(main: Result) -> list[tuple[NDArray, NDArray[np.bool_], float, tuple[float, float] | None]]:
+    """Return images, fields, pixel sizes and axes of what a result was measured on, none for other procedures.
+
+    A PET cylinder is looked at in the mean of its slices first, then in the slice that is least even.
+    """
     f: dict[str, Any] = main.figure or {}
     if main.procedure == "planar_uniformity":
         field = covered(hull_shape(f["ufov"]).scaled(FLOOD_PART), *f["ufov"].shape) & f["ufov"]
-        return f["image"], field, f["pixel_mm"], None
+        return [(f["image"], field, f["pixel_mm"], None)]
     if main.procedure == "tomographic_uniformity":
         image, (row, column) = f["image"], f["axis"]
-        return image, disc(image.shape, row, column, f["radius"]), f["pixel_mm"], (row, column)
+        return [(image, disc(image.shape, row, column, f["radius"]), f["pixel_mm"], (row, column))]
     if main.procedure == "ct_water":
         image = np.asarray(f["image"], np.float64) + CT_AIR_HU
         row, column, radius = f["circles"][-1]
-        return image, disc(image.shape, row, column, WATER_PART * radius / f["centre_part"]), f["pixel_mm"], (row, column)
-    return None
+        field = disc(image.shape, row, column, WATER_PART * radius / f["centre_part"])
+        return [(image, field, f["pixel_mm"], (row, column))]
+    if main.procedure == "pet_uniformity":
+        row, column, radius = f["circle"]
+        field = disc(f["image"].shape, row, column, radius)
+        return [(image, field, f["pixel_mm"], (row, column)) for image in (f["mean_image"], f["image"])]
+    return []
 
 
 def _ordered(series: Sequence[Instance]) -> list[Result]:

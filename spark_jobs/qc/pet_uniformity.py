@@ -77,6 +77,8 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], *, detector: 
         "mean": mean,
         "circle": circle,
         "slices": means / mean,
-        "first": cylinder.first,
+        "first_slice": cylinder.first,
+        "mean_image": volume.mean(0),
+        "pixel_mm": voxel_mm[1],
     }
     return Result(PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, out, (), figure)

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pet_images
 import pytest
 from qc_images import code, dicom, lit, tube
 from scipy.ndimage import gaussian_filter
@@ -183,3 +184,48 @@ def test_an_image_too_small_or_empty_gives_no_number():
     small = method.measure(np.ones((20, 20)), np.eye(20, dtype=bool), 4.0)
     empty = method.measure(np.zeros((60, 60)), np.ones((60, 60), bool), 4.0)
     assert small.status == empty.status == "not_measured" and not small.measures and not empty.measures
+
+
+def pet(pattern: np.ndarray | float, seed: int, only: int | None = None) -> list[bytes]:
+    """A PET cylinder with the grain of a reconstruction (5 mm); the pattern in all slices or in one."""
+    shape = (20, 96, 96)
+    grain = gaussian_filter(np.random.default_rng(seed).normal(0, 1, shape), 0.53)
+    volume = pet_images.cylinder(noise=0, shape=shape) * (1 + 0.04 * grain / grain.std())
+    slices = range(shape[0]) if only is None else [only]
+    for k in slices:
+        volume[k] *= 1 + pattern
+    return pet_images.slices(volume, (4.0, 4.0, 4.0))
+
+
+PET_Y, PET_X = (np.mgrid[:96, :96] - 47.5) * 4 + np.array([-3.0, 5.0])[:, None, None]
+PET_SHAPES = {
+    "ring": abs(np.hypot(PET_X, PET_Y) - 50) < 4,
+    "streak": abs(PET_X * 0.8 + PET_Y * 0.6 - 10) < 3,
+    "spot": np.hypot(PET_X - 30, PET_Y + 20) < 8,
+}
+
+
+@pytest.mark.req("TST-01")
+@pytest.mark.parametrize("kind", PET_SHAPES)
+@pytest.mark.parametrize("amount, only", [(-0.1, None), (0.1, None), (-0.4, 11)])
+def test_an_artefact_in_a_pet_cylinder_is_found_typed_and_placed(kind, amount, only):
+    results = {r.procedure: r for r in measure_series(pet(amount * PET_SHAPES[kind], 1, only))}
+    assert results["pet_uniformity"].status == "measured"
+    assert {p["type"] for p in found(results["artefacts"])} == {kind}
+    place = found(results["artefacts"])[0]
+    assert place["contrast_percent"] * amount > 0
+    if kind == "ring":
+        assert place["radius_mm"] == pytest.approx(50, abs=5)
+    elif kind == "spot":
+        assert (place["row"], place["column"]) == pytest.approx((47.5 - 17 / 4, 47.5 + 25 / 4), abs=1.5)
+    else:
+        assert (place["angle_deg"] - 126.87 + 90) % 180 - 90 == pytest.approx(0, abs=4)
+
+
+@pytest.mark.req("TST-01")
+def test_a_clean_pet_cylinder_has_no_artefacts_and_says_so_where_the_order_asks():
+    for seed in range(4):
+        assert "artefacts" not in {r.procedure for r in measure_series(pet(0.0, seed))}
+    asked = pet_images.slices(pet_images.cylinder(), (4.0, 4.0, 4.0), PerformedProtocolCodeSequence=code("PP-ARTEFACT"))
+    (result,) = measure_series(asked)
+    assert (result.procedure, result.status, result.value("artefact_count")) == ("artefacts", "measured", 0)
