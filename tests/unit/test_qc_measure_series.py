@@ -91,7 +91,7 @@ def test_a_myocardial_header_of_104_degrees_two_windows_and_repeated_views_is_un
             frames.append(images)
             heads, windows, views = heads + [head] * 17, windows + [window] * 17, views + list(range(1, 18))
     turn = item(AngularStep="6.12", RotationDirection="CC", ScanArc="360", StartAngle="45", NumberOfFramesInRotation=64)
-    facts = {"DetectorVector": heads, "EnergyWindowVector": windows, "AngularViewVector": views, "PixelSpacing": ["-4", "4"]}
+    facts = {"DetectorVector": heads, "EnergyWindowVector": windows, "AngularViewVector": views, "PixelSpacing": ["4", "4"]}
     results = measure_series(
         [dicom(np.concatenate(frames), kind="TOMO", pixel_mm=4.0, RotationInformationSequence=[turn], **facts)]
     )
