@@ -144,11 +144,16 @@ def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: lis
         away = alone.mm / thickness.mm - 1 if sigma_mm else 0.0
         if abs(away) <= AGREE_PART:
             return thickness
-        said = f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm"
         if abs(away) > OVERLAP_PART:
-            warnings.append(f"{said}: slices overlap or are apart, none were averaged")
+            warnings.append(
+                f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm: "
+                "slices overlap or are apart, none were averaged"
+            )
             return alone
-        warnings.append(f"{said}: slices reach into each other; three were averaged, and the difference is in the uncertainty")
+        warnings.append(
+            f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm: "
+            "slices reach into each other; three were averaged, and the difference is in the uncertainty"
+        )
         return replace(thickness, spread_mm=float(np.hypot(thickness.spread_mm, (alone.mm - thickness.mm) / 2)))
     if stack.thickness_mm is None:
         warnings.append(

@@ -102,7 +102,7 @@ def test_the_table_says_both_and_the_json_english_alone(tmp_path: Path) -> None:
             assert analyse([tmp_path], json=as_json) == 1
         said[as_json] = out.getvalue()
     (row,) = json.loads(said[True])
-    assert row["reason"] == "PixelSpacing is missing, zero or not square: no millimetre can be told"
+    assert row["reason"] == "PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told"
     assert row["reason"] in said[False] and reason(row["reason"]) in said[False]
 
 
