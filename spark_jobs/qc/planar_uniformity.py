@@ -26,7 +26,7 @@ ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
 FAR_FIELDS = 5.0  # NU 1: an intrinsic source is at least five useful fields away
 SAME_DEPTH = 0.01  # of the fall-off at the rim, between what is declared and what is seen
 RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it is reference data
-ASIDE_BLOCKS = 2.0  # from the middle of the image: a row of dead photomultipliers takes the middle of the field by four or more
+ASIDE_BLOCKS = 2.5  # from the middle of the image: a row of dead photomultipliers takes the middle of the field by four or more
 SCALED = 2.0  # times fewer counts than a pixel's noise tells: structure of the crystal adds to the noise, too
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
