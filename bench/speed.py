@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         cases = [
             *_sizes(Path(folder)),
-            *[c for c in simulated(Path(folder) / "s") if "paralysable" in c.title or "hour" in c.title],
+            *[
+                replace(c, title=f"{c.family}: {c.title}")
+                for c in simulated(Path(folder) / "s")
+                if "paralysable" in c.title or "hour" in c.title
+            ],
         ]
         cases += [*[c for c in real() if c.peer], *_jaszczak()]
         imports = []
