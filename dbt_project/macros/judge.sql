@@ -21,9 +21,9 @@
     when {{ limit_id }} is null then 'no limit in force'
     when coalesce({{ warn_low }}, {{ warn_high }}, {{ fail_low }}, {{ fail_high }}) is null then 'the limit row has no value yet'
     when {{ value }} < {{ fail_low }} or {{ value }} > {{ fail_high }}
-      then {{ number_text(value) }} || coalesce(' ' || {{ unit }}, '') || ' is outside ' || {{ limit_text(fail_low, fail_high, unit) }}
+      then {{ number_text(value) }} || coalesce(' ' || nullif({{ unit }}, '1'), '') || ' is outside ' || {{ limit_text(fail_low, fail_high, unit) }}
     when {{ value }} < {{ warn_low }} or {{ value }} > {{ warn_high }}
-      then {{ number_text(value) }} || coalesce(' ' || {{ unit }}, '') || ' is outside the warning band ' || {{ limit_text(warn_low, warn_high, unit) }}
+      then {{ number_text(value) }} || coalesce(' ' || nullif({{ unit }}, '1'), '') || ' is outside the warning band ' || {{ limit_text(warn_low, warn_high, unit) }}
   end
 {%- endmacro %}
 
@@ -35,5 +35,5 @@
     when {{ low }} is not null and {{ high }} is not null then {{ number_text(low) }} || ' … ' || {{ number_text(high) }}
     when {{ high }} is not null then '≤ ' || {{ number_text(high) }}
     when {{ low }} is not null then '≥ ' || {{ number_text(low) }}
-  end || coalesce(' ' || {{ unit }}, '')
+  end || coalesce(' ' || nullif({{ unit }}, '1'), '')
 {%- endmacro %}

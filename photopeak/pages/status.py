@@ -65,6 +65,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             local=lambda moment: local_text(moment, settings.utc_offset_minutes),
             zone=_zone(settings.utc_offset_minutes),
             number=_number,
+            unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
             why=lambda text: reason_in(text, language),
         )
 
