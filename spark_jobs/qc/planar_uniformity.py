@@ -233,7 +233,7 @@ def _distance(
 def _pixel_noise(image: NDArray) -> float:
     """Return the noise of a pixel in the middle of an image, by checkerboard differences, which slopes and lines do not reach."""
     rows, columns = image.shape
-    part = image[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4][:256, :256].astype(np.float64)
+    part = image[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4][:128, :128].astype(np.float64)
     checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
     return float(np.median(np.abs(checker))) * 1.4826 / 2
 
