@@ -131,7 +131,12 @@ def _images(folder: Path, count: int) -> list[dict[str, str]]:
     out = []
     for k in range(count):
         key = hashlib.sha256(str(k).encode()).hexdigest()
-        facts: dict[str, Any] = {"run_key": key, "series_uid": f"1.2.{k}", "instances": [{"object_key": f"{k % 10}.dcm"}], "modality": "NM"}
+        facts: dict[str, Any] = {
+            "run_key": key,
+            "series_uid": f"1.2.{k}",
+            "instances": [{"object_key": f"{k % 10}.dcm"}],
+            "modality": "NM",
+        }
         facts |= {"recorded_at_utc": datetime(2026, 4, 1, tzinfo=UTC).isoformat(), "site_id": "MAIN", "is_phantom": True}
         # a serial and a day make a verdict: what passes needs no picture, as in the platform
         facts |= {"acquired_at_utc": datetime(2026, 4, 1, tzinfo=UTC).isoformat(), "device_serial": None, "station_name": None}
