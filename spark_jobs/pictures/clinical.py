@@ -58,7 +58,9 @@ def _thyroid(axes: Any, f: dict[str, Any], chinese: bool) -> None:
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=max(float(np.percentile(image, 99.8)), 1.0), interpolation="nearest")
     for mask in f["masks"]:
         axes.contour(mask, [0.5], colors=UFOV, linewidths=1.2)
-    axes.set_title("lobes (blue)" + ("  腺叶（蓝）" if chinese else ""))
+    if f.get("roi") is not None:
+        axes.contour(f["roi"], [0.5], colors=WORST, linewidths=1.0)
+    axes.set_title("lobes (blue) · region counted (red)" + ("  腺叶（蓝）计数区（红）" if chinese else ""))
     axes.set_axis_off()
 
 

@@ -2,20 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.documents import Document
+from spark_jobs.procedures.administration import scan_start
 from spark_jobs.procedures.clinical_header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.qc import thyroid_static, whole_body_bone
+from spark_jobs.qc.decay import half_life_s
 from spark_jobs.qc.result import Result
+from spark_jobs.qc.thyroid_uptake import Syringe
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
 
 LOBES = "two lobes of a thyroid"
+LONGEST_WAIT_S = 86_400.0  # from the full syringe to the view
 LONGEST_LOBE_MM = 75.0  # without a code, larger glands could be bottles
 
 # codes of CID 26/501 that say which side faces the detector
@@ -51,17 +57,49 @@ def _bone(series: Sequence[Instance]) -> list[Result]:
     return [result]
 
 
-def _thyroid(series: Sequence[Instance]) -> list[Result]:
+def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
     first = series[0]
     milliseconds = number(first.dataset, "ActualFrameDuration")
+    syringe = _syringe(series, sheets)
+    said = (f"no uptake is measured: {syringe}",) if isinstance(syringe, str) else ()
     result = thyroid_static.measure(
         _views(series),
         first.pixel_mm or 0.0,
         seconds=milliseconds / 1000 if milliseconds else None,
         timing=uptake(first),
         completeness=completeness(series, PLANAR),
+        syringe=None if isinstance(syringe, str) else syringe,
     )
-    return [result]
+    return [replace(result, warnings=(*result.warnings, *said))]
+
+
+def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe | str | None:
+    """Return the countings of the syringe that a sheet gives, None without a sheet, or why they cannot be used.
+
+    The sheet: `{"procedure": "thyroid_static", "series_uid": …, "nuclide": "Tc-99m", "full_cps": …, "full_at": …, "empty_cps": …,
+    "empty_at": …}`, moments as ISO 8601 on the clock of the camera; without `series_uid` it is of the one series that came along.
+    """
+    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
+    if len(mine) != 1:
+        return f"{len(mine)} sheets tell of the syringe: two candidates" if mine else None
+    sheet = mine[0]
+    try:
+        full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
+        moments = [datetime.fromisoformat(str(sheet[k])).replace(tzinfo=None) for k in ("full_at", "empty_at")]
+        half_life = half_life_s([str(sheet["nuclide"])])
+    except (KeyError, TypeError, ValueError):
+        return "the sheet lacks nuclide, full_cps, full_at, empty_cps or empty_at, or one of them cannot be read"
+    if half_life is None:
+        return "the nuclide of the sheet is unknown"
+    try:
+        waited = [(scan_start(series) - m).total_seconds() for m in moments]
+        if not 0 <= waited[1] <= waited[0] <= LONGEST_WAIT_S:
+            return "the syringe was not counted full, then empty, then the gland, within a day"
+        syringe = Syringe(full, waited[0], empty, waited[1], half_life)
+        syringe.injected_cps()
+    except ValueError as exc:
+        return str(exc)
+    return syringe
 
 
 def _views(series: Sequence[Instance]) -> dict[str, NDArray]:
@@ -100,5 +138,5 @@ def _whole_body(instance: Instance) -> bool:
 
 ROWS = (
     Procedure(whole_body_bone, "PP-WBBONE", "clinical", _whole_body, "whole_body", _bone),
-    Procedure(thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), LOBES, _thyroid),
+    Procedure(thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), LOBES, _thyroid, with_sheets=_thyroid),
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc import aspects
+from spark_jobs.qc import aspects, thyroid_uptake
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -13,7 +13,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
 
 PROCEDURE = "thyroid_static"
 METHOD = "paired lobes"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 FEWEST_COUNTS = 5_000
 SMOOTH_MM = 3.0
 
@@ -25,8 +25,9 @@ def measure(
     seconds: float | None = None,
     timing: Sequence[Measure] = (),
     completeness: tuple[int, int] | None = None,
+    syringe: thyroid_uptake.Syringe | None = None,
 ) -> Result:
-    """Return the aspects of the views of a thyroid.
+    """Return the aspects of the views of a thyroid, the counts of its lobes, and the uptake where the syringe was counted.
 
     Parameters
     ----------
@@ -35,11 +36,15 @@ def measure(
         needs no lobes is measured.
     seconds
         How long a view was acquired; None: the header does not say.
+    syringe
+        What the camera counted of the syringe before and after the injection; None: no uptake. Raise ValueError when it contradicts
+        itself. The uptake is of the first view that shows both lobes and is not from behind.
     """
     measures: list[Measure] = []
     warnings = []
     fewest = np.inf
     figure = None
+    known = False
     for region, image in views.items():
         counts = np.maximum(image, 0).astype(np.float64)
         total = float(counts.sum())
@@ -48,8 +53,8 @@ def measure(
         fewest = min(fewest, total)
         lobes = lobes_of(counts, pixel_mm)
         body = aspects.body_of(counts)
-        gland = lobes[0] | lobes[1] if lobes else body
-        noise = 100 * aspects.noise(counts, gland) / max(float(counts[gland].mean()), 1e-9)
+        bright = lobes[0] | lobes[1] if lobes else body
+        noise = 100 * aspects.noise(counts, bright) / max(float(counts[bright].mean()), 1e-9)
         measures += [
             aspects.measure(COUNTS, "view_kcts", total / 1000, "kcts", region),
             aspects.measure(COUNTS, "noise_percent", noise, "%", region),
@@ -60,10 +65,19 @@ def measure(
         ]
         if lobes:
             measures += _gland(counts, lobes, body, pixel_mm, region)
-            figure = figure or {"image": counts, "masks": list(lobes)}
+            gland = thyroid_uptake.gland_of(counts, lobes, pixel_mm)
+            if gland:
+                measures += thyroid_uptake.values(counts, gland, seconds, region)
+            if gland and syringe and seconds and not region.startswith("posterior") and not known:
+                measures.append(thyroid_uptake.percent(counts, gland, seconds, syringe, region))
+                known = True
+            figure = figure or {"image": counts, "masks": list(lobes), "roi": gland.mask if gland else None}
         else:
             warnings.append(f"the {region} view shows no two lobes: contrast and place are not measured")
             figure = figure or {"image": counts, "masks": []}
+    if syringe and not known:
+        lacks = "no view from the front shows both lobes" if seconds else "the header does not say how long the view took"
+        warnings.append(f"no uptake is measured: {lacks}")
     if seconds:
         measures.append(aspects.measure(TIMING, "acquisition_s", seconds, "s"))
     measures += [*timing, *aspects.header(completeness)]

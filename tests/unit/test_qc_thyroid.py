@@ -1,8 +1,11 @@
 """Static thyroid views: each degradation shows in its aspect and hardly in others; lines, spots and bottles are no thyroids."""
 
+import json
+
 import numpy as np
 import pytest
 from clinical_images import NM_HEAD, thyroid
+from numpy.typing import NDArray
 from qc_images import code, dicom
 
 from spark_jobs.measure import measure_series, render
@@ -20,7 +23,7 @@ def test_a_thyroid_is_told_and_measured_without_a_code():
     assert result.value("lobes_in_field_count") == 2 and result.value("acquisition_s") == 600
     assert result.value("centre_offset_mm") < 3 and abs(result.value("tilt_deg")) < 3
     assert {m.aspect for m in result.measures} == {
-        "counts/noise", "contrast", "motion", "positioning/coverage", "uniformity", "artefact", "timing", "header completeness",
+        "counts/noise", "contrast", "motion", "positioning/coverage", "uniformity", "artefact", "timing", "header completeness", "uptake",
     }  # fmt: skip
     assert render([], result).startswith(b"\x89PNG")
 
@@ -90,3 +93,91 @@ def test_code_decides_where_the_look_is_unsure_and_few_counts_get_no_verdict():
     assert one(thyroid(), PatientID="QC^7").status == "not_measured"
     wrong = one(thyroid(), PerformedProtocolCodeSequence=code("PP-FLOOD"))
     assert wrong.status == "not_measured" and not wrong.measures
+
+
+def neck(
+    *, n: int, pixel_mm: float, gland: float, around: float, fwhm_mm: float, weaker: float = 1.0, size=(45, 18), apart=32
+) -> NDArray:
+    """Two half-ellipsoids of `gland` counts in all, an isthmus between them, blurred, in a neck of `around` counts a mm²."""
+    from scipy.ndimage import gaussian_filter
+
+    fine = 4
+    y, x = (np.indices((n * fine, n * fine)) - (n * fine - 1) / 2) * pixel_mm / fine
+    activity = 0.25 * ((np.abs(y - 8) < 5) & (np.abs(x) < apart / 2))
+    for side, weight in ((-1, 1.0), (1, weaker)):
+        activity += weight * np.sqrt(
+            np.clip(1 - (y / (size[0] / 2)) ** 2 - ((x - side * apart / 2) / (size[1] / 2)) ** 2, 0, None)
+        )
+    activity = gaussian_filter(activity, fwhm_mm / 2.3548 / pixel_mm * fine)
+    lit = np.abs(x) < 65
+    image = activity * gland / activity.sum() + lit * around * (pixel_mm / fine) ** 2
+    return np.random.default_rng(3).poisson(image.reshape(n, fine, n, fine).sum((1, 3)))
+
+
+VIEW = {"ActualFrameDuration": 600_000, **{f"{k}Date": "20260504" for k in ("Acquisition", "Series")}}
+VIEW |= {f"{k}Time": "000500" for k in ("Acquisition", "Series")}  # the syringe was counted before midnight
+
+
+def syringe(**changed) -> bytes:
+    given = {"procedure": "thyroid_static", "nuclide": "Tc-99m", "full_cps": 5500.0, "full_at": "2026-05-03T23:35:00"}
+    return json.dumps({**given, "empty_cps": 450.0, "empty_at": "2026-05-03T23:40:00", **changed}).encode()
+
+
+@pytest.mark.req("EXM-02")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fwhm_mm": 5.0},
+        {"fwhm_mm": 12.0},
+        {"pixel_mm": 1.1, "n": 256},
+        {"pixel_mm": 4.4, "n": 64},
+        {"around": 0.6},
+        {"weaker": 0.6},
+        {"gland": 9_000.0},
+        {"size": (60, 26), "apart": 42},
+    ],
+    ids=str,
+)
+def test_uptake_of_a_gland_of_known_counts(given):
+    scene = {"n": 128, "pixel_mm": 2.2, "gland": 60_000.0, "around": 0.1, "fwhm_mm": 8.0, **given}
+    (result,) = measure_series([dicom(neck(**scene), pixel_mm=scene["pixel_mm"], **{**NM_HEAD, **VIEW})], beside=[syringe()])
+    per_s = np.log(2) / (6.0067 * 3600)
+    injected = 5500 * np.exp(-1800 * per_s) - 450 * np.exp(-1500 * per_s)
+    truth = 100 * scene["gland"] / (injected * (1 - np.exp(-600 * per_s)) / per_s)
+    (said,) = [m for m in result.measures if m.name == "uptake_percent"]
+    assert said.value == pytest.approx(truth, rel=0.03) and said.uncertainty < 0.03 * truth and not result.warnings
+    counted = {m.region: m.value for m in result.measures if m.name == "roi_net_kcts"}
+    assert counted["whole"] == pytest.approx(scene["gland"] / 1000, rel=0.03)
+    left, right = counted["whole, left of the image"], counted["whole, right of the image"]
+    assert right / left == pytest.approx(scene.get("weaker", 1.0), rel=0.08)  # the lobes' blur reaches into each other
+
+
+@pytest.mark.req("EXM-02")
+@pytest.mark.parametrize(
+    ("changed", "tags", "words"),
+    [
+        ({"full_cps": 400.0}, {}, "what was injected is unknown"),
+        ({"empty_cps": -1.0}, {}, "what was injected is unknown"),
+        ({"empty_at": "2026-05-03T23:30:00"}, {}, "not counted full, then empty, then the gland"),
+        ({"full_at": "2026-05-02T23:35:00"}, {}, "within a day"),
+        ({"nuclide": "Xx-1"}, {}, "nuclide of the sheet is unknown"),
+        ({"full_at": "yesterday"}, {}, "cannot be read"),
+        ({}, {"ActualFrameDuration": None}, "how long the view took"),
+    ],
+    ids=lambda v: str(v)[:24],
+)
+def test_a_syringe_that_tells_nothing_gives_no_uptake_and_says_why(changed, tags, words):
+    scene = neck(n=128, pixel_mm=2.2, gland=60_000.0, around=0.1, fwhm_mm=8.0)
+    (result,) = measure_series([dicom(scene, pixel_mm=2.2, **{**NM_HEAD, **VIEW, **tags})], beside=[syringe(**changed)])
+    assert "uptake_percent" not in {m.name for m in result.measures} and result.value("view_kcts") > 0
+    assert any(words in w for w in result.warnings), result.warnings
+
+
+@pytest.mark.req("EXM-02")
+def test_two_syringes_are_two_candidates_and_without_one_counts_are_given_alone():
+    image = dicom(neck(n=128, pixel_mm=2.2, gland=60_000.0, around=0.1, fwhm_mm=8.0), pixel_mm=2.2, **{**NM_HEAD, **VIEW})
+    (two,) = measure_series([image], beside=[syringe(), syringe(full_cps=6000.0)])
+    (none,) = measure_series([image])
+    assert any("two candidates" in w for w in two.warnings) and not none.warnings
+    assert {"uptake_percent"} & {m.name for r in (two, none) for m in r.measures} == set()
+    assert none.value("roi_net_cps") == pytest.approx(100, rel=0.03)
