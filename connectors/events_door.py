@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 import uvicorn
@@ -72,6 +72,14 @@ class Account:
         return {"stored": self.stored, "duplicate": self.duplicate, "quarantined": self.quarantined}
 
 
+class _Good(NamedTuple):
+    """An event as the journal will keep it, the bytes that are sealed when they must be, and the digest of the body as it came."""
+
+    event: Event
+    keep: bytes
+    sha256: str
+
+
 class Door:
     """Bodies in, accounts out; all is durable when `take` returns."""
 
@@ -92,15 +100,19 @@ class Door:
         """Return the account of parsed bodies from an authenticated sender; raise OSError when they cannot be made durable."""
         require_space(self._settings.journals, self._settings.min_free_mib)
         account, at = Account(), self._now()
-        good: list[tuple[Event, bytes]] = []
+        good: list[_Good] = []
         for body in bodies:
-            raw = json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+            raw = _text(body)
             try:
                 event = self._event(body, sender, at)
                 named = self._nameless(event)
-                if named is not event:  # the words as they came are for whoever may open what is sealed
-                    self._sealed.put(raw)
-                good.append((named, raw))
+                keep = raw
+                if named is not event:
+                    # The words as they came are for whoever may open what is sealed. The mark makes its digest, which is the name of
+                    # the sealed bytes and stands in the outcome, one that no guess of the name can be tried against.
+                    keep = _text({**body, "saidmark": event.said})  # type: ignore[dict-item]
+                    self._sealed.put(keep)
+                good.append(_Good(named, keep, _digest(raw)))
             except InvalidEvent as exc:
                 self._quarantine(_name(body), raw, str(exc), sender, at, account)
         if good:
@@ -127,10 +139,10 @@ class Door:
             event = replace(event, data=self._report(content, event))
         validate(event)
         try:
-            event.sha256()
+            told = event if content is None else replace(event, data={"document": _digest(content)})
+            return replace(event, said=self._keys.mark(told.content()))
         except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
             raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
-        return event
 
     def _report(self, content: bytes, event: Event) -> dict[str, Any]:
         """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""
@@ -171,28 +183,35 @@ class Door:
         pseudonym = self._keys.pseudonym(word)
         return pseudonym if not is_phantom(word) and self._vault.knows(pseudonym) else None
 
-    def _append(self, good: list[tuple[Event, bytes]], sender: str, at: datetime, account: Account) -> None:
+    def _append(self, good: list[_Good], sender: str, at: datetime, account: Account) -> None:
         """Append the events, and of each its outcome in the same transaction; a conflict is kept in quarantine before that."""
+        told: list[Event] = []
+        site = self._settings.site_id
 
         def outcomes(receipts: Sequence[Receipt]) -> list[Event]:
-            told, site = [], self._settings.site_id
-            for (event, raw), receipt in zip(good, receipts, strict=True):
-                about = (_digest(raw), len(raw), at)
-                if receipt.outcome == "conflict":
-                    self._sealed.put(raw)
-                    told.append(intake_outcome(site, "events", event.id, "quarantined", *about, CONFLICT, sender))
+            for one, receipt in zip(good, receipts, strict=True):
+                about = (_digest(one.keep), len(one.keep), at)
+                if receipt.outcome == "conflict" and not self._said_before(one, sender):
+                    self._sealed.put(one.keep)
+                    told.append(intake_outcome(site, "events", one.event.id, "quarantined", *about, CONFLICT, sender))
                 else:
-                    told.append(intake_outcome(site, "events", event.id, receipt.outcome, *about, None, sender))
+                    became: Literal["stored", "duplicate"] = "stored" if receipt.outcome == "stored" else "duplicate"
+                    told.append(intake_outcome(site, "events", one.event.id, became, *about, None, sender))
             return told
 
-        receipts = self._journal.append([event for event, _ in good], outcomes)
-        for (event, _), receipt in zip(good, receipts, strict=False):
-            if receipt.outcome == "stored":
+        self._journal.append([one.event for one in good], outcomes)
+        for one, outcome in zip(good, told, strict=True):
+            if outcome.data["outcome"] == "stored":
                 account.stored += 1
-            elif receipt.outcome == "duplicate":
+            elif outcome.data["outcome"] == "duplicate":
                 account.duplicate += 1
             else:
-                account.quarantined.append({"id": event.id, "reason": CONFLICT})
+                account.quarantined.append({"id": one.event.id, "reason": CONFLICT})
+
+    def _said_before(self, one: _Good, sender: str) -> bool:
+        """Return whether the event that is there was these bytes, by its outcome: its row may be older than the marks."""
+        same = {"outcome": "stored", "sender": sender, "sha256": one.sha256}
+        return any(e.data.items() >= same.items() for _, e in self._journal.of("intake.outcome", one.event.id))
 
     def _quarantine(self, name: str, raw: bytes, reason: str, sender: str, at: datetime, account: Account) -> None:
         name, reason = _readable(name), _readable(reason)
@@ -320,6 +339,10 @@ def _name(body: object) -> str:
 def _readable(text: str) -> str:
     """Return text that can be written as UTF-8: JSON may bring lone surrogates."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _text(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
 
 
 def _digest(raw: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ class Event:
 
     `source` and `id` identify it: the same pair with the same data is a duplicate, with other data a conflict.
     `occurred_at` and `recorded_at` are aware datetimes; `data` is JSON that the schema of `type` accepts.
+    `said` is the keyed digest of what the sender said, where a door keeps other words than it was told; the journal compares by it.
+    None: what is kept is what was said.
     """
 
     type: str
@@ -29,11 +31,16 @@ class Event:
     occurred_at: datetime
     recorded_at: datetime
     data: dict[str, Any]
+    said: str | None = field(default=None, compare=False)
+
+    def content(self) -> bytes:
+        """Return all that a sender says; the time of recording is ours and not in it."""
+        said = [self.type, self.source, self.id, self.site, self.subject, utc_text(self.occurred_at), self.data]
+        return canonical(said)
 
     def sha256(self) -> str:
-        """Return the digest of everything that the sender said; the time of recording is ours and not in it."""
-        said = [self.type, self.source, self.id, self.site, self.subject, utc_text(self.occurred_at), self.data]
-        return hashlib.sha256(canonical(said)).hexdigest()
+        """Return the digest of the content as it is kept."""
+        return hashlib.sha256(self.content()).hexdigest()
 
     def to_cloudevent(self) -> dict[str, Any]:
         """Return the structured-mode JSON object; extension attributes: `siteid`, `recordedat`."""

@@ -14,6 +14,7 @@ import httpx
 from dicom_parrot import NM, Parrot, encoded, free_port, image
 from pydicom.uid import generate_uid
 
+from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.ingest import ingest_his, ingest_pacs
@@ -57,8 +58,11 @@ class Load:
                 self.acknowledged.append(item)
 
 
-def killed_again_and_again(module: str, env: dict[str, str], load_: Load) -> None:
-    """Run a service while the senders send, kill it after a random time, start it again; leave it dead in the end."""
+def killed_again_and_again(module: str, env: dict[str, str], load_: Load, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Run a service while the senders send, kill it after a random time, start it again; leave it dead in the end.
+
+    `meanwhile` is called while the service is dead and the senders try again.
+    """
     dice = random.Random(SEED)
     with load_:
         for _ in range(ROUNDS):
@@ -73,6 +77,7 @@ def killed_again_and_again(module: str, env: dict[str, str], load_: Load) -> Non
             run.kill()
             run.wait()
             run.stdout.close()
+            meanwhile()
 
 
 def test_dicom(tmp_path: Path) -> None:
@@ -158,3 +163,54 @@ def test_events(tmp_path: Path) -> None:
     settings = load(home=tmp_path)
     ingest_his(settings)
     assert verify(settings) == []
+
+
+def test_words_that_are_cleaned_otherwise_when_they_come_again(tmp_path: Path) -> None:
+    """Each time the door is dead all patients become known, new ones are written about next, and no resend becomes a conflict."""
+    port = free_port()
+    env = {**os.environ, "PHOTOPEAK_HOME": str(tmp_path), "PHOTOPEAK_EVENTS_PORT": str(port)}
+    (tmp_path / "secrets" / "devices").mkdir(parents=True)
+    (tmp_path / "secrets" / "devices" / "tablet").write_text(TOKEN)
+    settings = load(home=tmp_path)
+    keys = Keys.of(settings)
+    vault, patients, told = Vault.of(settings, keys), [0], {}
+    client = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=10
+    )
+
+    def post(item: str, patient: int) -> dict[str, int]:
+        data = {"device_id": "GC1", "check": "flood", "performed_at_utc": "2026-03-01T00:30:00Z", "staff_id": "T01"}
+        common = {"specversion": "1.0", "source": "urn:photopeak:tablet", "type": "device.check", "time": "2026-03-01T00:30:00Z"}
+        event = {**common, "id": item, "data": {**data, "result": "pass", "note": f"M{patient:07} fainted, {item}"}}
+        answer = client.post("/events", json=event, headers={"Content-Type": "application/cloudevents+json"})
+        assert answer.status_code == 202
+        return answer.json()
+
+    def send(_: int, item: str) -> None:
+        patient = told.setdefault(item, patients[0])  # a resend says what was said
+        answer = post(item, patient)
+        assert answer["stored"] + answer["duplicate"] == 1
+
+    def become_known() -> None:
+        vault.remember(keys.pseudonym(f"M{patients[0]:07}"), "hl7", {"patient_id": f"M{patients[0]:07}"})
+        patients[0] += 1
+
+    work = Load(send)
+    killed_again_and_again("connectors.events_door", env, work, become_known)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "connectors.events_door"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:  # what was acknowledged comes all again, when every patient is known
+        assert run.stdout is not None and "ready" in run.stdout.readline()
+        again = Counter(k for item in work.acknowledged for k, n in post(item, told[item]).items() if n)
+        other = post(work.acknowledged[0], 999)
+    finally:
+        run.kill()
+        run.wait()
+    client.close()
+    assert again == {"duplicate": len(work.acknowledged)} and other["stored"] == other["duplicate"] == 0
+    events = [e for _, e in SqliteJournal(tmp_path / "journal" / "events.db", read_only=True).read(limit=10**6)]
+    stored = Counter(e.id for e in events if e.type == "device.check")
+    assert work.broken >= ROUNDS and len(set(told.values())) >= ROUNDS, "the service was never killed under load"
+    assert set(work.acknowledged) <= stored.keys() and set(stored.values()) == {1}
+    assert sum(e.data["outcome"] == "quarantined" for e in events if e.type == "intake.outcome") == 1, "the one that said another"

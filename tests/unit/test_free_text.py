@@ -1,14 +1,24 @@
 """Who somebody is does not stand in a free text that is kept."""
 
+import hashlib
+import json
+import sqlite3
+import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from connectors.events import canonical
 from connectors.events_door import Door
 from connectors.free_text import BLOT, blotted, names_of, secrets_of, without_numbers
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal
+from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.object_store.memory import MemoryObjectStore
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -37,6 +47,7 @@ def house(tmp_path):
         assert door.take([body], "tablet").stored == 1
         return next(e.data for _, e in journal.read(0) if e.id == body["id"])
 
+    hand_in.journal = journal
     return hand_in, sealed, keys
 
 
@@ -81,6 +92,99 @@ def test_notes_are_cleaned_too_and_the_serial_number_of_a_phantom_is_not(house):
 def test_a_text_that_grows_by_its_pseudonyms_still_fits_its_schema(house):
     hand_in, _, _ = house
     assert len(hand_in(**EVENT, description="王小明 " * 400)["description"]) == 2000
+
+
+def note(id_: str, text: str) -> dict:
+    return {
+        "specversion": "1.0", "id": id_, "source": "urn:photopeak:tablet", "type": "adverse.event", "time": "2026-03-10T07:30:00Z",
+        "data": {**EVENT, "description": text},
+    }  # fmt: skip
+
+
+WORDS = st.lists(
+    st.sampled_from(["王小明", "M0047110", "Li Si", "M0099999", "13800138000", "13900139000", "fell", "█"]),
+    min_size=1,
+    max_size=4,
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("send"), st.sampled_from(["a", "b", "c"]), WORDS.map(" ".join)),
+        st.tuples(st.just("learn"), st.sampled_from(["M0047110", "M0099999"]), st.just("")),
+        st.tuples(st.just("restart"), st.just(""), st.just("")),
+    ),
+    min_size=2,
+    max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+def test_sent_again_is_a_duplicate_whatever_became_known_in_between_and_other_words_are_a_conflict(steps):
+    """The model is what was said alone: the first text of an id is stored, the same again is a duplicate, any other a conflict."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings_ = load(home=Path(folder))
+        keys = Keys.of(settings_)
+        path, sealed, first, learner = Path(folder) / "j.db", MemoryObjectStore(), {}, Vault.of(settings_, keys)
+
+        def opened():
+            return SqliteJournal(path), Vault.of(settings_, keys)
+
+        journal, vault = opened()
+        for what, name, text in steps:
+            door = Door(settings_, journal, sealed, MemoryObjectStore(), vault, keys, lambda: NOW)
+            if what == "learn":
+                learner.remember(keys.pseudonym(name), "hl7", {**WHO, "patient_id": name}, "ACC1")
+            elif what == "restart":
+                journal.close()
+                vault.close()
+                journal, vault = opened()
+            else:
+                account = door.take([note(name, text)], "tablet")
+                became = {"stored": account.stored, "duplicate": account.duplicate, "conflict": len(account.quarantined)}
+                wanted = "stored" if name not in first else "duplicate" if first[name] == text else "conflict"
+                assert became == {"stored": 0, "duplicate": 0, "conflict": 0, wanted: 1}, (name, text)
+                first.setdefault(name, text)
+        assert [e.id for _, e in journal.read() if e.type == "adverse.event"] == list(first)
+        journal.close()
+        vault.close()
+        learner.close()
+
+
+def test_a_journal_of_before_the_marks_goes_on_and_knows_its_events_again(tmp_path):
+    """Its rows have no `said`: the outcome that stands beside each tells what was sent."""
+    settings_ = load(home=tmp_path)
+    keys, path, vault = Keys.of(settings_), tmp_path / "j.db", Vault.of(settings_, Keys.of(settings_))
+    journal = SqliteJournal(path)
+    Door(settings_, journal, MemoryObjectStore(), MemoryObjectStore(), vault, keys, lambda: NOW).take(
+        [note("a", "王小明 fell")], "tablet"
+    )
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE event DROP COLUMN said")
+    vault.remember(keys.pseudonym("M0047110"), "hl7", WHO, "ACC1")
+    assert SqliteJournal(path, read_only=True).head() == 2 and len(SqliteJournal(path, read_only=True).read()) == 2
+    journal = SqliteJournal(path)
+    door = Door(settings_, journal, MemoryObjectStore(), MemoryObjectStore(), vault, keys, lambda: NOW)
+    assert door.take([note("a", "王小明 fell")], "tablet").duplicate == 1
+    assert door.take([note("a", "李四 fell")], "tablet").quarantined
+    assert door.take([note("b", "王小明 fell")], "tablet").stored == 1
+    journal.close()
+
+
+def test_no_digest_that_is_kept_in_the_open_lets_a_name_be_guessed(house):
+    """Whoever reads journal, lake or marts and knows all of an event but the name could try names against a plain digest."""
+    hand_in, sealed, _ = house
+    hand_in(**EVENT, description="王小明跌倒")
+    (raw,) = sealed.objects.values()
+    body = json.loads(raw)
+    mark = body.pop("saidmark")
+    assert body["data"]["description"] == "王小明跌倒" and len(mark) == 64
+    kept = " ".join(str((e.sha256(), e.said, e.data)) for _, e in hand_in.journal.read())
+    for guess in (body, {**body, "saidmark": None}):
+        for text in (json.dumps(guess, ensure_ascii=False, sort_keys=True).encode(), canonical(guess)):
+            assert hashlib.sha256(text).hexdigest() not in kept
+    said = next(e for _, e in hand_in.journal.read() if e.type == "adverse.event")
+    assert hashlib.sha256(replace(said, data=body["data"]).content()).hexdigest() not in kept
 
 
 @pytest.mark.parametrize(

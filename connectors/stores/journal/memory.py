@@ -62,7 +62,9 @@ class MemoryJournal:
         name = (event.source, event.id)
         if name in self._by_name:
             offset = self._by_name[name]
-            outcome: Outcome = "duplicate" if self.events[offset - 1].sha256() == event.sha256() else "conflict"
+            there = self.events[offset - 1]
+            same = there.said == event.said if there.said and event.said else there.sha256() == event.sha256()
+            outcome: Outcome = "duplicate" if same else "conflict"
             return Receipt(offset, outcome)
         event.sha256()  # data that is no JSON fails here, before anything is kept
         self.events.append(event)

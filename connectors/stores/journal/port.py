@@ -32,7 +32,8 @@ class Journal(Protocol):
     def append(self, events: Sequence[Event], then: Then | None = None) -> list[Receipt]:
         """Return one receipt an event when all are durable; raise JournalError when nothing of them is.
 
-        Same source and id with the same digest is a `duplicate`, with another digest a `conflict`: neither is written again.
+        Same source and id with the same digest is a `duplicate`, with another digest a `conflict`: neither is written again. The
+        digest is `said` where both events have one, the SHA-256 of what is kept otherwise (rows of before there was `said`).
         `then` gets the receipts and returns further events for the same transaction (the `intake.outcome`, which must say what
         really became of the message even when it comes twice at the same moment); their receipts follow in the result.
         """

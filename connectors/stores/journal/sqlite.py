@@ -20,13 +20,13 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
   offset INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, sha256 TEXT NOT NULL, type TEXT NOT NULL,
   site TEXT NOT NULL, subject TEXT NOT NULL, occurred_at TEXT NOT NULL, recorded_at TEXT NOT NULL, data TEXT NOT NULL,
-  UNIQUE (source, id)
+  said TEXT, UNIQUE (source, id)
 );
 CREATE INDEX IF NOT EXISTS event_by_subject ON event (type, subject);
 """
 COLUMNS = "offset, source, id, sha256, type, site, subject, occurred_at, recorded_at, data"
-INSERT = f"INSERT INTO event ({COLUMNS}) VALUES ({', '.join('?' * 10)})"
-Row = tuple[str, str, str, str, str, str, str, str, str]
+INSERT = f"INSERT INTO event ({COLUMNS}, said) VALUES ({', '.join('?' * 11)})"
+Row = tuple[str, str, str, str, str, str, str, str, str, str | None]
 
 
 @dataclass(slots=True)
@@ -61,6 +61,8 @@ class SqliteJournal:
         self._writer.executescript(
             f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864; {SCHEMA}"
         )
+        if "said" not in {name for _, name, *_ in self._writer.execute("PRAGMA table_info(event)")}:  # a journal of before
+            self._writer.execute("ALTER TABLE event ADD COLUMN said TEXT")
         self._head = self.head()
 
     def append(self, events: Sequence[Event], then: Then | None = None) -> list[Receipt]:
@@ -151,10 +153,12 @@ class SqliteJournal:
         return head
 
     def _insert(self, db: sqlite3.Connection, row: Row, head: int, receipts: list[Receipt]) -> int:
-        there = db.execute("SELECT offset, sha256 FROM event WHERE source = ? AND id = ?", row[:2]).fetchone()
+        there = db.execute("SELECT offset, sha256, said FROM event WHERE source = ? AND id = ?", row[:2]).fetchone()
         if there is not None:
-            outcome: Outcome = "duplicate" if there[1] == row[2] else "conflict"
-            receipts.append(Receipt(there[0], outcome))
+            offset, kept, said = there
+            same = said == row[-1] if said and row[-1] else kept == row[2]
+            outcome: Outcome = "duplicate" if same else "conflict"
+            receipts.append(Receipt(offset, outcome))
             return head
         db.execute(INSERT, (head + 1, *row))
         receipts.append(Receipt(head + 1, "stored"))
@@ -181,7 +185,7 @@ def _reader(path: Path) -> sqlite3.Connection:
 def _row(event: Event) -> Row:
     return (
         event.source, event.id, event.sha256(), event.type, event.site, event.subject,
-        utc_text(event.occurred_at), utc_text(event.recorded_at), canonical(event.data).decode(),
+        utc_text(event.occurred_at), utc_text(event.recorded_at), canonical(event.data).decode(), event.said,
     )  # fmt: skip
 
 
