@@ -2,7 +2,8 @@
 
 Motion is judged on the projections, before anything is reconstructed: a patient who moves breaks the sinogram (across the axis)
 and the linogram (along it). The shift from each view to the next is smooth where only the camera turns; what leaves the running
-median is motion. Gates and beats are judged by what the camera wrote and by the counts of each gate.
+median is motion. Along the axis nothing shifts when only the camera turns: the sum of the shifts is how far the heart crept.
+Gates and beats are judged by what the camera wrote and by the counts of each gate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "heart_of", "measure"]
 
 PROCEDURE = "myocardial_projections"
 METHOD = "neighbour shifts, running median"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 SMOOTH_MM = 9.0  # standard deviation of the smoothing before views are compared
 WINDOW = 9  # views of the running median: a turn of up to 60° looks straight in it
 FEWEST_VIEWS = 12
@@ -27,6 +28,7 @@ LOOKED = 15  # views in which the organ is looked for
 COARSE_MM = 5.0  # smaller pixels are joined two by two before views are compared
 # standard error of a shift (stored pixels) above which the largest of 60 that are noise alone is some 0.8 px: no motion of 1 px is told
 UNSURE_PX = 0.3
+ENDS = 5  # views at each end of a head's turn whose places are averaged: a creep is told from one view that is off
 FEWEST_COUNTS = 1_000  # in a view (B); emptier ones may look alike without showing anything
 
 
@@ -70,17 +72,18 @@ def measure(
     if heart is None:
         return _refused("no compact bright organ stands out in the views: is this a heart?")
     n = 2 if pixel_mm < COARSE_MM and min(views.shape[1:]) >= 64 else 1
-    paths, breaks, spread = [], [], []
+    creeps, breaks, spread = [], [], []
     for own in heads:
         rows, columns = (s // n * n for s in own.shape[1:])
         joined = own[:, :rows, :columns].reshape(len(own), rows // n, n, columns // n, n).sum((2, 4))
         passes = int(np.clip(round(2 * (SMOOTH_MM / (pixel_mm * n)) ** 2), 2, 6))
         shifts = neighbour_shifts(np.maximum(joined, 0), passes) * n
         left = shifts - _running_median(shifts)
-        paths.append(np.concatenate([[[0.0, 0.0]], np.cumsum(left, axis=0)]))
+        path = np.concatenate([[0.0], np.cumsum(shifts[:, 0])])
+        creeps.append(float(path[-ENDS:].mean() - path[:ENDS].mean()))
         breaks.append(left)
         spread.append(1.4826 * np.median(np.abs(left), axis=0))
-    measures = _motion(breaks, spread, numbers)
+    measures = [*_motion(breaks, spread, numbers), _creep(creeps, spread, [len(b) for b in breaks])]
     unsure = max(float(np.hypot(*s)) for s in spread) > UNSURE_PX or 1000 * np.median(kcts) < FEWEST_COUNTS
     measures += _counts(views, kcts, heart)
     measures += _gating(gates, beats)
@@ -169,6 +172,21 @@ def _motion(breaks: list[NDArray], spread: list[NDArray], numbers: Sequence[Sequ
         aspects.measure(MOTION, "axial_path_px", max(float(np.ptp(np.concatenate([[0.0], p]))) for p in paths), "px", "heart")
     )
     return out
+
+
+def _creep(creeps: list[float], spread: list[NDArray], steps: list[int]) -> Measure:
+    """Return how far the heart moved along the axis from the first views to the last, towards higher rows when positive."""
+    head = int(np.argmax(np.abs(creeps)))
+    se = float(spread[head][0] * np.sqrt(steps[head]))
+    return aspects.measure(
+        MOTION,
+        "axial_creep_px",
+        abs(creeps[head]),
+        "px",
+        "heart",
+        uncertainty=se,
+        at={"detector": head + 1, "px": round(creeps[head], 2)},
+    )
 
 
 def _shift(name: str, value: float, se: float, head: int, view: int) -> Measure:

@@ -15,7 +15,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
 
 PROCEDURE = "renal_dynamic"
 METHOD = "frame table, gamma variate, neighbour shifts"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 SEEN_S = (90.0, 240.0)  # when kidneys are bright and bladder and pelvis are not yet
 OUTSTANDING = 1.4  # times the rest of the body
 LONGEST_BOLUS_FRAME_S = 5.0
@@ -43,9 +43,9 @@ def measure(
     if dynamic.empty_study(frames):
         return Result(PROCEDURE, NOT_MEASURED, dynamic.NO_CURVE, None, METHOD, VERSION)
     early = dynamic.between(frames, times, *SEEN_S)
-    kidneys = kidneys_of(early, pixel_mm) or []
     body = aspects.body_of(frames.sum(0, dtype=np.float64))
-    sides = dict(zip(SIDES, kidneys, strict=False))
+    sides = dict(zip(SIDES, kidneys_of(early, pixel_mm) or [], strict=False)) or _single(early, body, pixel_mm)
+    kidneys = list(sides.values())
     organs, curves, boxes = dynamic.organ_aspects(frames, times, pixel_mm, early, SEEN_S, sides, "kidney_kcts")
     measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body), *organs]
     if len(kidneys) == 2:
@@ -107,6 +107,26 @@ def kidneys_of(image: NDArray[np.float64], pixel_mm: float) -> list[NDArray[np.b
         if best is not None:
             break
     return None if best is None else [ndimage.binary_fill_holes(best[1]), ndimage.binary_fill_holes(best[2])]
+
+
+def _single(image: NDArray[np.float64], body: NDArray[np.bool_], pixel_mm: float) -> dict[str, NDArray[np.bool_]]:
+    """Return the one kidney of somebody who shows no pair, by the side of the body it lies on; nothing when none stands out."""
+    from scipy import ndimage
+
+    smooth = aspects.binomial(image, int(np.clip(round(2 * (6.0 / pixel_mm) ** 2), 1, 12)))
+    top = float(smooth.max())
+    if top <= 0 or not body.any():
+        return {}
+    level = float(np.median(smooth[smooth > 0.05 * top]))
+    labels, _ = ndimage.label(smooth > (level + top) / 2)
+    kidney = labels == labels[np.unravel_index(int(smooth.argmax()), smooth.shape)]
+    middle = float(np.nonzero(body)[1].mean())
+    off_mm = (float(np.nonzero(kidney)[1].mean()) - middle) * pixel_mm
+    if not (
+        800 < kidney.sum() * pixel_mm**2 < 15_000 and abs(off_mm) > 25 and float(smooth[kidney].mean()) > OUTSTANDING * level
+    ):
+        return {}
+    return {SIDES[int(off_mm > 0)]: ndimage.binary_fill_holes(kidney)}
 
 
 def _bolus(

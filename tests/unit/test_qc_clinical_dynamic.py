@@ -173,7 +173,8 @@ def test_the_wrong_code_is_a_refusal_and_the_right_one_decides_where_the_look_is
     )
     assert one(dynamic(one_kidney)).status == "not_measured"
     named = one(dynamic(one_kidney, PerformedProtocolCodeSequence=code("PP-RENAL")))
-    assert named.status == "measured" and named.value("kidneys_in_field_count") == 0
+    assert named.status == "measured" and named.value("kidneys_in_field_count") == 1
+    assert {m.region for m in named.measures if m.name == "kidney_kcts"} == {"image left"}
     assert one(dynamic(renal(), PatientID="QC^1")).status == "not_measured"
 
 

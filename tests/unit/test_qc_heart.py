@@ -33,7 +33,7 @@ def test_views_shifted_by_two_pixels_at_view_30_fail_where_they_were_shifted(gat
     assert result.value("motion_max_px") == pytest.approx(2.0, abs=0.2)
     (found,) = [m for m in result.measures if m.name == "motion_max_px"]
     assert found.at == {"detector": 1, "view": 31} and found.uncertainty < 0.2
-    assert flagged(result) == {("motion_max_px", "fail")}
+    assert flagged(result) == {("motion_max_px", "fail"), *([("axial_creep_px", "warn")] if shift[0] else [])}
     broken, whole = ("linogram_break_px", "sinogram_break_px") if shift[0] else ("sinogram_break_px", "linogram_break_px")
     assert result.value(broken) > 1.8 and result.value(whole) < 0.5
     assert render([], result).startswith(b"\x89PNG")
@@ -47,6 +47,17 @@ def test_one_view_alone_and_one_pixel_are_flagged_and_a_still_patient_is_not():
         assert flagged(one(heart(heart_views(seed=seed)))) == set()
     assert flagged(one(heart(heart_views(arc=360, views=64, counts=60_000)))) == set()
     assert flagged(one(heart(heart_views(n=128, pixel_mm=3.3, counts=60_000), pixel_mm=3.3))) == set()
+
+
+@pytest.mark.req("EXM-04", "ANA-02")
+@pytest.mark.parametrize("creep", [-4.0, -2.0, 0.0, 2.0, 4.0])
+@pytest.mark.parametrize("turn", [{"arc": 180, "views": 60}, {"arc": 360, "views": 64, "counts": 60_000}], ids=str)
+def test_a_heart_that_creeps_along_the_axis_is_found_though_no_view_jumps(creep, turn):
+    moves = [(creep * v / (turn["views"] - 1), 0.0) for v in range(turn["views"])]
+    result = one(heart(heart_views(moves=moves, **turn)))
+    (found,) = [m for m in result.measures if m.name == "axial_creep_px"]
+    assert found.value == pytest.approx(abs(creep), abs=0.5) and found.at["px"] == pytest.approx(creep, abs=0.5)
+    assert flagged(result) == ({("axial_creep_px", "warn")} if creep else set())
 
 
 @pytest.mark.req("ANA-02")
