@@ -27,6 +27,7 @@ from fastapi.responses import JSONResponse
 
 from connectors.documents import NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
+from connectors.examinations import Examinations
 from connectors.free_text import blotted, secrets_of, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
 from connectors.settings import Settings, load
@@ -43,6 +44,7 @@ ACCEPTED = frozenset(
         "sensor.readings",
         "examination.step",
         "examination.dose",
+        "examination.preparation",
         "staff.credential",
         "device.check",
         "device.report",
@@ -52,8 +54,14 @@ ACCEPTED = frozenset(
 )
 REPORT = "device.report"
 # the field that people write in, and how long its schema lets it be
-FREE_TEXT = {"adverse.event": ("description", 2000), "device.check": ("note", 256), "examination.step": ("note", 256)}
+FREE_TEXT = {
+    "adverse.event": ("description", 2000),
+    "device.check": ("note", 256),
+    "examination.preparation": ("note", 256),
+    "examination.step": ("note", 256),
+}
 LARGEST = 8 << 20
+STRANGER = "unknown token: send Authorization: Bearer <token of this device>"
 CONFLICT = "an event with this source and id and other content is there already"
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 LOG = logging.getLogger("photopeak.events")
@@ -224,7 +232,9 @@ class Door:
         LOG.warning("quarantined %s from %s: %s", name, sender, reason)
 
 
-def make_app(door: Door, tokens: Callable[[], dict[str, str]]) -> FastAPI:
+def make_app(
+    door: Door, tokens: Callable[[], dict[str, str]], examinations: Examinations, now: Callable[[], datetime]
+) -> FastAPI:
     """Return the application; `tokens` is asked at each request: a device can be added or locked out without a restart."""
     app = FastAPI(title="Photopeak events", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -236,15 +246,38 @@ def make_app(door: Door, tokens: Callable[[], dict[str, str]]) -> FastAPI:
     async def events(request: Request) -> JSONResponse:
         sender = await run_in_threadpool(_sender, request.headers.get("authorization", ""), tokens)
         if sender is None:
-            return _refusal(
-                401, "unknown token: send Authorization: Bearer <token of this device>", {"WWW-Authenticate": "Bearer"}
-            )
+            return _refusal(401, STRANGER, {"WWW-Authenticate": "Bearer"})
         raw = await _body(request)
         if raw is None:
             return _refusal(413, f"the body is larger than {LARGEST >> 20} MiB: send smaller batches")
         return await run_in_threadpool(_handle, door, raw, dict(request.headers), sender)
 
+    @app.get("/examinations/{accession:path}/readiness")
+    def ready(accession: str, request: Request, step: str = "injection", at: str | None = None) -> JSONResponse:
+        if _sender(request.headers.get("authorization", ""), tokens) is None:
+            return _refusal(401, STRANGER, {"WWW-Authenticate": "Bearer"})
+        moment = _time(at) if at else now()
+        if moment is None:
+            return _refusal(400, "at is no RFC 3339 time with an offset")
+        try:
+            answer = examinations.readiness(accession, moment, step)
+        except (OSError, sqlite3.Error) as exc:
+            LOG.error("no answer about an examination: %s", exc)
+            return _refusal(503, "the journals or the reference data cannot be read: ask again later")
+        if answer is None:
+            return _refusal(404, f"no examination {accession[:64]} is known here")
+        return JSONResponse(answer.to_json())
+
     return app
+
+
+def _time(said: str) -> datetime | None:
+    """Return an aware moment, None for a text that is none; a plus that a URL made a blank is put back."""
+    try:
+        moment = datetime.fromisoformat(said.replace(" ", "+"))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def _handle(door: Door, raw: bytes, headers: dict[str, str], sender: str) -> JSONResponse:
@@ -349,6 +382,10 @@ def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def main() -> int:
     """Serve until SIGTERM or SIGINT; return 0, or 3 when the environment does not let it start."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -370,7 +407,8 @@ def main() -> int:
     except OSError as exc:
         print(f"events: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
-    app = make_app(Door(settings, journal, sealed, clear, vault, keys, lambda: datetime.now(UTC)), settings.device_tokens)
+    door = Door(settings, journal, sealed, clear, vault, keys, _now)
+    app = make_app(door, settings.device_tokens, Examinations(settings), _now)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")

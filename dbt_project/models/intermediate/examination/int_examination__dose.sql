@@ -8,16 +8,53 @@ with numbered as (
     from {{ ref('stg_door__dose') }}
 ),
 
-known as (
+told as (
     select
         d.*,
-        a.nuclide as agent_nuclide,
-        a.tolerance_percent,
-        a.drl_mbq,
-        case when a.nuclide = d.nuclide then a.half_life_s end as half_life_s
+        o.exam_code,
+        row_number() over (order by d.site_id, d.accession_number) as row_id,
+        {{ local_day('d.administered_at_utc', 's.utc_offset_minutes') }} as day
     from numbered as d
-    left join {{ ref('agents') }} as a on d.agent = a.agent
+    inner join {{ ref('sites') }} as s on d.site_id = s.site_id
+    left join {{ ref('int_examination__order') }} as o on d.site_id = o.site_id and d.accession_number = o.accession_number
     where d.newest_first = 1
+),
+
+in_force as (
+    select
+        t.row_id, t.agent as given, t.exam_code as ordered, e.exam_code, e.agent, e.tolerance_percent, e.drl_mbq,
+        row_number() over (partition by t.row_id, e.exam_code, e.agent order by e.version desc) as newest_first
+    from told as t
+    inner join {{ ref('exam_agents') }} as e
+        on e.valid_from <= t.day and (e.valid_until is null or e.valid_until >= t.day) and (e.exam_code = t.exam_code or e.agent = t.agent)
+),
+
+-- the row of agent and examination; without a known examination the strictest of the agent holds
+fitting as (
+    select
+        row_id,
+        max(case when exam_code = ordered then 1 else 0 end) as agents_are_known,
+        max(case when exam_code = ordered and agent = given then 1 else 0 end) as fits,
+        min(case when exam_code = ordered and agent = given then tolerance_percent end) as tolerance_percent,
+        min(case when exam_code = ordered and agent = given then drl_mbq end) as drl_mbq,
+        min(case when agent = given then tolerance_percent end) as strictest_percent,
+        min(case when agent = given then drl_mbq end) as least_mbq
+    from in_force
+    where newest_first = 1
+    group by row_id
+),
+
+known as (
+    select
+        t.*,
+        a.nuclide as agent_nuclide,
+        coalesce(f.agents_are_known, 0) = 0 or f.fits = 1 as agent_fits,
+        case when coalesce(f.agents_are_known, 0) = 1 then f.tolerance_percent else f.strictest_percent end as tolerance_percent,
+        case when coalesce(f.agents_are_known, 0) = 1 then f.drl_mbq else f.least_mbq end as drl_mbq,
+        case when a.nuclide = t.nuclide then a.half_life_s end as half_life_s
+    from told as t
+    left join fitting as f on t.row_id = f.row_id
+    left join {{ ref('agents') }} as a on t.agent = a.agent
 ),
 
 -- Both measurements of the syringe are brought to the moment of administration: what was assayed has decayed since, and what was
@@ -51,6 +88,8 @@ select
     lot,
     lot_expires_at_utc,
     records,
+    exam_code,
+    agent_fits,
     case
         when lot_expires_at_utc < administered_at_utc then 'fail'
         when deviation_percent is null or tolerance_percent is null then 'none'
@@ -60,6 +99,7 @@ select
     case
         when lot_expires_at_utc < administered_at_utc then 'lot ' || lot || ' had expired at ' || {{ moment_text('lot_expires_at_utc') }}
         when agent_nuclide is null then 'the agent is not in the reference data'
+        when not agent_fits then agent || ' is not an agent of the examination ' || exam_code
         when half_life_s is null then 'the nuclide of the record is not that of the agent'
         when deviation_percent is null then 'the record does not allow the calculation'
         when tolerance_percent is null then 'no tolerance is known for the agent'

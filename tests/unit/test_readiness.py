@@ -1,0 +1,167 @@
+"""Whether a step may begin: the decision by hand-made events and rows, the index over two journals, and the question at the door."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from connectors.events import Event, validate
+from connectors.events_door import make_app
+from connectors.exam_reference import Reference, read_reference
+from connectors.examinations import Examinations
+from connectors.readiness import Readiness, readiness
+from connectors.settings import load
+from connectors.stores.journal.sqlite import SqliteJournal
+
+AT = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+TOKEN = {"Authorization": "Bearer t"}
+DAYS_28 = timedelta(days=28)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return read_reference()
+
+
+def event(kind: str, number: int, data: dict, occurred: datetime = AT - timedelta(hours=1)) -> Event:
+    made = Event(kind, "urn:photopeak:t", f"{kind}/{number}", "MAIN", "S", occurred, AT + timedelta(seconds=number), data)
+    validate(made)
+    return made
+
+
+def text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def order(code: str, control: str = "NW", number: int = 1) -> Event:
+    return event("his.order", number, {
+        "message_type": "ORM", "trigger": "O01", "order_control": control, "accession_number": "A1", "patient_pseudonym": "P",
+        "exam_code": code, "exam_name": None, "indication": None, "scheduled_at_utc": None, "placer": None, "prescribed_activity_mbq": 100,
+    })  # fmt: skip
+
+
+def visit(sex: str | None, born: int | None) -> Event:
+    return event("his.patient", 2, {
+        "message_type": "ADT", "trigger": "A04", "patient_pseudonym": "P", "sex": sex, "birth_year": born, "visit_number": None,
+        "location": None,
+    })  # fmt: skip
+
+
+def form(name: str, signed: datetime = AT - timedelta(minutes=30), complete: bool = True, number: int = 3) -> Event:
+    data = {"accession_number": "A1", "form": name, "signed_at_utc": text(signed), "staff_id": "N01", "complete": complete}
+    return event("form.signed", number + len(name) * 10, data)
+
+
+def prepared(number: int = 4, asked: datetime = AT - timedelta(minutes=20), **said: object) -> Event:
+    return event(
+        "examination.preparation", number, {"accession_number": "A1", "asked_at_utc": text(asked), "staff_id": "N01", **said}
+    )
+
+
+def drug(atc: str, before: timedelta | None) -> dict:
+    return {"atc": atc, "last_taken_at_utc": None if before is None else text(AT - before)}
+
+
+def good(code: str, **said: object) -> list[Event]:
+    """Return what is known of a man who may be injected."""
+    return [order(code), visit("M", 1960), form("consent"), form("checklist"), prepared(**{"medication": [], **said})]
+
+
+def ask(reference: Reference, events: list[Event], step: str = "injection", at: datetime = AT) -> Readiness:
+    return readiness("A1", events, reference, at, 480, step)
+
+
+@pytest.mark.parametrize(
+    "atc, before, permitted, blocked, warned",
+    [
+        ("H03AA01", DAYS_28, True, 0, 0),  # on the bound: withheld long enough
+        ("H03AA01", DAYS_28 - timedelta(seconds=1), False, 1, 0),
+        ("H03AA02", timedelta(days=14), True, 0, 0),  # the row of the drug goes before that of its group
+        ("H03AA02", timedelta(days=13), False, 1, 0),
+        ("H03AA01", None, None, 1, 0),  # taken, nobody knows when
+        ("D08AG02", timedelta(days=1), True, 0, 1),
+        ("N02BE01", timedelta(0), True, 0, 0),
+        ("H03", timedelta(days=20), False, 1, 0),  # told only by its group: the worst of it
+    ],
+)
+def test_an_interfering_drug_blocks_until_it_was_withheld(
+    reference: Reference, atc: str, before: timedelta | None, permitted: bool | None, blocked: int, warned: int
+) -> None:
+    answer = ask(reference, good("THYROID", medication=[drug(atc, before)]))
+    assert (answer.permitted, len(answer.blocks), len(answer.warnings)) == (permitted, blocked, warned)
+    for clue in (*answer.blocks, *answer.warnings):
+        assert (clue.rule_id, clue.rule_version, clue.subject) == ("DRUG_INTERFERENCE", 1, atc)
+        assert clue.requirement_version == 1 and "须停用" in clue.reason_zh and "days without it" in clue.reason_en
+
+
+def test_what_nobody_asked_is_neither_permitted_nor_forbidden(reference: Reference) -> None:
+    answer = ask(reference, good("THYROID", medication=None))
+    assert answer.permitted is None and [c.subject for c in answer.blocks] == ["medication"] and not answer.blocks[0].known
+    assert answer.blocks[0].reason_zh == "Medication / 用药情况：未询问或未测量"
+    assert ask(reference, good("THYROID", medication=[drug("H03AA01", timedelta(days=1))])[:-1]).permitted is None
+    # asked only afterwards is not asked before
+    late = [*good("THYROID")[:-1], prepared(asked=AT + timedelta(seconds=1), medication=[])]
+    assert ask(reference, late).permitted is None
+    assert ask(reference, late, at=AT + timedelta(seconds=1)).permitted is True
+
+
+def test_the_newest_answer_counts_and_another_question_does_not_take_it_back(reference: Reference) -> None:
+    first = prepared(10, AT - timedelta(minutes=50), medication=[drug("H03AA01", timedelta(days=2))])
+    then = prepared(11, AT - timedelta(minutes=40), medication=[])
+    other = prepared(12, AT - timedelta(minutes=30), hydration_ml=500)
+    assert ask(reference, [*good("THYROID")[:-1], first, other]).permitted is False
+    assert ask(reference, [*good("THYROID")[:-1], then, first, other]).permitted is True
+
+
+@pytest.mark.parametrize("events, permitted, why", [
+    ([], None, "no order is known"),
+    ([order("X_RAY")], None, "no plan is known for examination X_RAY"),
+    ([order("THYROID", number=5), order("THYROID", "CA", number=6)], False, "the order was cancelled"),
+])  # fmt: skip
+def test_without_an_order_in_force_nothing_is_permitted(
+    reference: Reference, events: list[Event], permitted: bool | None, why: str
+) -> None:
+    answer = ask(reference, events)
+    assert (answer.permitted, [c.reason_en for c in answer.blocks]) == (permitted, [why])
+    assert ask(reference, good("THYROID"), "levitation").permitted is None
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[tuple[Path, SqliteJournal, SqliteJournal]]:
+    hl7, events = SqliteJournal(tmp_path / "journal" / "hl7.db"), SqliteJournal(tmp_path / "journal" / "events.db")
+    yield tmp_path, hl7, events
+    hl7.close()
+    events.close()
+
+
+def test_the_door_answers_from_both_journals_and_a_restart_answers_the_same(home) -> None:
+    folder, hl7, events = home
+    settings = load(home=folder)
+
+    def client() -> TestClient:
+        return TestClient(make_app(None, lambda: {"t": "tablet"}, Examinations(settings), lambda: AT))  # type: ignore[arg-type]
+
+    door = client()
+    url = "/examinations/A1/readiness"
+    assert door.get(url).status_code == 401
+    assert door.get(url, headers=TOKEN).status_code == 404
+    told = good("THYROID", medication=[drug("H03AA01", timedelta(days=3))])
+    hl7.append(told[:2])
+    assert door.get(url, headers=TOKEN).json()["permitted"] is False  # forms
+    events.append(told[2:])
+    answer = door.get(url, headers=TOKEN).json()
+    assert (answer["permitted"], answer["exam_code"], answer["warnings"]) == (False, "THYROID", [])
+    (block,) = answer["blocks"]
+    assert (block["rule_id"], block["requirement_id"], block["subject"]) == ("DRUG_INTERFERENCE", "THYROID-H03AA", "H03AA01")
+    assert block["reason_zh"].startswith("Thyroid hormones / 甲状腺激素 (ATC H03AA01)：末次使用于 3.0 天前")
+    assert client().get(url, headers=TOKEN).json() == answer
+    month = {"at": text(AT + timedelta(days=25))}
+    later = door.get(url, params=month, headers=TOKEN).json()
+    assert [b["rule_id"] for b in later["blocks"]] == [
+        "FORM_MISSING",
+        "FORM_MISSING",
+    ]  # withheld by now, but the signatures are old
+    assert door.get(url, params={"at": "soon"}, headers=TOKEN).status_code == 400
+    assert door.get("/examinations/A2/readiness", headers=TOKEN).status_code == 404
