@@ -213,8 +213,8 @@ def _preparation(told: _Told, reference: Reference, code: str | None, step: str,
         for effect in ("block", "warn"):
             low, high = _number(row[f"{effect}_low"]), _number(row[f"{effect}_high"])
             if (low is not None and value < low) or (high is not None and value > high):
-                limits = _limits(low, high, row["unit"])
-                why = f"{name}: {_rounded(value)} {row['unit']} is outside {limits}"
+                said = f"{_rounded(value)} {row['unit']}"
+                why = f"{name}: a value of {said} is outside {_limits(low, high, row['unit'])}"
                 yield _Shortfall("PREPARATION", row, row["item"], effect, True, why)
                 break
 
