@@ -14,7 +14,8 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "liver_of", "measure"]
 
 PROCEDURE = "hepatobiliary_dynamic"
 METHOD = "frame table, uptake and washout, neighbour shifts"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
+LONGEST_HALF = 3.0  # studies that the half-life of a washout may last: a longer one is a guess
 SEEN_S = (240.0, 720.0)  # when the liver is bright and the gut is not yet
 
 
@@ -86,8 +87,11 @@ def _clearance(curve: NDArray[np.float64], times: dynamic.FrameTimes) -> tuple[l
     if fit is None or not fit.good:
         how = "too few points" if fit is None else f"R² {fit.r2:.2f}"
         return [], [f"the curve of the liver is no uptake and washout ({how}): its times are not used"]
-    return [
+    fitted = [
         aspects.measure(TIMING, "liver_peak_min", fit.parameters["peak_s"] / 60, "min", "liver"),
-        aspects.measure(TIMING, "liver_washout_half_min", fit.parameters["washout_half_s"] / 60, "min", "liver"),
         aspects.measure(TIMING, "liver_fit_r2", fit.r2, "1", "liver"),
-    ], []
+    ]
+    half_s, lasted_s = fit.parameters["washout_half_s"], float(times.duration_s.sum())
+    if half_s > LONGEST_HALF * lasted_s:
+        return fitted, [f"the liver hardly empties in the {lasted_s / 60:.0f} min of the study: its washout is not used"]
+    return [*fitted, aspects.measure(TIMING, "liver_washout_half_min", half_s / 60, "min", "liver")], []

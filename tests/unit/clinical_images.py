@@ -186,13 +186,13 @@ def renal(
 
 
 def hepatic(*, n: int = 64, pixel_mm: float = 6.8, frames: int = 60, seconds: float = 60.0, scale: float = 1.0, moves: NDArray | None = None,
-            contrast: float = 1.0, seed: int = 0) -> NDArray:  # fmt: skip
+            contrast: float = 1.0, empties_s: float = 2500, seed: int = 0) -> NDArray:  # fmt: skip
     """Frames of a liver that fills in ten minutes and empties to a gut, with heart and body."""
     rng = np.random.default_rng(seed)
     t = (np.arange(frames) + 0.5) * seconds
     moves = np.zeros((frames, 2)) if moves is None else moves
     size = (n, n)
-    liver = contrast * 5.0 * (np.exp(-t / 2500) - np.exp(-t / 240))
+    liver = contrast * 5.0 * (np.exp(-t / empties_s) - np.exp(-t / 240))
     out = np.empty((frames, n, n))
     for f in range(frames):
         r, c = moves[f]

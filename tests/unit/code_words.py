@@ -20,7 +20,8 @@ ELSEWHERE = (
     "photopeak/requirements.py", "photopeak/reaper.py",
 )  # fmt: skip
 NO_SENTENCE = re.compile(
-    r"\s*(select|alter table|insert|pragma|create|begin|rollback|release|where|savepoint|set|drop|case|#!|<|\[|%|usage:|json |xml |script-src|style-src)",
+    r"\s*(select|alter table|insert|pragma|create|begin|rollback|release|where|savepoint|set|drop|case|#!|<|\[|%|usage:|json |xml "
+    r"|script-src|style-src)",
     re.I,
 )
 # names, and the progress of a command

@@ -138,6 +138,14 @@ def test_hepatobiliary_studies_give_liver_curve_field_and_times():
     assert render([], result).startswith(b"\x89PNG")
 
 
+@pytest.mark.req("ENG-06")
+def test_the_washout_of_a_liver_that_does_not_empty_is_no_number():
+    obstructed, slow = (one(dynamic(hepatic(empties_s=s), HOUR)) for s in (60_000, 7_000))
+    assert "liver_washout_half_min" not in {m.name for m in obstructed.measures} and obstructed.value("liver_peak_min") > 10
+    assert any("hardly empties in the 60 min" in w for w in obstructed.warnings)
+    assert slow.value("liver_washout_half_min") == pytest.approx(7_000 / 60 * np.log(2), rel=0.1)
+
+
 def _sources():
     y, x = np.mgrid[:64, :64] - 31.5
     rng = np.random.default_rng(0)
