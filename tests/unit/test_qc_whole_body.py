@@ -56,6 +56,22 @@ def test_extravasation_is_the_share_of_the_injection_site():
     assert [r["axis_tilt_deg"] for r in read] == pytest.approx([read[0]["axis_tilt_deg"]] * 4, abs=0.5)
 
 
+@pytest.mark.req("EXM-01", "ANA-02")
+def test_a_table_that_stalls_is_found_and_a_body_has_no_steps():
+    sharp = gaussian_filter(body(4e6).astype(float), 1.8)  # organs end no sharper than the camera's blur lets them
+    read = []
+    for part in (1.0, 0.85, 0.7, 0.5, 0.2):
+        stalled = sharp.copy()
+        stalled[420:427] *= part
+        read.append(aspects(np.random.default_rng(5).poisson(stalled))["line_step_percent"])
+    assert read[0] == 0 and read == sorted(read) and read[2] > 25 and read[4] > 100
+    for total in (3e6, 5e5, 1e5):
+        assert aspects(np.random.default_rng(6).poisson(sharp * total / sharp.sum()))["line_step_percent"] == 0
+    slower = sharp.copy()
+    slower[500:] *= 0.8  # the table goes on faster
+    assert aspects(np.random.default_rng(7).poisson(slower))["line_step_percent"] == pytest.approx(22, abs=6)
+
+
 @pytest.mark.req("EXM-01", "ANA-02", "ENG-09")
 def test_bands_dead_lines_stray_light_tilt_and_offset_are_told_apart():
     plain = aspects(body(4e6))
