@@ -145,6 +145,23 @@ def components(as_json: Json = False) -> None:
 
 
 @app.command()
+def design(
+    series: Annotated[
+        int, typer.Option(min=1000, help="Series to simulate of each kind and design. 每种模拟的序列数。")
+    ] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """Prove the designs of the control charts by simulation on Spark; exit 1 when one breaks its promise. 用模拟验证控制图设计。"""
+    from photopeak import design as verb
+    from spark_jobs.jobs.design import prove
+
+    with _standard_output_for_the_result(as_json):
+        rows = prove(load(), series)
+    print(json.dumps(rows, indent=1) if as_json else verb.table(rows))
+    raise typer.Exit(DONE if all(r["keeps"] for r in rows) else FAILED)
+
+
+@app.command()
 def verify() -> None:
     """Prove that the lake equals the journals; exit 1 with a line for each difference. 核对数据湖与日志一致。"""
     from connectors.stores.lake.verify import verify as differences

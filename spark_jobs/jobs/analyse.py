@@ -27,7 +27,18 @@ from spark_jobs.measure import METHODS_DIGEST, measure_series, render, told_else
 from spark_jobs.qc.result import Result, refused
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["OtherMethods", "SparkUnreachable", "is_clinical", "measured", "picture", "require_spark", "run", "run_key", "waiting"]
+__all__ = [
+    "OtherMethods",
+    "SparkUnreachable",
+    "is_clinical",
+    "measured",
+    "picture",
+    "require_spark",
+    "run",
+    "run_key",
+    "session",
+    "waiting",
+]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
 WORK = pa.schema([("run_key", pa.string()), ("series", pa.string())])
@@ -58,7 +69,7 @@ def run(settings: Settings, analysis: str, series: str | None = None) -> dict[st
         work = waiting(settings, analysis, series)
         written = 0
         if work:
-            spark = _session(settings)
+            spark = session(settings)
             for at in range(0, len(work), CHUNK):
                 written += _measure(spark, settings, analysis, work[at : at + CHUNK])
                 print(f"[{name}] {min(at + CHUNK, len(work))} of {len(work)} series", flush=True)
@@ -204,7 +215,7 @@ def require_spark(settings: Settings) -> str:
     return address
 
 
-def _session(settings: Settings) -> Any:
+def session(settings: Settings) -> Any:
     """Return the session that all jobs share: a new one costs 3 s, and a client of a dead server would hang for minutes."""
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

@@ -14,7 +14,18 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Chart", "Drift", "average_run_length", "cusum", "ewma", "false_rate", "find_drift", "flag_rate", "siegmund"]
+__all__ = [
+    "Chart",
+    "Drift",
+    "average_run_length",
+    "cusum",
+    "ewma",
+    "extremes",
+    "false_rate",
+    "find_drift",
+    "flag_rate",
+    "siegmund",
+]
 
 Floats = NDArray[np.float64]
 STATES = 80  # of the Markov chain between 0 and its limit; twice as many move a false rate by less than 2 % of itself
@@ -54,19 +65,20 @@ class Drift:
 
 
 def cusum(z: Floats, k: float) -> tuple[Floats, Floats]:
-    """Return the upper and the lower CUSUM after each value, both counted positive."""
-    upper, lower = np.cumsum(z - k), np.cumsum(-z - k)
-    return upper - np.minimum(0, np.minimum.accumulate(upper)), lower - np.minimum(0, np.minimum.accumulate(lower))
+    """Return the upper and the lower CUSUM after each value (the last axis), both counted positive."""
+    upper, lower = np.cumsum(z - k, axis=-1), np.cumsum(-z - k, axis=-1)
+    rise, fall = (np.minimum.accumulate(x, axis=-1) for x in (upper, lower))
+    return upper - np.minimum(0, rise), lower - np.minimum(0, fall)
 
 
 def ewma(z: Floats, weight: float) -> Floats:
-    """Return the EWMA after each value in units of its own standard deviation at that place, begun at 0."""
-    out = np.empty(z.size)
-    state = 0.0
-    for i, value in enumerate(z):
-        state = (1 - weight) * state + weight * value
-        out[i] = state
-    n = np.arange(1, z.size + 1)
+    """Return the EWMA after each value (the last axis) in units of its own standard deviation at that place, begun at 0."""
+    out = np.empty(z.shape)
+    state = np.zeros(z.shape[:-1])
+    for i in range(z.shape[-1]):
+        state = (1 - weight) * state + weight * z[..., i]
+        out[..., i] = state
+    n = np.arange(1, z.shape[-1] + 1)
     return out / np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * n)))
 
 
@@ -89,6 +101,18 @@ def find_drift(values: Floats, chart: Chart) -> Drift | None:
     zero = np.flatnonzero((upper if high else lower)[: at + 1] <= 0)
     start = int(zero[-1]) + 1 if zero.size else 0
     return Drift(mean, spread, at + chart.baseline, start + chart.baseline, "up" if high else "down")
+
+
+def extremes(values: Floats, chart: Chart) -> tuple[Floats, Floats]:
+    """Return how far CUSUM and EWMA went in each series (a row of values): a chart flags it when either is beyond its limit.
+
+    So limits can be searched for without charting anything again; those of `chart` are not used.
+    """
+    base = values[:, : chart.baseline]
+    mean, spread = base.mean(axis=1, keepdims=True), np.maximum(base.std(axis=1, ddof=1, keepdims=True), chart.floor)
+    z = np.clip((values[:, chart.baseline :] - mean) / spread, -chart.clip, chart.clip)
+    upper, lower = cusum(z, chart.k)
+    return np.maximum(upper.max(axis=1), lower.max(axis=1)), np.abs(ewma(z, chart.weight)).max(axis=1)
 
 
 def siegmund(k: float, h: float, shift: float = 0.0) -> float:

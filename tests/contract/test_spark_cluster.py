@@ -78,32 +78,14 @@ def process(command: list[str], environment: dict[str, str], port: int, log: Pat
             run.kill()
 
 
-def measured(folder: Path, hospital: Path, master: str) -> tuple[dict[str, bytes], str]:
-    """Run the job through a Connect server on this master; return the files of measures, and what the job said."""
-    shutil.copytree(hospital, folder)
-    settings = load(home=folder, spark_port=free_port(), spark_master=master)
-    spark = services(settings)["spark"]
-    for name in ("tmp", "user"):
-        (folder / name).mkdir()
-    environment = {**spark.environment, "PYTHONPATH": str(ROOT)}  # this checkout, wherever the package is installed from
-    with process(spark.command, environment, settings.spark_port, folder / "spark.log"):
-        command = [sys.executable, "-m", "photopeak", "job", "analyse_phantoms", "--json"]
-        said = {"PHOTOPEAK_HOME": str(folder), "PHOTOPEAK_SPARK_PORT": str(settings.spark_port), "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, env={**os.environ, **said}, capture_output=True, text=True, cwd=ROOT, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:] + (folder / "spark.log").read_text()[-3000:]
-    files = {p.relative_to(settings.lake).as_posix(): p.read_bytes() for p in (settings.lake / "measures").rglob("*.parquet")}
-    return files, done.stdout
-
-
-def test_one_process_and_a_stand_alone_cluster_give_the_same_bytes(tmp_path: Path) -> None:
-    make_hospital(tmp_path / "hospital")
-    alone, said = measured(tmp_path / "local", tmp_path / "hospital", "local[2]")
-    assert '"read": 7' in said and len(alone) >= 7
+@contextmanager
+def cluster(folder: Path) -> Iterator[str]:
+    """Run a stand-alone master with one worker of two cores, and give the master's address."""
     port, worker = free_port(), free_port()
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("SPARK")},
         "SPARK_HOME": str(SPARK), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_NO_DAEMONIZE": "1", "SPARK_WORKER_DIR": str(tmp_path / "work"), "OMP_NUM_THREADS": "1",
+        "SPARK_NO_DAEMONIZE": "1", "SPARK_WORKER_DIR": str(folder / "work"), "OMP_NUM_THREADS": "1",
         "JAVA_HOME": str(Path(find_java() or "").resolve().parents[1]),
     }  # fmt: skip
     start = [str(SPARK / "bin" / "spark-class")]
@@ -129,10 +111,35 @@ def test_one_process_and_a_stand_alone_cluster_give_the_same_bytes(tmp_path: Pat
     ]
     work += ["--cores", "2", "--memory", "1500m", f"spark://127.0.0.1:{port}"]
     with (
-        process(master, environment, port, tmp_path / "master.log"),
-        process(work, environment, worker, tmp_path / "worker.log"),
+        process(master, environment, port, folder / "master.log"),
+        process(work, environment, worker, folder / "worker.log"),
     ):
-        spread, told = measured(tmp_path / "cluster", tmp_path / "hospital", f"spark://127.0.0.1:{port}")
+        yield f"spark://127.0.0.1:{port}"
+
+
+def measured(folder: Path, hospital: Path, master: str) -> tuple[dict[str, bytes], str]:
+    """Run the job through a Connect server on this master; return the files of measures, and what the job said."""
+    shutil.copytree(hospital, folder)
+    settings = load(home=folder, spark_port=free_port(), spark_master=master)
+    spark = services(settings)["spark"]
+    for name in ("tmp", "user"):
+        (folder / name).mkdir()
+    environment = {**spark.environment, "PYTHONPATH": str(ROOT)}  # this checkout, wherever the package is installed from
+    with process(spark.command, environment, settings.spark_port, folder / "spark.log"):
+        command = [sys.executable, "-m", "photopeak", "job", "analyse_phantoms", "--json"]
+        said = {"PHOTOPEAK_HOME": str(folder), "PHOTOPEAK_SPARK_PORT": str(settings.spark_port), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env={**os.environ, **said}, capture_output=True, text=True, cwd=ROOT, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:] + (folder / "spark.log").read_text()[-3000:]
+    files = {p.relative_to(settings.lake).as_posix(): p.read_bytes() for p in (settings.lake / "measures").rglob("*.parquet")}
+    return files, done.stdout
+
+
+def test_one_process_and_a_stand_alone_cluster_give_the_same_bytes(tmp_path: Path) -> None:
+    make_hospital(tmp_path / "hospital")
+    alone, said = measured(tmp_path / "local", tmp_path / "hospital", "local[2]")
+    assert '"read": 7' in said and len(alone) >= 7
+    with cluster(tmp_path) as master:
+        spread, told = measured(tmp_path / "cluster", tmp_path / "hospital", master)
     assert list((tmp_path / "work").glob("app-*")), "an executor of the cluster did the work"
     assert spread == alone
     assert [json.loads(t)["run_key"] for t in (said, told)] == [json.loads(said)["run_key"]] * 2

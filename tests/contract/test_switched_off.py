@@ -26,7 +26,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, Pa
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     monkeypatch.setattr(components, "SEEDS", project / "seeds")
-    monkeypatch.setattr(analyse, "_session", lambda _settings: Spark)
+    monkeypatch.setattr(analyse, "session", lambda _settings: Spark)
     settings = load(home=tmp_path / "var")
     w = LakeWriter()
     flood = np.random.default_rng(0).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000)

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spark_jobs.qc.drift import Chart, average_run_length, cusum, ewma, false_rate, find_drift, flag_rate, siegmund
+from spark_jobs.jobs.design import designs as declared
+from spark_jobs.jobs.design import farthest
+from spark_jobs.qc.drift import Chart, average_run_length, cusum, ewma, extremes, false_rate, find_drift, flag_rate, siegmund
 
 TABLE = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds" / "drift_charts.csv"
 PLAIN = Chart(k=0.5, h=5, weight=0.1, limit=2.814, clip=99, baseline=30)
@@ -51,6 +53,31 @@ def test_every_design_of_the_table_keeps_its_promise() -> None:
     for chart, (values, false, detected) in designs().items():
         assert false_rate(chart, values) <= false, chart
         assert flag_rate(chart, values, 1.0) >= detected, chart
+
+
+def test_how_far_a_chart_went_decides_whether_it_flags() -> None:
+    chart = Chart(k=0.5, h=6, weight=0.1, limit=3.2, clip=4, baseline=15, floor=0.3)
+    values = np.random.default_rng(9).normal(0.15, 1, (300, 55))
+    high, far = extremes(values, chart)
+    flags = [find_drift(x, chart).flagged is not None for x in values]
+    assert [bool(a > chart.h or b > chart.limit) for a, b in zip(high, far, strict=True)] == flags and 30 < sum(flags) < 270
+
+
+def test_simulated_series_are_those_that_the_computed_rates_speak_of() -> None:
+    """The table's figures within three standard errors of 10,000 series, and the computed rate on the safe side of the simulated one."""
+    assert {d.chart for d in declared()} == set(designs()) and sum(len(d.charts) for d in declared()) == len(
+        list(csv.DictReader(TABLE.open()))
+    )
+    for number, d in enumerate(declared()):
+        shares = []
+        for shifted in (False, True):
+            pairs = [farthest(d, number, shifted, block) for block in range(20)]
+            high, far = (np.concatenate(x) for x in zip(*pairs, strict=True))
+            shares.append(float(np.mean((high > d.chart.h) | (far > d.chart.limit))))
+        false, detected = shares
+        assert false <= d.false + 3 * np.sqrt(d.false / high.size) and false <= false_rate(d.chart, d.values) + 0.005
+        assert detected >= d.detect - 3 * np.sqrt(d.detect * (1 - d.detect) / high.size)
+        assert flag_rate(d.chart, d.values, 1.0) - 0.02 < detected < flag_rate(d.chart, d.values, 1.0) + 0.08
 
 
 @pytest.mark.req("SYS-22")
