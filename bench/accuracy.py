@@ -16,6 +16,7 @@ from typing import Any
 
 from bench.accuracy_cases import further
 from bench.cases import DATA, ROOT, Case, Truth, real, simulated
+from bench.clinical_cases import clinical
 from photopeak.analyse import analyse
 
 __all__ = ["ask", "main"]
@@ -47,7 +48,7 @@ def main() -> int:
         print("the environment .venv-peers is not there: `make docs` installs it", file=sys.stderr)
         return 3
     with tempfile.TemporaryDirectory() as folder:
-        more = further(Path(folder))
+        more = [*further(Path(folder)), *clinical(Path(folder))]
         cases = [*simulated(Path(folder)), *real()]
         own = [*ask(OWN, [{"path": str(c.path)} for c in cases]), *(analysed(c.path) for c in more)]
         cases += more

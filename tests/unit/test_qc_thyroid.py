@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from clinical_images import NM_HEAD, thyroid
-from numpy.typing import NDArray
+from clinical_images import NM_HEAD, neck, thyroid
 from qc_images import code, dicom
 
 from spark_jobs.measure import measure_series, render
@@ -93,25 +92,6 @@ def test_code_decides_where_the_look_is_unsure_and_few_counts_get_no_verdict():
     assert one(thyroid(), PatientID="QC^7").status == "not_measured"
     wrong = one(thyroid(), PerformedProtocolCodeSequence=code("PP-FLOOD"))
     assert wrong.status == "not_measured" and not wrong.measures
-
-
-def neck(
-    *, n: int, pixel_mm: float, gland: float, around: float, fwhm_mm: float, weaker: float = 1.0, size=(45, 18), apart=32
-) -> NDArray:
-    """Two half-ellipsoids of `gland` counts in all, an isthmus between them, blurred, in a neck of `around` counts a mm²."""
-    from scipy.ndimage import gaussian_filter
-
-    fine = 4
-    y, x = (np.indices((n * fine, n * fine)) - (n * fine - 1) / 2) * pixel_mm / fine
-    activity = 0.25 * ((np.abs(y - 8) < 5) & (np.abs(x) < apart / 2))
-    for side, weight in ((-1, 1.0), (1, weaker)):
-        activity += weight * np.sqrt(
-            np.clip(1 - (y / (size[0] / 2)) ** 2 - ((x - side * apart / 2) / (size[1] / 2)) ** 2, 0, None)
-        )
-    activity = gaussian_filter(activity, fwhm_mm / 2.3548 / pixel_mm * fine)
-    lit = np.abs(x) < 65
-    image = activity * gland / activity.sum() + lit * around * (pixel_mm / fine) ** 2
-    return np.random.default_rng(3).poisson(image.reshape(n, fine, n, fine).sum((1, 3)))
 
 
 VIEW = {"ActualFrameDuration": 600_000, **{f"{k}Date": "20260504" for k in ("Acquisition", "Series")}}
