@@ -29,7 +29,9 @@ SAME = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
 
 def further(folder: Path) -> list[Case]:
     """Write the images and return their cases."""
-    return [case for maker in (_even, _suv, _spheres, _pairs, _sheets, _catphan, _no_water) for case in maker(folder)]
+    return [
+        case for maker in (_even, _suv, _spheres, _pairs, _sheets, _catphan, _no_water, _shaded_water) for case in maker(folder)
+    ]
 
 
 def _saved(folder: Path, name: str, *series: list[bytes], sheet: dict | None = None) -> Path:
@@ -195,3 +197,34 @@ def _no_water(folder: Path) -> Iterator[Case]:
             for k, i in enumerate(images)
         ]
         yield Case("CT water", title, _saved(folder, f"no water {title}", data), (Truth("water_hu", NONE, 0.0),), "not_measured")
+
+
+def _shaded_water(folder: Path) -> Iterator[Case]:
+    x, y = grid(1.0, 256)
+    r = np.hypot(x - 3, y + 2)
+    shade = 6 * (1 - np.exp(-((r / 40) ** 2)))
+    middle = float(shade[r < 40].mean())
+    made = {
+        "water with 6 HU of shading, as of a cone beam": (5.0, shade, "measured", Truth("water_hu", middle, 0.5)),
+        "water with an insert of 60 mm and 4 HU on its axis": (5.0, 4.0 * (r < 30), "not_measured", Truth("water_hu", NONE, 0.0)),
+        "water with an insert of 60 mm and 3 HU in noise of 20 HU": (
+            20.0,
+            3.0 * (r < 30),
+            "indicative",
+            Truth("water_hu", 3.0 * 30**2 / 40**2, 0.8),
+        ),
+    }
+    for title, (sigma, added, status, truth) in made.items():
+        about = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "SliceThickness": "5"}
+        data = [
+            dicom(
+                np.rint(water(0, sigma, seed=k) + added * (r < 100) + 1024),
+                modality="CT",
+                kind="AXIAL",
+                pixel_mm=1.0,
+                ImagePositionPatient=["0", "0", str(5 * k)],
+                **about,
+            )
+            for k in range(5)
+        ]
+        yield Case("CT water", title, _saved(folder, title, data), (truth,), status)

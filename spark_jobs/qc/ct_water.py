@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.cylinder import Cylinder, find_cylinder
-from spark_jobs.qc.foreign_object import cut_off, find_object
+from spark_jobs.qc.foreign_object import cut_off, find_objects, water_of
 from spark_jobs.qc.noise_power import noise_power, patches
 from spark_jobs.qc.outline import disc
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.wide_insert import WIDE_MM, Suspicion, insert_or_shade
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
 NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
@@ -59,8 +60,10 @@ def measure(
         return refuse("no slice")
 
     doubt = _doubt(slices, found, pixel_mm)
-    if doubt:
+    if isinstance(doubt, str):
         return refuse(doubt)
+    if doubt.refused:
+        return refuse(doubt.refused)
     centre_hu, variance, pixels = [], [], 0
     edges: dict[str, list[float]] = {"top": [], "right": [], "bottom": [], "left": []}
     rings = []
@@ -101,10 +104,11 @@ def measure(
     middle = len(slices) // 2
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
     figure["centre_part"] = CENTRE_PART
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), (), figure)
+    status = INDICATIVE if doubt.reserved else MEASURED
+    return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), (), figure)
 
 
-def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float) -> str | None:
+def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float) -> str | Suspicion:
     """Return why the values of round, even slices of water are not believed, or None."""
     for hu, c in zip(slices, found, strict=True):
         shape = (hu.shape[0], hu.shape[1])
@@ -120,14 +124,17 @@ def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float
             )
     same = len({(round(c.row), round(c.column), round(c.diameter_mm)) for c in found}) == 1
     mean = [np.mean(slices, axis=0)] if same and len(slices) > 1 else []
+    wide = []
     for hu, c in zip([*slices, *mean], [*found, *found[: len(mean)]], strict=True):
-        strange = find_object(hu, c.row, c.column, c.diameter_mm / 2 / pixel_mm, pixel_mm)
+        water = water_of(hu, c.row, c.column, c.diameter_mm / 2 / pixel_mm, pixel_mm)
+        strange, faint = find_objects(water, pixel_mm, WIDE_MM) if water is not None else (None, None)
+        wide += [faint] if faint is not None else []
         if strange is not None:
             return (
                 f"a foreign object of about {strange.size_mm:.0f} mm that reads {strange.contrast_hu:+.0f} HU against the water lies at "
                 f"row {strange.row:.0f}, column {strange.column:.0f}: a bubble, an insert, or anatomy"
             )
     for hu, c in zip(slices, found, strict=True):
-        if cut_off(hu[disc((hu.shape[0], hu.shape[1]), c.row, c.column, NOISE_PART * c.diameter_mm / 2 / pixel_mm)]):
+        if cut_off(hu, disc((hu.shape[0], hu.shape[1]), c.row, c.column, NOISE_PART * c.diameter_mm / 2 / pixel_mm)):
             return "clipped pixels: values heap up at an end of the range that the water shows, those beyond were cut off"
-    return None
+    return insert_or_shade(slices, found, pixel_mm, wide)
