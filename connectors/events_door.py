@@ -47,6 +47,7 @@ ACCEPTED = frozenset(
         "examination.preparation",
         "staff.credential",
         "device.check",
+        "device.hold_override",
         "device.report",
         "form.signed",
         "adverse.event",
@@ -57,6 +58,7 @@ REPORT = "device.report"
 FREE_TEXT = {
     "adverse.event": ("description", 2000),
     "device.check": ("note", 256),
+    "device.hold_override": ("reason", 256),
     "examination.preparation": ("note", 256),
     "examination.step": ("note", 256),
 }

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         return self.home / "warehouse"
 
     @property
+    def worklist(self) -> Path:
+        """Return the folder of the devices' states of today and of what the worklist does about them."""
+        return self.home / "worklist"
+
+    @property
     def reports(self) -> Path:
         """Return the folder that the reports service shows."""
         return self.home / "reports"

@@ -47,6 +47,8 @@ def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]
         nothing = {"run_key": "", "from": None, "to": None, "read": 0, "written": 0, "quarantined": 0, "seconds": 0.0}
         return {"job": name, **nothing, "switched_off": why}, NOTHING_NEW
     account = JOBS[name](settings, request)
+    if name in TELLING and account["written"] and "confirm_devices" not in switched_off(settings, "job"):
+        _confirm_devices(settings, Request())  # at once, in the same process: a worklist waits to be held
     if account.get("integrity") is False:
         return account, 1
     return account, 0 if account["read"] or account["written"] else NOTHING_NEW
@@ -141,12 +143,21 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def _confirm_devices(settings: Settings, request: Request) -> Account:
+    from photopeak.states import confirm
+
+    _only("confirm_devices", request)
+    return confirm(settings)
+
+
+TELLING = ("ingest_his", "analyse_phantoms")  # they bring what a device's state of today is judged from
 JOBS: dict[str, Callable[[Settings, Request], Account]] = {
     "ingest_pacs": _ingest("ingest_pacs"),
     "ingest_his": _ingest("ingest_his"),
     "ingest_sensors": _ingest("ingest_sensors"),
     "analyse_phantoms": _analyse("analyse_phantoms", "phantom"),
     "analyse_images": _analyse("analyse_images", "clinical"),
+    "confirm_devices": _confirm_devices,
     "build_marts": _build_marts,
     "attest_quality": _attest_quality,
 }

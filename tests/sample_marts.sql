@@ -47,6 +47,11 @@ create table marts.fct_intake_outcome (
   event_id varchar, site_id varchar, channel varchar, message_id varchar, outcome varchar, reason varchar, sha256
   varchar, size_bytes bigint, sender varchar, received_at_utc timestamp
 );
+create table marts.fct_worklist_hold (
+  site_id varchar, event_id varchar, device_id varchar, kind varchar, action varchar, state varchar, reason varchar, policy_id varchar,
+  policy_version bigint, approver varchar, override_id varchar, staff_id varchar, override_reason varchar, until_utc timestamp,
+  occurred_at_utc timestamp, recorded_at_utc timestamp
+);
 create table marts.fct_finding (
   finding_id varchar, site_id varchar, rule_id varchar, rule_version varchar, severity varchar, clause varchar,
   requirement varchar, subject_kind varchar, subject_id varchar, device_id varchar, room_id varchar, accession_number

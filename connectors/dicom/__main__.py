@@ -8,9 +8,12 @@ import sys
 import threading
 from datetime import UTC, datetime
 
+from connectors.dicom.holds import Holds
 from connectors.dicom.intake import Intake
 from connectors.dicom.node import serve
+from connectors.dicom.orders import Orders
 from connectors.dicom.series import SeriesWatch
+from connectors.dicom.worklist import Worklist
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
@@ -30,14 +33,18 @@ def main() -> int:
         journal = SqliteJournal(settings.journals / "dicom.db")
         sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
         clear = FileObjectStore(settings.objects / "clear").open()
-        intake = Intake(settings, journal, sealed, clear, Vault.of(settings, keys), keys)
+        vault = Vault.of(settings, keys)
+        intake = Intake(settings, journal, sealed, clear, vault, keys)
     except OSError as exc:
         print(f"dicom: cannot work in {settings.home}: {exc}", file=sys.stderr)
         return 3
     clock = lambda: datetime.now(UTC)  # noqa: E731 - when a thing was recorded is never pinned
     watch = SeriesWatch(settings, journal, clear, clock)
+    hl7, door = (SqliteJournal(settings.journals / f"{name}.db", read_only=True) for name in ("hl7", "events"))
+    holds = Holds(settings, journal, door, clock)
+    worklist = Worklist(settings, Orders(hl7, door), holds, vault)
     try:
-        server = serve(settings, intake, watch, clock)
+        server = serve(settings, intake, watch, worklist, clock)
     except OSError as exc:
         print(
             f"dicom: port {settings.dicom_port} on {settings.host} cannot be opened ({os.strerror(exc.errno or 0)}): "
@@ -45,12 +52,14 @@ def main() -> int:
         )  # fmt: skip
         return 3
     watch.start()
+    holds.start()
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
     print(f"dicom: ready on dicom://{settings.dicom_ae_title}@{settings.host}:{settings.dicom_port}", flush=True)
     stop.wait()
     socketserver.BaseServer.shutdown(server)  # pynetdicom's own also looks for it among servers that the AE has made itself
     server.server_close()
     watch.stop()
+    holds.stop()
     journal.close()  # waits for a commit at work; what comes later is answered A700 or not at all
     return 0
 

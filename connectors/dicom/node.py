@@ -1,7 +1,8 @@
-"""The DICOM node: Verification and Storage as SCP, every storage class and transfer syntax that is known."""
+"""The DICOM node: Verification, Storage (every class and transfer syntax that is known) and Modality Worklist as SCP."""
 
 import logging
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +10,13 @@ from pydicom import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import ModalityWorklistInformationFind, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from connectors.dicom.intake import Answer, Intake, Received
 from connectors.dicom.reactor import make_server
 from connectors.dicom.series import SeriesWatch
+from connectors.dicom.worklist import Worklist
 from connectors.settings import Settings
 
 __all__ = ["serve"]
@@ -27,16 +29,22 @@ ASSOCIATIONS = 128
 IDLE_S = 120  # an association that says nothing for so long is ended
 
 
-def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[[], datetime]) -> ThreadedAssociationServer:
+def serve(
+    settings: Settings, intake: Intake, watch: SeriesWatch, worklist: Worklist, now: Callable[[], datetime]
+) -> ThreadedAssociationServer:
     """Return the node, bound and listening; its owner calls `serve_forever`. Raise OSError when the port is taken."""
     _config.LOG_HANDLER_LEVEL = "none"
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # what matters is logged by us, once
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names
+    for name in ("pynetdicom", "pydicom"):  # what matters is logged by us, once; pydicom quotes values, which may be somebody's
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"pydicom\.")
     ae = AE(settings.dicom_ae_title)
     ae.maximum_pdu_size, ae.maximum_associations = 131072, ASSOCIATIONS
     ae.acse_timeout, ae.network_timeout, ae.dimse_timeout = 10, IDLE_S, 60
     for uid in {*(str(c.abstract_syntax) for c in AllStoragePresentationContexts), *OLD}:
         ae.add_supported_context(uid, list(AllTransferSyntaxes))
     ae.add_supported_context(Verification)
+    ae.add_supported_context(ModalityWorklistInformationFind)
 
     def store(request: Any, sender: Any, transfer_syntax: str) -> Answer:
         received = Received(
@@ -52,6 +60,10 @@ def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[
         if answer.comment:
             response.ErrorComment = answer.comment
         return response
+
+    def c_find(event: Any) -> Iterator[tuple[Dataset | int, Dataset | None]]:
+        station = "".join(c for c in str(event.assoc.requestor.ae_title).strip() if c.isprintable())[:16]
+        yield from worklist.find(station, lambda: event.identifier, lambda: event.is_cancelled)
 
     def refuse(sender: Any, message: Any, context_id: int) -> None:
         """Answer a C-STORE without class, instance or data set; end the association over any other command that is not whole."""
@@ -74,5 +86,7 @@ def serve(settings: Settings, intake: Intake, watch: SeriesWatch, now: Callable[
     def ended(event: Any) -> None:
         watch.lost(id(event.assoc))
 
-    handlers = [(evt.EVT_C_STORE, c_store), (evt.EVT_RELEASED, released), (evt.EVT_CONN_CLOSE, ended)]
+    handlers = [
+        (evt.EVT_C_STORE, c_store), (evt.EVT_C_FIND, c_find), (evt.EVT_RELEASED, released), (evt.EVT_CONN_CLOSE, ended),
+    ]  # fmt: skip
     return make_server(ae, (settings.host, settings.dicom_port), handlers, refuse)

@@ -18,6 +18,7 @@ NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
 PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times: a number of the patient in them is chance
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
+UID = re.compile(r"[0-9][0-9.]{0,63}")
 MAX_TEXT = 256
 
 
@@ -46,6 +47,7 @@ class _Group:
     obr: Segment | None = None
     tq1: Segment | None = None
     ipc: Segment | None = None
+    zds: Segment | None = None
     obx: list[Segment] = field(default_factory=list)
 
 
@@ -60,13 +62,24 @@ def patient(message: Message) -> Patient:
         raise InvalidMessage("PID-3 holds no patient identifier", error="101")
     identity = {
         "patient_id": patient_id, "name": pid.text(5), "birth_date": pid.get(7), "sex": pid.get(8), "address": pid.text(11),
-        "phone": pid.text(13), "account": pid.get(18), "national_id": pid.get(19), "other_ids": " ".join(pid.repetitions(3)),
+        "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
+        "national_id": pid.get(19), "other_ids": " ".join(pid.repetitions(3)),
     }  # fmt: skip
     numbers_too = (*pid.repetitions(3), pid.get(18), pid.get(19), *pid.repetitions(13))
     secrets = {n for n in numbers_too if len(n) >= MIN_SECRET}
     for family, given in zip(pid.repetitions(5, 1), pid.repetitions(5, 2), strict=True):
         secrets |= names_of(f"{family}^{given}") | ({family} if len(family) > 1 and not given else set())
     return Patient(patient_id, {k: v or None for k, v in identity.items()}, tuple(sorted(secrets)))
+
+
+def _person_name(pid: Segment) -> str:
+    """Return PID-5 as DICOM writes a name (PS3.5 6.2.1): family^given^middle^prefix^suffix; `=` before the ideographic form."""
+    forms: list[str] = []
+    for parts in zip(*(pid.repetitions(5, n) for n in (1, 2, 3, 5, 4)), strict=True):
+        form = "^".join(re.sub(r"[\^=\\\x00-\x1f]", " ", p).strip() for p in parts).rstrip("^")
+        if form and all(form.isascii() != f.isascii() for f in forms):  # of each kind the first
+            forms.append(form)
+    return "=".join(sorted(forms, key=lambda f: not f.isascii()))
 
 
 def said_at(message: Message, utc_offset_minutes: int) -> datetime:
@@ -131,7 +144,22 @@ def _order(message: Message, group: _Group, pseudonym: str, who: Patient, offset
         "scheduled_at_utc": utc_text(scheduled) if scheduled else None,
         "placer": _clip((orc.get(2) if orc else "") or obr.get(2)),
         "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ), "weight_kg": _quantity(group, "WEIGHT_KG", KG),
+        **_step(group),
     })  # fmt: skip
+
+
+def _step(group: _Group) -> dict[str, Any]:
+    """Return what an order says for a scanner's worklist, as far as it says it (IPC of OMI; OBR-19, OBR-20 and ZDS of ORM after IHE)."""
+    orc, obr, ipc = group.orc, group.obr, group.ipc
+    uid = (ipc.get(3) if ipc else "") or (group.zds.get(1) if group.zds else "")
+    said = {
+        "order_status": orc.get(5) if orc else "",
+        "stations": [ae[:16] for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
+        "procedure_id": (ipc.get(2) if ipc else "") or (obr.get(19) if obr else ""),
+        "step_id": (ipc.get(4) if ipc else "") or (obr.get(20) if obr else ""),
+        "study_uid": uid if UID.fullmatch(uid) else "",
+    }
+    return {k: v for k, v in said.items() if v and (not k.endswith("_id") or len(v) <= 16)}
 
 
 def _results(message: Message, group: _Group, pseudonym: str, who: Patient, offset: int) -> Fact:
@@ -166,7 +194,7 @@ def _groups(message: Message) -> Iterator[_Group]:
             continue
         if segment.name == "OBX":
             group.obx.append(segment)
-        elif segment.name in ("ORC", "OBR", "TQ1", "IPC"):
+        elif segment.name in ("ORC", "OBR", "TQ1", "IPC", "ZDS"):
             setattr(group, segment.name.lower(), segment)
     if group is not None:
         yield group

@@ -1,5 +1,6 @@
 """What the landing page says of the hospital: the published release in one look, and how far intake is ahead of it."""
 
+import csv
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["intake_now", "local_text", "overview", "rule_links"]
+from spark_jobs.judge import SEEDS
+
+__all__ = ["intake_now", "local_text", "overview", "rule_links", "worklists"]
 
 TOP = """
 select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
@@ -98,6 +101,23 @@ def rule_links(reports: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {r["rule"]: r["href"] for r in rows if r["run_id"] == rows[-1]["run_id"]}
+
+
+def worklists(folder: Path) -> dict[str, Any] | None:
+    """Return what the DICOM node does about each device's worklist, held ones first, and how often it refused strangers.
+
+    None when it never said, or cannot be read.
+    """
+    order = ("held", "warned", "offered")
+    try:
+        told = json.loads((folder / "holds.json").read_text(encoding="utf-8"))
+        with (SEEDS / "devices.csv").open(encoding="utf-8", newline="") as f:
+            names = {r["device_id"]: {"name_en": r["name_en"], "name_zh": r["name_zh"]} for r in csv.DictReader(f)}
+        rows = [{"name_en": d, "name_zh": d, **names.get(d, {}), **row} for d, row in told["devices"].items()]
+        rows.sort(key=lambda r: (order.index(r["action"]), r["device_id"]))
+        return {"devices": rows, "refused": sum(told["refused"].values())}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def local_text(moment: datetime | None, utc_offset_minutes: int) -> str:

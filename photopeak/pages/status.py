@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from connectors.settings import Settings
 from connectors.words import reason as reason_in
 from photopeak.pages.headers import guard
-from photopeak.pages.overview import intake_now, local_text, overview, rule_links
+from photopeak.pages.overview import intake_now, local_text, overview, rule_links, worklists
 from photopeak.pages.phantoms import Phantoms
 from photopeak.pages.services import Services
 from photopeak.pages.words import HERE, choose, texts
@@ -60,9 +60,11 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             down=[s for s in states if s.get("state") != "up"],
             doors=_doors(settings, request, states),
             journals=intake_now(settings.journals, release["lake_head"] if release else None),
+            worklists=worklists(settings.worklist),
             links=rule_links(settings.reports),
             reports=_address(request, settings.reports_port),
             local=lambda moment: local_text(moment, settings.utc_offset_minutes),
+            moment=lambda text: local_text(datetime.fromisoformat(text), settings.utc_offset_minutes),
             zone=_zone(settings.utc_offset_minutes),
             number=_number,
             unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader

@@ -46,7 +46,7 @@ def test_an_order_says_the_same_in_every_character_set(charset: str, codec: str,
         "message_type": "ORM", "trigger": "O01", "order_control": "NW", "accession_number": "A100", "patient_pseudonym": "PT-1",
         "exam_code": "BONE", "exam_name": "全身骨显像", "indication": "骨痛 疑转移",
         "scheduled_at_utc": "2026-03-02T02:00:00.000000Z",
-        "placer": "PL7", "prescribed_activity_mbq": 740.0, "weight_kg": 61.5,
+        "placer": "PL7", "prescribed_activity_mbq": 740.0, "weight_kg": 61.5, "order_status": "SC",
     }  # fmt: skip
 
 

@@ -38,6 +38,10 @@ class MemoryJournal:
         """Return at most `limit` events behind offset `after`."""
         return list(enumerate(self.events, 1))[after : after + limit]
 
+    def since(self, after: int, *types: str) -> list[tuple[int, Event]]:
+        """Return all events of these types behind offset `after`."""
+        return [(n, e) for n, e in enumerate(tuple(self.events), 1) if n > after and e.type in types]
+
     def find(self, source: str, id_: str) -> Event | None:
         """Return the event of this name, None when there is none."""
         offset = self._by_name.get((source, id_))

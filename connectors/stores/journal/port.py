@@ -43,6 +43,10 @@ class Journal(Protocol):
         """Return at most `limit` events with their offsets, which are greater than `after`, in order."""
         ...
 
+    def since(self, after: int, *types: str) -> list[tuple[int, Event]]:
+        """Return all events of these types behind offset `after`, in order; none while the journal is not there yet."""
+        ...
+
     def find(self, source: str, id_: str) -> Event | None:
         """Return the event of this name, None when there is none."""
         ...

@@ -83,6 +83,16 @@ class SqliteJournal:
         """Return at most `limit` events behind offset `after`, in order."""
         return self._select("WHERE offset > ? ORDER BY offset LIMIT ?", after, limit)
 
+    def since(self, after: int, *types: str) -> list[tuple[int, Event]]:
+        """Return all events of these types behind offset `after`, in order; none while the journal is not there yet."""
+        marks = ", ".join("?" * len(types))
+        try:  # `+`: by offset, not by an index over the whole history of a type
+            return self._select(f"WHERE offset > ? AND +type IN ({marks}) ORDER BY offset", after, *types)
+        except sqlite3.OperationalError as exc:
+            if "no such table" in str(exc):  # its owner is just making it
+                return []
+            raise
+
     def find(self, source: str, id_: str) -> Event | None:
         """Return the event of this name, None when there is none."""
         found = self._select("WHERE source = ? AND id = ?", source, id_)

@@ -146,3 +146,12 @@ select
 from {{ ref('mart_peer_position') }} as p
 left join {{ ref('devices') }} as d on p.device_id = d.device_id
 where p.position = 'outlier' and p.matters
+
+union all
+
+select
+    h.site_id, 'WORKLIST_OVERRIDE', 'override', h.event_id, h.device_id, d.room_id, null, h.staff_id, h.occurred_at_utc, null, null,
+    'until ' || {{ text('h.until_utc') }} || ' UTC', coalesce(h.reason || ': ', '') || h.override_reason, null, null, 'fct_worklist_hold', 'fail'
+from {{ ref('fct_worklist_hold') }} as h
+left join {{ ref('devices') }} as d on h.device_id = d.device_id
+where h.kind = 'override'

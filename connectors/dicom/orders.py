@@ -1,0 +1,80 @@
+"""What the hospital still wants done: the orders of the HL7 journal that nobody has cancelled, stopped or finished."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.events import Event
+from connectors.stores.journal.port import Journal
+
+__all__ = ["PAST", "Order", "Orders"]
+
+# HL7 table 0119. CA, OC, CR: cancelled (asked, told, answered); DC, OD, DR: discontinued; RP, RO: replaced; UA: not accepted;
+# HD, OH, HR: put on hold, until it is released (RL, OE) or changed (XO)
+CLOSED = frozenset(("CA", "OC", "CR", "DC", "OD", "DR", "RP", "UA", "HD", "OH", "HR"))
+DONE = frozenset(("CM", "CA", "DC", "RP", "HD"))  # order status (ORC-5, HL7 table 0038) that closes whatever the control code
+PAST = timedelta(days=7)  # an order that nobody has done for so long after its time is not offered any more
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One ordered examination as the newest message about it says it."""
+
+    accession_number: str
+    pseudonym: str
+    exam_code: str
+    exam_name: str
+    starts_at: datetime
+    weight_kg: float | None
+    stations: tuple[str, ...]  # AE titles that the order itself names; empty: any station for this examination
+    procedure_id: str
+    step_id: str
+    study_uid: str | None
+
+
+class Orders:
+    """The open orders; reads what is new in the journals when somebody asks, and nothing in between."""
+
+    def __init__(self, hl7: Journal, door: Journal) -> None:
+        self._hl7, self._door, self._lock = hl7, door, threading.Lock()
+        self._at = {"hl7": 0, "door": 0}
+        self._newest: dict[str, Event] = {}
+        self._acquired: set[str] = set()
+
+    def open(self, now: datetime) -> list[Order]:
+        """Return the orders that wait to be done, the earliest first."""
+        with self._lock:
+            self._read(now)
+            found = [order_of(e) for a, e in self._newest.items() if a not in self._acquired and _is_open(e.data)]
+        return sorted((o for o in found if o.starts_at > now - PAST), key=lambda o: (o.starts_at, o.accession_number))
+
+    def _read(self, now: datetime) -> None:
+        for offset, event in self._hl7.since(self._at["hl7"], "his.order"):
+            before = self._newest.get(event.subject)
+            if before is None or before.occurred_at <= event.occurred_at:  # a message that was late changes nothing
+                self._newest[event.subject] = event
+            self._at["hl7"] = offset
+        for offset, event in self._door.since(self._at["door"], "examination.step"):
+            if event.data["step"] == "acquisition" and event.data["result"] == "done":
+                self._acquired.add(event.data["accession_number"])
+            self._at["door"] = offset
+        old = [a for a, e in self._newest.items() if order_of(e).starts_at < now - 2 * PAST]
+        for accession in old:
+            del self._newest[accession]
+        self._acquired -= set(old)
+
+
+def order_of(event: Event) -> Order:
+    """Return what an order's event says."""
+    said: Mapping = event.data
+    accession = said["accession_number"]
+    return Order(
+        accession, said["patient_pseudonym"], said["exam_code"], said["exam_name"] or said["exam_code"],
+        datetime.fromisoformat(said["scheduled_at_utc"]) if said["scheduled_at_utc"] else event.occurred_at, said.get("weight_kg"),
+        tuple(said.get("stations") or ()), said.get("procedure_id") or accession, said.get("step_id") or accession, said.get("study_uid"),
+    )  # fmt: skip
+
+
+def _is_open(said: Mapping) -> bool:
+    return said["order_control"] not in CLOSED and (said.get("order_status") or "") not in DONE

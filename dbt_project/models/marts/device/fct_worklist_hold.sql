@@ -1,0 +1,24 @@
+with told as (
+    select
+        site_id, event_id, device_id, 'change' as kind, action, state, reason, policy_id, policy_version, approver, override_id, staff_id,
+        override_reason, until_utc, occurred_at_utc, recorded_at_utc
+    from {{ ref('stg_dicom__hold') }}
+
+    union all
+
+    select
+        o.site_id, o.event_id, o.device_id, 'override' as kind,
+        case when p.staff_id is null then 'not_obeyed' else 'obeyed' end as action,
+        {{ null_text() }} as state,
+        case when p.staff_id is null then 'the person is not in the register of staff' end as reason,
+        {{ null_text() }} as policy_id, cast(null as integer) as policy_version, {{ null_text() }} as approver, o.event_id as override_id,
+        o.staff_id, o.override_reason, o.until_utc, o.occurred_at_utc, o.recorded_at_utc
+    from {{ ref('stg_door__hold_override') }} as o
+    left join {{ ref('staff') }} as p on o.site_id = p.site_id and o.staff_id = p.staff_id
+),
+
+final as (
+    select * from told
+)
+
+{{ contracted('final') }}
