@@ -197,7 +197,7 @@ def test_findscu_asks_by_every_key_and_strangers_are_told_nothing(hospital: Hosp
         assert "[GB18030]" in text
         numbers, text = hospital.findscu("NOBODY")
         assert numbers == [] and "Failed" in text
-        assert "Failed" in hospital.findscu("GC1", f"{day}=tomorrow")[1]
+        assert "DataSetDoesNotMatchSOPClass" in hospital.findscu("GC1", f"{day}=tomorrow")[1]
         assert all(s.decode() not in (hospital.settings.home.parent / "home.log").read_text() for s in SECRETS)
 
 
