@@ -1,5 +1,6 @@
-"""The newest phantom tests, minutes before any release holds them: what arrived (journal), what was measured (lake), what is attested.
+"""The newest phantom tests, minutes before any release holds them: what arrived (journals), what was measured (lake), what is attested.
 
+Tests are series of images, and reports that came by the HTTP door.
 Nothing is read twice: the day's end of the journal by offset, folders of the lake that have changed, files that are new.
 """
 
@@ -20,10 +21,11 @@ import duckdb
 
 from connectors.events import utc_text
 from connectors.settings import Settings
-from photopeak.pages.verdicts import judged, summary
+from photopeak.pages.declared import Declared
+from photopeak.pages.verdicts import INVALID, judged, summary
 from spark_jobs.judge import SEEDS, Limit, device_of, read_limits
 
-__all__ = ["Arrival", "Phantoms", "arrivals"]
+__all__ = ["Arrival", "Phantoms", "arrivals", "reports"]
 
 SPAN = timedelta(hours=24)
 EACH, WAITING = 4, 12  # how many tests of a device, and how many that wait, are shown
@@ -46,6 +48,10 @@ RELEASED = """
 SELECT run_key, procedure, detector, region, measure, value, unit, status, reason, picture_href AS picture, verdict, phantom_state,
   warn_low, warn_high, limit_low AS fail_low, limit_high AS fail_high
 FROM marts.fct_phantom_test WHERE run_key IN (SELECT unnest($keys))"""
+REPORTS = """
+SELECT json_extract(data, '$.sha256'), max(offset), site, occurred_at, recorded_at,
+  json_extract(data, '$.device_id', '$.device_serial', '$.station_name', '$.kind')
+FROM event WHERE offset >= ? AND +type = 'device.report' GROUP BY 1"""
 FACTS = ("is_phantom", "accession_number", "device_serial", "station_name", "modality")
 Row = dict[str, Any]
 
@@ -61,13 +67,14 @@ class Arrival:
     images: int = 0  # of a closed series: a late one makes another state of it
     folder: str = ""  # of its measures, below the lake
     facts: Row = field(default_factory=dict)  # of a series that is not closed yet: its sender's name for the station
+    is_report: bool = False  # a document; it comes as a whole
 
 
 class Phantoms:
     """Answers what is newest; keeps what it has read until it changes."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._lock = settings, threading.Lock()
+        self._settings, self._lock, self._declared = settings, threading.Lock(), Declared(settings)
         self._folders: dict[str, tuple[int, dict[str, int]]] = {}  # folder → its time of change, {file: its own}
         self._index: dict[str, tuple[int, str, str, int]] = {}  # file → its time, series, analysis, how many images
         self._judged: dict[str, tuple[tuple[int, ...], list[Row]]] = {}  # file → its and the limits' times, judged rows
@@ -80,34 +87,48 @@ class Phantoms:
 
     def _newest(self, now: datetime) -> Row:
         since = now - SPAN
-        arrived = sorted(arrivals(self._settings.journals / "dicom.db", since), key=lambda a: a.recorded_at, reverse=True)
+        came = arrivals(self._settings.journals / "dicom.db", since) + reports(self._settings.journals / "events.db", since)
+        arrived = sorted(came, key=lambda a: a.recorded_at, reverse=True)
         measured = self._measured({a.folder for a in arrived if a.folder}, since)
         waiting: list[Row] = []
         done: dict[str, list[Row]] = {}
         for one in arrived:
             facts = one.facts
-            row = {"series_uid": one.series_uid, "at": one.last_image_at or one.recorded_at, **_device(facts)}
+            at = one.last_image_at or one.recorded_at
+            row = {"series_uid": one.series_uid, "is_report": one.is_report, "at": at, **_device(facts)}
             file, analysis = measured.get((one.series_uid, one.images), ("", ""))
             may_be = facts.get("is_phantom") or not (facts.get("accession_number") or "").strip()
             if one.is_open or (not file and may_be):
                 waiting.append({**row, "state": "arriving" if one.is_open else "waiting", "modality": facts.get("modality")})
             elif analysis == "phantom" and len(done.setdefault(row["group"], [])) < EACH:
                 rows = self._rows(file, row["device_id"])
+                if _told_elsewhere(one, rows):
+                    continue
                 if may_be or any(r["status"] != "not_measured" for r in rows):
                     took = self._index[file][0] / 1e9 - one.last_image_at.timestamp() if one.last_image_at else None
                     done[row["group"]].append({**row, "rows": rows, "run_key": rows[0]["run_key"], "seconds": took})
         shown = sorted((r for rows in done.values() for r in rows), key=lambda r: r["at"], reverse=True)
         released = self._released([r["run_key"] for r in shown])
+        self._declared.read()
         for row in shown:
             attested = released.get(row["run_key"]) or []
-            rows = attested or row["rows"]
-            row |= {"attested": bool(attested), "picture": any(r["picture"] for r in rows), **summary(rows)}
-            del row["rows"]
+            rows = self._doubted(row.pop("rows"), row["device_id"])
+            if attested and not _newly_doubted(rows, attested):
+                rows = attested
+            row |= {"attested": rows is attested, "picture": any(r["picture"] for r in rows), **summary(rows)}
         self._judged = {f: kept for f, kept in self._judged.items() if f in self._index}
         return {
             "waiting": waiting[:WAITING], "more": max(0, len(waiting) - WAITING), "done": shown,
             "haste": any(now - w["at"] < HASTE for w in waiting),
         }  # fmt: skip
+
+    def _doubted(self, rows: list[Row], device_id: str) -> list[Row]:
+        """Return the lake's rows; those that were measured with a phantom that cannot be believed have no verdict, and the reason."""
+        out = []
+        for row in rows:
+            doubt = self._declared.doubt(device_id, row["acquired_at_utc"], row["procedure"])
+            out.append({**row, "verdict": "none", "phantom_state": doubt[0], "reason": doubt[1]} if doubt else row)
+        return out
 
     def _measured(self, folders: Iterable[str], since: datetime) -> dict[tuple[str, int], tuple[str, str]]:
         """Return {(series, how many images): (newest file, analysis)} of the files that the last day has brought."""
@@ -180,9 +201,41 @@ def arrivals(journal: Path, since: datetime) -> list[Arrival]:
         if last > offset and last_image_at:
             out.append(Arrival(series, last_image_at, last_image_at, True, facts=facts))
         else:
-            folder = f"measures/site_id={quote(site, safe='')}/day={datetime.fromisoformat(occurred).astimezone(UTC):%Y-%m-%d}"
-            out.append(Arrival(series, datetime.fromisoformat(recorded), last_image_at, False, count, folder, facts))
+            out.append(
+                Arrival(series, datetime.fromisoformat(recorded), last_image_at, False, count, _folder(site, occurred), facts)
+            )
     return out
+
+
+def reports(journal: Path, since: datetime) -> list[Arrival]:
+    """Return the newest state of each report that the HTTP door has taken since then."""
+    if not journal.exists():
+        return []
+    with closing(sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
+        rows = db.execute(REPORTS, (_first(db, utc_text(since)),)).fetchall()
+    out = []
+    for digest, _, site, occurred, recorded, text in rows:
+        declared, serial, station, kind = json.loads(text)
+        named = device_of(None, declared) if declared else "UNREGISTERED"
+        own = {"device_serial": serial, "station_name": station or declared}
+        facts = {"is_phantom": True, "kind": kind, **(own if named == "UNREGISTERED" else {"station_name": declared})}
+        at = datetime.fromisoformat(recorded)
+        out.append(Arrival(f"report/{digest}", at, at, False, 1, _folder(site, occurred), facts, True))
+    return out
+
+
+def _folder(site: str, occurred: str) -> str:
+    return f"measures/site_id={quote(site, safe='')}/day={datetime.fromisoformat(occurred).astimezone(UTC):%Y-%m-%d}"
+
+
+def _told_elsewhere(one: Arrival, rows: list[Row]) -> bool:
+    """Tell whether a report's values stand with the series that it tells of: that one is shown."""
+    return one.is_report and all(r["measure"] is None and r["status"] == "measured" for r in rows)
+
+
+def _newly_doubted(rows: list[Row], attested: list[Row]) -> bool:
+    """Tell whether a phantom was declared that the release did not know of, and that cannot be believed."""
+    return any(r.get("phantom_state") for r in rows) and not any(r["phantom_state"] in INVALID for r in attested)
 
 
 def _first(db: sqlite3.Connection, since: str) -> int:

@@ -47,8 +47,8 @@ def designs(path: Path | None = None) -> list[Design]:
     found: dict[Design, list[str]] = {}
     with (path or SEEDS / "drift_charts.csv").open(encoding="utf-8", newline="") as f:
         for row in csv.DictReader(f):
-            limits = [float(row[n]) for n in ("cusum_k", "cusum_h", "ewma_weight", "ewma_limit", "clip_z")]
-            chart = Chart(*limits, baseline=int(row["baseline_n"]))
+            k, h, weight, limit, clip = (float(row[n]) for n in ("cusum_k", "cusum_h", "ewma_weight", "ewma_limit", "clip_z"))
+            chart = Chart(k, h, weight, limit, clip, int(row["baseline_n"]))
             false, detect = float(row["false_percent"]) / 100, float(row["detect_percent"]) / 100
             found.setdefault(Design((), chart, int(row["design_values"]), false, detect), []).append(row["chart_id"])
     return [replace(design, charts=tuple(names)) for design, names in found.items()]

@@ -1,6 +1,7 @@
 """Devices over time: drift, health, peers, phantoms, due list, opening time and indications, in one release built from planted series."""
 
 import csv
+import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ import pyarrow as pa
 import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at
 
+from connectors.events import Event
 from connectors.settings import load
+from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.files import FileLake
+from photopeak.pages import declared
 from photopeak.warehouse import PROJECT, build_marts
 from spark_jobs.qc.drift import Chart, find_drift
 from spark_jobs.schemas.measures import MEASURES
@@ -220,8 +224,29 @@ def test_one_of_the_peers_stands_out_and_few_peers_give_no_z(release: duckdb.Duc
     assert rows(release, "SELECT subject_id FROM marts.fct_finding WHERE rule_id = 'PEER_OUTLIER'") == [("P3/ct_water/water_hu",)]
 
 
+def known_at_the_door(
+    release: duckdb.DuckDBPyConnection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, tuple[str, str] | None]:
+    """Return what the landing page knows against the phantoms of the water tests, from the same declarations and register."""
+    ((schema,),) = rows(release, "SELECT table_schema FROM information_schema.tables WHERE table_name = 'phantoms'")
+    release.execute(f"COPY (SELECT * FROM {schema}.phantoms) TO '{folder / 'phantoms.csv'}' (HEADER)")
+    monkeypatch.setattr(declared, "SEEDS", folder)
+    settings = load(home=folder)
+    journal = SqliteJournal(settings.journals / "events.db")
+    for e in lake().events:
+        if e["type"] == "device.check":
+            times = e["occurred_at_utc"], e["recorded_at_utc"]
+            journal.append([Event(e["type"], e["source"], e["event_id"], e["site_id"], "", *times, json.loads(e["data"]))])
+    known = declared.Declared(settings)
+    known.read()
+    doubts = {f"P{n}": known.doubt(f"P{n}", at("07:40"), "ct_water") for n in range(7)}
+    return {device: doubt for device, doubt in doubts.items() if doubt}
+
+
 @pytest.mark.req("ENV-04")
-def test_an_unknown_or_expired_phantom_makes_the_test_invalid(release: duckdb.DuckDBPyConnection) -> None:
+def test_an_unknown_or_expired_phantom_makes_the_test_invalid(
+    release: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tests = rows(
         release,
         "SELECT device_id, phantom_state, value IS NOT NULL, verdict, reason FROM marts.fct_phantom_test "
@@ -234,6 +259,9 @@ def test_an_unknown_or_expired_phantom_makes_the_test_invalid(release: duckdb.Du
         ("P5", None, True, "pass"),  # what was declared is the phantom of another procedure
     ]
     assert "2026-03-09" in tests[1][4] and "NOBODY is not in the register" in tests[2][4]
+    assert {t[0]: (t[1], t[4]) for t in tests if t[3] == "none"} == known_at_the_door(release, tmp_path, monkeypatch), (
+        "as the page says it"
+    )
     found = rows(release, "SELECT subject_id FROM marts.fct_finding WHERE rule_id = 'PHANTOM_INVALID' ORDER BY 1")
     assert found == [("water.P2",), ("water.P4",)]
     assert rows(release, "SELECT state FROM marts.mart_device_day WHERE device_id IN ('P1', 'P2') ORDER BY device_id") == [

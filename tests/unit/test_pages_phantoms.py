@@ -36,6 +36,7 @@ class Hospital:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.journal = settings, SqliteJournal(settings.journals / "dicom.db")
+        self.door = SqliteJournal(settings.journals / "events.db")
         self.count, self.images = 0, Counter[str]()
 
     def image(self, series: str, ago_s: float, ae: str = "GC1") -> None:
@@ -55,6 +56,29 @@ class Hospital:
         data = {**about, "series_uid": series, "instances": [{}] * self.images[series], **facts}
         self.journal.append([Event("dicom.series", "urn:photopeak:dicom", f"s{self.count}", "MAIN", series, ACQUIRED, at, data)])
         return self.images[series]
+
+    def report(self, digest: str, ago_s: float, device: str | None = "PETCT1", **facts: Any) -> str:
+        """Return the name under which the report is measured."""
+        self.count += 1
+        at = NOW - timedelta(seconds=ago_s)
+        data = {
+            "kind": "xml SystemQualityReport",
+            "device_id": device,
+            "device_serial": None,
+            "station_name": None,
+            "sha256": digest,
+            **facts,
+        }
+        self.door.append([Event("device.report", "urn:photopeak:qc", f"r{self.count}", "MAIN", device or "", ACQUIRED, at, data)])
+        return f"report/{digest}"
+
+    def declare(
+        self, serial: str, check: str = "phantom_used", device: str = "GC1", at: str = "2026-04-01T23:00:00Z", ago_s: float = 900
+    ) -> None:
+        self.count += 1
+        data = {"device_id": device, "check": check, "performed_at_utc": at, "staff_id": "T01", "result": "pass", "note": serial}
+        moment = NOW - timedelta(seconds=ago_s)
+        self.door.append([Event("device.check", "urn:photopeak:tablet", f"c{self.count}", "MAIN", device, moment, moment, data)])
 
     def measure(self, series: str, images: int, *rows: dict[str, Any], analysis: str = "phantom", key: str = "") -> str:
         key = key or f"{len(list(self.settings.lake.rglob('*.parquet'))) + 1:064x}"
@@ -185,3 +209,103 @@ def test_a_look_reads_only_what_is_new(hospital: Hospital, page: Callable, monke
     assert page()["done"][0]["run_key"] == key
     files = [f for given in asked for f in given.get("files", [given.get("file")])]
     assert {Path(f).stem for f in files} == {key}
+
+
+def test_a_report_from_the_http_door_waits_and_is_judged_as_a_series_is(hospital: Hospital, page: Callable) -> None:
+    hospital.report("d" * 64, 25 * 3600)
+    assert page()["waiting"] == []
+    name = hospital.report("a" * 64, 20)
+    (waiting,) = page()["waiting"]
+    assert (waiting["series_uid"], waiting["device_id"], waiting["state"], waiting["is_report"]) == (
+        name,
+        "PETCT1",
+        "waiting",
+        True,
+    )
+    assert page()["haste"]
+    row = {**FLOOD, "detector": None, "measure": "ufov_iu_percent", "value": 9.0}
+    hospital.measure(name, 1, row)
+    now = page()
+    (done,) = now["done"]
+    assert (now["waiting"], done["device_id"], done["state"], done["is_report"]) == ([], "PETCT1", "fail", True)
+    assert done["seconds"] is not None
+    other = hospital.report("b" * 64, 10, device=None, device_serial="SN-SPCT1")
+    stranger = hospital.report("c" * 64, 5, device="ELSEWHERE")
+    assert {w["series_uid"]: (w["device_id"], w["station"]) for w in page()["waiting"]} == {
+        other: ("SPCT1", "SN-SPCT1"), stranger: ("UNREGISTERED", "ELSEWHERE"),
+    }  # fmt: skip
+    hospital.measure(
+        other, 1, {**row, "measure": None, "value": None, "reason": "its values stand with the series that it tells of, 1.2"}
+    )
+    hospital.measure(stranger, 1, {"status": "not_measured", "reason": "the report is of another device"})
+    assert [d["series_uid"] for d in page()["done"]] == [stranger, name], "what tells of a series is shown with that series"
+
+
+def test_the_page_shows_reports_and_says_so(hospital: Hospital) -> None:
+    """The words of the page itself, in both languages."""
+    from fastapi.testclient import TestClient
+
+    from photopeak.pages.status import create_app
+
+    hospital.report("a" * 64, (NOW - datetime.now(UTC)).total_seconds() + 5)
+    with TestClient(create_app(hospital.settings, list)) as client:
+        for language, words in (("en", "PETCT1 · report"), ("zh", "PETCT1 · 报告")):
+            assert words in client.get(f"/?lang={language}").text
+
+
+@pytest.mark.parametrize("first", ["declared", "measured"])
+def test_a_test_with_an_expired_or_unknown_phantom_never_reads_as_a_pass(
+    hospital: Hospital, page: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: str
+) -> None:
+    from photopeak.pages import declared
+
+    seeds = tmp_path / "seeds"
+    seeds.mkdir()
+    (seeds / "phantoms.csv").write_text(
+        "phantom_serial,site_id,calibrated_on,valid_until\nOLD,MAIN,2024-01-01,2026-04-01\nGOOD,MAIN,2024-01-01,\nFAR,EAST,2024-01-01,\n"
+    )
+    monkeypatch.setattr(declared, "SEEDS", seeds)
+    if first == "declared":
+        hospital.declare("OLD")
+    hospital.measured("1.1", 600, flood(1.0))
+    if first == "measured":
+        assert [d["state"] for d in page()["done"]] == ["pass"]
+        hospital.declare("OLD")
+
+    def now() -> tuple[str, str | None]:
+        (done,) = page()["done"]
+        return done["state"], done["reason"]
+
+    assert now() == ("not_measured", "phantom OLD was out of calibration (valid 2024-01-01 to 2026-04-01)")
+    hospital.declare("GOOD", at="2026-04-01T23:10:00Z")
+    assert now() == ("pass", None), "the latest word holds"
+    hospital.declare("NOBODY", check="phantom_used/planar_uniformity")
+    assert now() == ("not_measured", "phantom NOBODY is not in the register")
+    hospital.declare("FAR", check="phantom_used/planar_uniformity", at="2026-04-01T23:10:00Z")
+    assert now() == ("not_measured", "phantom FAR is not in the register"), "of another site"
+    hospital.declare("GOOD", check="phantom_used/planar_uniformity", at="2026-04-01T23:20:00Z")
+    hospital.declare("NOBODY", check="phantom_used/centre_of_rotation", at="2026-04-01T23:30:00Z")
+    hospital.declare("NOBODY", at="2026-04-02T23:30:00Z")
+    hospital.declare("NOBODY", at="2026-03-31T15:00:00Z")
+    hospital.declare("NOBODY", device="SPCT1")
+    assert now() == ("pass", None), "of another procedure, day or device"
+
+
+def test_a_release_that_did_not_know_of_the_expired_phantom_does_not_have_the_last_word(
+    hospital: Hospital, page: Callable
+) -> None:
+    key = hospital.measured("1.1", 600, flood(1.0))
+    folder = hospital.settings.warehouse / "releases" / "1"
+    folder.mkdir(parents=True)
+    columns = "run_key, procedure, detector, region, measure, value, unit, status, reason, picture_href, verdict, phantom_state, "
+    columns += "warn_low, warn_high, limit_low, limit_high"
+    with duckdb.connect(str(folder / "qc.duckdb")) as db:
+        db.execute("CREATE SCHEMA marts")
+        db.execute(
+            f"CREATE TABLE marts.fct_phantom_test AS SELECT * FROM (VALUES ('{key}', 'planar_uniformity', '1', NULL, 'ufov_iu_percent', 1.0, "
+            f"'%', 'measured', NULL, 'p.png', 'pass', NULL, NULL, 3.0, NULL, 5.0)) t({columns})"
+        )
+    (hospital.settings.warehouse / "current").symlink_to(Path("releases") / "1")
+    assert [(d["state"], d["attested"]) for d in page()["done"]] == [("pass", True)]
+    hospital.declare("NOBODY")
+    assert [(d["state"], d["attested"]) for d in page()["done"]] == [("not_measured", False)]
