@@ -8,6 +8,7 @@ from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import administration_of, factor_of, scan_start
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
+from spark_jobs.qc.cut_off import CUT_OFF
 from spark_jobs.qc.decay import decayed, half_life_s
 from spark_jobs.qc.fiducials import find_fiducials
 from spark_jobs.qc.iq_phantom import find_iq_phantom
@@ -31,8 +32,11 @@ def look(series: Sequence[Instance]) -> str | None:
     strange = find_iq_phantom(volume.values, volume.voxel_mm)
     if not isinstance(strange, str):
         return SPHERES
-    if not isinstance(find_pet_cylinder(volume.values, volume.voxel_mm), str):
+    cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
+    if not isinstance(cylinder, str):
         return CYLINDER
+    if cylinder == CUT_OFF:
+        return CUT_OFF
     if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
         return FIDUCIALS + ", which are compared with a second series of the same study"
     return f"none of the PET phantoms ({strange})"

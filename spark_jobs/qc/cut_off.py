@@ -1,14 +1,28 @@
-"""Counts that were cut off below the limit of the pixel type: noisy counts do not pile up at their largest value."""
+"""Values that were cut off below the limit of the pixel type: noisy values do not pile up at their largest one.
+
+Nothing here depends on the scale of the values: counts that were multiplied, or divided, before they were cut off are seen as well.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_cut_off"]
+__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_tomogram_cut_off"]
+
+CUT_OFF = "many voxels hold the same largest value: the values were cut off"
+FLAT = "no verdict: every pixel of the field holds the same value, which no acquisition gives: a drawn image, or all of it was cut off"
 
 FEWEST_PIXELS, LEAST_PART = 20, 0.02  # at the largest value; of the pixels above half of it
 LEAST_TOP = 10  # of so few counts many pixels share the largest by chance
-NOISY = (0.25, 3.0)  # times counting noise: an image without noise may have a plateau, with smooth or with steep flanks
 SOLID = 0.95  # of the neighbours of such pixels are such where a plateau lies
+ROUNDED = 0.15  # variance of a pixel: that of rounding to whole numbers is 1/12
+# how often checkerboard differences of independent noise, so many rows and columns apart, have one sign: ½ + asin(ρ)/π, ρ = -½, 0, ¼
+LAGS = {((0, 1), (1, 0)): 1 / 3, ((0, 2), (2, 0)): 1 / 2, ((1, 1),): 0.58}
+NEAR, SPREAD = 0.06, 0.5
+SAME = 1e-5  # slices that are scaled one by one round the same value differently
+LEAST_STEP = 2e-4  # of the largest value
+LEAST_PART_OF_VOLUME = 0.005
+COMPACT = 0.9  # the same for slices, whose noise is smooth
+STEEP = 3.0  # least steps of a value from the plateau to its neighbours: a shape that rounding made flat leaves it by one
 
 
 def is_cut_off(image: NDArray) -> bool:
@@ -18,18 +32,53 @@ def is_cut_off(image: NDArray) -> bool:
     piled = int(at_top.sum())
     if top < LEAST_TOP or piled <= FEWEST_PIXELS or piled <= LEAST_PART * int((image > top / 2).sum()):
         return False
-    pairs = int((at_top[1:] & at_top[:-1]).sum()) + int((at_top[:, 1:] & at_top[:, :-1]).sum())
-    if pairs > SOLID * 2 * piled:
+    if _beside(at_top) > SOLID * 2 * piled:
         return False
     rows, columns = np.nonzero(at_top)
     box = np.s_[max(rows.min() - 16, 0) : rows.max() + 17, max(columns.min() - 16, 0) : columns.max() + 17]
     part = image[box].astype(np.float64)
     fits = (part > top / 8) & ~at_top[box]
-    corners = [np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[:-1, 1:], np.s_[1:, 1:]]
-    whole = np.logical_and.reduce([fits[c] for c in corners])
+    whole = fits[:-1, :-1] & fits[1:, :-1] & fits[:-1, 1:] & fits[1:, 1:]
     if int(whole.sum()) <= FEWEST_PIXELS:
         return False
-    a, b, c, d = (part[k][whole] for k in corners)
-    # a checkerboard difference is blind to slopes; that of Poisson counts varies as much as the four pixels hold
-    noise = float(np.median((a - b - c + d) ** 2)) / (0.455 * float(np.mean(a + b + c + d)))
-    return NOISY[0] < noise < NOISY[1]
+    # a checkerboard difference is blind to slopes
+    checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
+    if float(np.median(checker[whole] ** 2)) / 0.455 / 4 < ROUNDED:
+        return False
+    return _is_random(checker, whole)
+
+
+def _beside(at_top: NDArray[np.bool_]) -> int:
+    """Return how many pairs of neighbours in rows and columns (… × rows × columns) hold the largest value."""
+    return int((at_top[..., 1:, :] & at_top[..., :-1, :]).sum()) + int((at_top[..., 1:] & at_top[..., :-1]).sum())
+
+
+def _is_random(checker: NDArray[np.float64], whole: NDArray[np.bool_]) -> bool:
+    """Return whether neighbouring differences have one sign as often as independent noise makes them, at each of the near distances."""
+    for lag, expected in LAGS.items():
+        ends = [np.s_[dy:, dx:] for dy, dx in lag], [np.s_[: -dy or None, : -dx or None] for dy, dx in lag]
+        products = [(checker[a] * checker[b])[whole[a] & whole[b]] for a, b in zip(*ends, strict=True)]
+        told = np.concatenate([p[p != 0] for p in products])
+        if told.size <= FEWEST_PIXELS or abs(float((told > 0).mean()) - expected) > NEAR + 2 * SPREAD / np.sqrt(told.size):
+            return False
+    return True
+
+
+def is_tomogram_cut_off(volume: NDArray) -> bool:
+    """Return whether many voxels (slices × rows × columns) hold the same largest value without lying side by side as a plateau does."""
+    top = float(volume.max())
+    at_top = volume >= top * (1 - SAME)
+    piled = int(at_top.sum())
+    if top <= 0 or piled <= FEWEST_PIXELS or piled <= LEAST_PART_OF_VOLUME * int((volume > top / 2).sum()):
+        return False
+    if _beside(at_top) > COMPACT * 2 * piled:
+        return False
+    rim = np.zeros_like(at_top)
+    rim[:, 1:] |= at_top[:, :-1]
+    rim[:, :-1] |= at_top[:, 1:]
+    rim[:, :, 1:] |= at_top[:, :, :-1]
+    rim[:, :, :-1] |= at_top[:, :, 1:]
+    beside = volume[rim & ~at_top].astype(np.float64)
+    levels = np.unique(beside)
+    step = max(float(np.diff(levels).min(initial=np.inf)), LEAST_STEP * top)
+    return float(np.median(top - beside)) > STEEP * step

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.iq_phantom import lit_level
 
 __all__ = ["PetCylinder", "find_pet_cylinder"]
@@ -44,6 +45,8 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     level = lit_level(values)
     if level <= 0:
         return "nothing shines"
+    if is_tomogram_cut_off(values):
+        return CUT_OFF
     smooth = ndimage.gaussian_filter(values, [3.0 / v for v in voxel_mm])
     level = float(np.median(smooth[smooth > 0.5 * level]))
     count = len(values)

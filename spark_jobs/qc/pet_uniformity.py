@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.cut_off import FLAT
 from spark_jobs.qc.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -10,7 +11,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "pet_uniformity"
 METHOD = "even cylinder: slices, 10 mm squares, centre against border"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 SQUARE_MM = 10.0  # side of the squares of NU 2-1994 and IEC 61675-1
 PART = 0.85  # of the radius
 NOISIEST_PERCENT = 5.0  # standard deviation of a square by noise alone, above which the largest of hundreds says nothing
@@ -64,6 +65,8 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], *, detector: 
         Measure("cylinder_diameter_mm", round(2 * cylinder.radius_mm, 2), "mm"),
     )
     reason = None
+    if np.ptp(volume[mask]) == 0:
+        reason = FLAT
     if noise > NOISIEST_PERCENT:
         reason = f"too few counts: noise alone makes squares of {SQUARE_MM:.0f} mm differ by {noise:.1f} %"
     circle = (

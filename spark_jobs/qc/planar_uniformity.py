@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc import dome
+from spark_jobs.qc.cut_off import FLAT
 from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -162,6 +163,8 @@ def measure(
             f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
             f"NU 1 asks for {ENOUGH_COUNTS}"
         )
+    elif np.ptp(raw[ufov]) == 0:
+        reason = FLAT
     elif shape is None and aside > ASIDE_BLOCKS:
         reason = (
             f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a part of the detector "

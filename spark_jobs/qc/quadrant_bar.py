@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.bar_disks import cut, left_over
 from spark_jobs.qc.bars import Bars, find_bars, is_quadrant_phantom
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -20,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "quadrant_bar"
 METHOD = "Hander 1997 bar modulation"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 COARSEST_MM = 1.6  # Hander: a larger pixel does not sample the bars
 LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below, bars count as not resolved
 FACTOR = 1.058
@@ -30,6 +31,7 @@ NARROWEST_MM = 2.0  # published FWHM; the sharpest crystals have 2.5
 SAME_SQUARE = 0.1  # of the squared MTF: disks of one quadrant agree so well, or as noise lets them
 UNSURE = 0.03  # relative uncertainty of FWHM above which there is no verdict (B)
 BOXES = ("upper left", "upper right", "lower left", "lower right")
+SCALED = 0.04  # of the width: more than that of it would come from noise that no counting made
 SIDES = ("upper", "right", "lower", "left")
 
 
@@ -61,6 +63,9 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
     small = [name for name, row in zip(names, rows, strict=True) if row is None]
     if small:
         return refuse(f"the {small[0]} quadrant does not hold a disk of {PERIODS[1]:.1f} periods")
+    for name, r in zip(names, rows, strict=True):
+        if r is not None and r["odd"]:
+            return refuse(f"a {r['odd']} in the {name} quadrant holds other counts than the bars around it: dead or hot pixels")
     found = sorted(((n, r) for n, r in zip(names, rows, strict=True) if r is not None), key=lambda x: -x[1]["width"])
     usable = [x for x in found if LOWEST <= x[1]["mtf"] <= HIGHEST]
     best = min(usable, key=lambda x: abs(x[1]["mtf"] - 0.5), default=None)
@@ -89,7 +94,13 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
     if narrow < NARROWEST_MM:
         return refuse(f"a FWHM of {narrow:.1f} mm is beyond any gamma camera: the pixel spacing is wrong")
     few = None
-    unsure = best[1]["error"] / best[1]["mtf"] / (2 * math.log(1 / best[1]["mtf"]))
+    bend = 1 / (2 * math.log(1 / best[1]["mtf"]))  # percent of the width a percent of MTF
+    if abs(best[1]["scaled"]) * bend > SCALED:
+        few = (
+            f"no verdict: the noise is not that of the counts, which makes FWHM wrong by about {100 * abs(best[1]['scaled']) * bend:.0f} %: "
+            "counts were scaled or smoothed"
+        )
+    unsure = best[1]["error"] / best[1]["mtf"] * bend
     if unsure > UNSURE:
         few = f"too few counts for a verdict: FWHM is only known to {100 * unsure:.1f} % (at most {100 * UNSURE:.0f} %)"
     figure = {
@@ -103,8 +114,12 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
     )
 
 
-def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, float] | None:
-    """Return bar width, MTF with its standard error, and the first disk; None when no disk fits into the pattern."""
+def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, Any] | None:
+    """Return bar width, MTF with its standard error, and the first disk; None when no disk fits into the pattern.
+
+    `scaled` is the part of MTF that is wrong because the noise is not the counting noise which the formula takes off, `odd` names what
+    stands out of the bars.
+    """
     for periods in PERIODS:
         radius = periods * bars.pitch / 2
         centres = _centres(bars, radius)
@@ -112,23 +127,28 @@ def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, float] |
             break
     else:
         return None
-    squares, means, counts, signal = [], [], 0, []
-    for row, column in centres:
-        inside = _disk(image, row, column, radius)
-        mean, variance = float(inside.mean()), float(inside.var(ddof=1))
-        squares.append(2 * (variance - mean) / mean**2)
-        means.append(mean)
-        signal.append(max(variance - mean, 0.0))
-        counts += inside.size
-    middle = float(np.median(squares))
-    away = np.abs(np.array(squares) - middle)
+    disks = cut(image, centres, radius)
+    squares = 2 * (disks.variances - disks.means) / disks.means**2
+    # every other disk each way is enough to see that nothing stands out: dead or hot, or a seam of two quadrants within a disk
+    steps = np.rint((np.array(centres) - (bars.row, bars.column)) / radius).astype(int)
+    some = np.flatnonzero((steps % 2 == 0).all(1))
+    noise, odd = left_over(disks, some if some.size else np.arange(len(centres)), bars.fx, bars.fy)
+    clean = np.ones(len(centres), bool)
+    if any(odd):
+        _, odd = left_over(disks, np.arange(len(centres)), bars.fx, bars.fy)
+        clean = np.array([o is None for o in odd])
+    dead = None if clean.any() else odd[0]
+    clean |= dead is not None
+    middle = float(np.median(squares[clean]))
+    away = np.abs(squares - middle)
     # a disk that reaches over the seam of two quadrants, in a tile that is only partly filled, is far from the others
-    kept = away <= max(SAME_SQUARE * middle, 6 * float(np.median(away)))
-    mtf = math.sqrt(max(float(np.mean(np.array(squares)[kept])), 1e-6))
-    mean = float(np.mean(means))
+    kept = clean & (away <= max(SAME_SQUARE * middle, 6 * float(np.median(away[clean]))))
+    mtf = math.sqrt(max(float(np.mean(squares[kept])), 1e-6))
+    mean = float(np.mean(disks.means))
     # error of a sample variance under Poisson noise; two disks that overlap are not independent, so the pixels of one count
-    independent = min(counts, len(centres) * math.pi * radius**2 / 2)
-    error = math.sqrt((2 * mean**2 + 4 * mean * float(np.mean(signal))) / independent) / (mean**2 * mtf)
+    independent = min(int(disks.pixels.sum()), len(centres) * math.pi * radius**2 / 2)
+    signal = float(np.mean(np.maximum(disks.variances - disks.means, 0)))
+    error = math.sqrt((2 * mean**2 + 4 * mean * signal) / independent) / (mean**2 * mtf)
     first = min(centres, key=lambda c: math.hypot(c[0] - bars.row, c[1] - bars.column))
     return {
         "width": bars.pitch / 2 * pixel_mm,
@@ -137,6 +157,8 @@ def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, float] |
         "row": first[0],
         "column": first[1],
         "radius": radius,
+        "odd": dead,
+        "scaled": (float(np.median(noise)) - 1) / (mean * mtf**2),
         "box": float(np.sinc(bars.fx) * np.sinc(bars.fy)),
     }
 
@@ -153,13 +175,6 @@ def _centres(bars: Bars, radius: float) -> list[tuple[float, float]]:
     within = (r >= 0) & (c >= 0) & (r < ny) & (c < nx)
     whole = (within & bars.tiles[np.clip(r, 0, ny - 1), np.clip(c, 0, nx - 1)]).all(2)
     return [(float(rows[i]), float(columns[j])) for i, j in np.argwhere(whole)]
-
-
-def _disk(image: NDArray, row: float, column: float, radius: float) -> NDArray[np.float64]:
-    top, left = math.floor(row - radius), math.floor(column - radius)
-    part = image[top : math.ceil(row + radius) + 1, left : math.ceil(column + radius) + 1]
-    y, x = np.arange(part.shape[0])[:, None], np.arange(part.shape[1])
-    return part[(y + top - row) ** 2 + (x + left - column) ** 2 <= radius**2].astype(np.float64)
 
 
 def _names(bars: list[Bars], image: NDArray) -> list[str]:

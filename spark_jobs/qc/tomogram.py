@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.field import Mask
 
 __all__ = ["Phantom", "boxed", "find_phantom", "radial_median"]
@@ -18,6 +19,7 @@ COARSE_MM = 12.0  # spheres, not noise, survive a box of this width
 SPHERE_DEPTH, HOT_HEIGHT, NOISE_FACTOR = 0.10, 0.3, 4.5
 SPHERE_REACH_MM = 27.0  # half of the largest sphere, and its blur
 BLANK_MM, SHORTEST_RODS_MM = 30.0, 20.0
+LEAST_SPAN, UP_AND_DOWN = 0.2, 3.2  # the level along the axis goes up once and down once, and less than half of that for rods
 WALL_MM, WALL = 18.0, 0.3  # so far outside the wall at most this part of what is so far inside it; blur of 25 mm leaves 0.05
 
 
@@ -86,6 +88,11 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
     distance = np.hypot(ys - row, xs - column) * pixel_mm
     field = distance <= inner
     q = np.median(box[:, field], axis=1)
+    span = float(np.ptp(q))
+    if span > LEAST_SPAN * q.max() and float(np.abs(np.diff(q)).sum()) > UP_AND_DOWN * span:
+        return "the slices do not follow each other along one cylinder: they are out of order, or there is more than one object"
+    if is_tomogram_cut_off(volume):
+        return CUT_OFF
     run = _run(q > 0.5 * np.percentile(q, 95), int(np.argmax(q)))
     plateau = float(np.percentile(q[run], 95))
     axis = _axis(box, run, 0.5 * q, distance <= radius + 3 * pixel_mm, top, left)

@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Misfit", "Spheres", "find_spheres"
 
 PROCEDURE = "tomographic_contrast"
 METHOD = "Jaszczak, spheres of the standard sets by geometry"
-VERSION = "1.0.1"
+VERSION = "1.0.2"
 CYLINDER_MM = (196.0, 234.0)  # inside 216 mm; a wrong pixel size shows here first
 SURE_MM = (207.0, 225.0)  # beyond it a contrast is some 8 % wrong if the pixel spacing is what is wrong (B)
 ONE_SET = 1.02  # a set that fits hardly better than the other is said to be uncertain

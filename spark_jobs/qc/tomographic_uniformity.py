@@ -9,6 +9,7 @@ through the annuli two to four pixels inside and outside it, percent of the mean
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.cut_off import FLAT
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.uniform_slices import UniformSlices, ring_profile, uniform_slices
 
@@ -16,7 +17,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "tomographic_uniformity"
 METHOD = "mean of uniform slices, field 80 % of the radius"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 CENTRE, BORDER = 0.4, 0.75  # of the field's radius: NMQC's disc in the centre, and where its border begins
 
 
@@ -61,7 +62,7 @@ def measure(
         Measure("centre_border_ratio", round(ratio, 5), "1", round(ratio_se, 5)),
         Measure("ring_contrast_percent", round(ring, 4), "%", round(ring_se, 4), {"radius_mm": round(at_mm, 1)}),
     )
-    reason = seen.few_counts
+    reason = seen.few_counts or (FLAT if np.ptp(seen.values[:, field]) == 0 else None)
     warnings = (
         f"{len(found.uniform)} uniform slices ({_numbers(found.uniform)}, counted from 0) of a cylinder of "
         f"{found.diameter_mm:.0f} mm; noise of a pixel {seen.noise_percent:.1f} %",

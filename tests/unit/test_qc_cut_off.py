@@ -40,6 +40,34 @@ def test_cut_off_counts_are_refused(part):
     assert result.status == "not_measured" and "cut off" in result.reason
 
 
+@pytest.mark.parametrize("times", [1 / 20, 1 / 8, 1 / 4, 4.0, 10.0])
+def test_counts_that_were_scaled_before_they_were_cut_off_are_refused(times):
+    images = (
+        (4 * line(), 1.2),
+        (square(7.0, peak=4_000), 1.0),
+        (quadrants((3.0, 3.5, 4.2, 5.0), 3.5, field_mm=270, counts=1_600), 1.0),
+    )
+    for image, pixel_mm in images:
+        whole = np.rint(noisy(image if times < 1 else image / times) * times)
+        assert one(whole, pixel_mm).status in ("measured", "indicative")
+        for part in (0.3, 0.5, 0.85, 0.99):
+            result = one(np.minimum(whole, int(part * np.percentile(whole, 99.5))), pixel_mm)
+            assert result.status == "not_measured" and not result.measures, (pixel_mm, part)
+            assert "cut off" in result.reason or part < 0.5
+
+
+@pytest.mark.parametrize("turn", [0, 7, 45])
+def test_turned_bars_without_noise_are_not_cut_off(turn):
+    for counts in (15, 50, 400, 20_000):
+        bars = quadrants((3.0, 3.5, 4.2, 5.0), 3.5, n=300, turn_deg=turn, field_mm=250, counts=counts)
+        assert not is_cut_off(np.rint(bars)) and not is_cut_off(noisy(bars)) and not is_cut_off(noisy(bars) * 7)
+
+
+def test_a_flood_of_one_value_gets_no_verdict():
+    result = one(np.minimum(flood(), 2_400), 2.4, DetectorInformationSequence=FIELD)
+    assert result.status == "indicative" and "same value" in result.reason
+
+
 @pytest.mark.parametrize("counts", [0.05, 0.5, 3.0, 30.0, 3_000.0])
 def test_counting_noise_is_not_cut_off(counts):
     assert not is_cut_off(np.random.default_rng(1).poisson(counts, (512, 512)))

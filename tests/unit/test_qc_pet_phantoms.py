@@ -285,6 +285,20 @@ def test_a_sphere_that_is_not_filled_is_no_smaller_sphere(gone):
         assert result.status == "not_measured" and not result.measures
 
 
+@pytest.mark.parametrize("one_scale", [False, True])
+def test_a_cylinder_that_was_cut_off_below_the_type_gives_no_number(one_scale):
+    volume = cylinder(noise=0.03)
+    for part in (50, 90, 97):
+        data = slices(
+            np.minimum(volume, np.percentile(volume[volume > 2_500], part)), (4.0, 4.0, 4.0), one_scale=one_scale, **dosed()
+        )
+        (result,) = measure_series(data)
+        assert result.status == "not_measured" and "cut off" in result.reason and not result.measures
+    ended = cylinder(noise=0.03, half_length=45, shape=(36, 96, 96))
+    order = np.random.default_rng(0).permutation(len(ended))
+    assert all(r.status == "not_measured" for r in measure_series(slices(ended[order], (4.0, 4.0, 4.0), **dosed())))
+
+
 def test_cut_off_slices_are_refused_and_slices_that_fill_their_type_are_not():
     even = cylinder(noise=0.03)
     full = slices(even, (4.0, 4.0, 4.0))

@@ -44,6 +44,42 @@ def test_bars_give_the_published_formula_and_the_true_width(fwhm, pixel_mm):
             assert corrected[bar] == pytest.approx(fwhm, rel=0.03), bar
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_dead_row_column_or_hot_pixel_does_not_change_the_width(seed):
+    rng = np.random.default_rng(seed)
+    whole = noisy(quadrants(BARS, 3.5, field_mm=270, counts=1_500), seed)
+    for at, part in (
+        (np.s_[:, 1], 0.0),
+        (np.s_[1], 0.0),
+        (np.s_[1, 215:330], 0.6),
+        (np.s_[70:190, 1], 1.5),
+        (np.s_[250, 1], 30.0),
+    ):
+        row = int(rng.integers(70, 330))
+        place = tuple(row if a == 1 else a for a in at) if isinstance(at, tuple) else row
+        image = whole.copy()
+        image[place] = image[place] * part
+        result = quadrant_bar.measure(image, 1.0)
+        if result.status == "not_measured":
+            assert "dead or hot" in result.reason and not result.measures
+        else:
+            assert list(by_width(result, "fwhm_corrected_mm").values()) == pytest.approx([3.5] * 4, rel=0.02), (at, row)
+
+
+def test_a_dead_row_across_a_quadrant_is_refused_or_left_out():
+    image = noisy(quadrants(BARS, 3.5, field_mm=270))
+    image[215:330, 260] = 0
+    result = quadrant_bar.measure(image, 1.0)
+    assert result.status == "not_measured" or by_width(result, "fwhm_corrected_mm")[3.0] == pytest.approx(3.5, rel=0.02)
+
+
+@pytest.mark.parametrize("times", [1 / 20, 20.0])
+def test_counts_that_were_scaled_tell_no_width(times):
+    image = noisy(quadrants(BARS, 3.5, field_mm=270, counts=1_600 if times < 1 else 40))
+    result = quadrant_bar.measure(np.rint(image * times).astype(int), 1.0)
+    assert result.status == "indicative" and "scaled" in result.reason
+
+
 @pytest.mark.parametrize(("turn", "pixel_mm"), [(0, 1.5), (0, 1.25), (30, 1.5)])
 def test_the_corrected_width_is_that_of_the_camera_whatever_the_pixel(turn, pixel_mm):
     bars = (4.0, 4.5, 5.0, 6.0)

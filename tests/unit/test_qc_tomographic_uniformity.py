@@ -5,11 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 from qc_images import DATA, code, dicom
+from scipy.ndimage import gaussian_filter
 from tomo_images import cylinder, recon, ring_of, rod_places
 
 from spark_jobs.measure import measure_series
 from spark_jobs.procedures.tomographic import volumes
 from spark_jobs.qc import tomographic_uniformity as method
+from spark_jobs.qc.cut_off import is_tomogram_cut_off
 from spark_jobs.reading import read_file
 
 N, SHIFT = 72, (2.7, -1.9)
@@ -175,6 +177,41 @@ def test_what_is_no_whole_even_cylinder_says_why_and_gives_no_number(name):
 
 
 @pytest.mark.req("TST-02")
+@pytest.mark.parametrize("seed", range(3))
+def test_slices_out_of_order_and_values_cut_off_give_no_number(seed):
+    rng = np.random.default_rng(seed)
+    plain_ones, system = cylinder(), cylinder(spheres=ring_of(), rods=rod_places())
+    for volume in (plain_ones, system):
+        whole = rng.poisson(np.maximum(volume, 0) * 600)
+        orders = {"shuffled": rng.permutation(len(whole)), "interleaved": np.r_[0 : len(whole) : 2, 1 : len(whole) : 2]}
+        assert all(r.status == "measured" for r in measure_series([recon(whole)]) if r.procedure == method.PROCEDURE)
+        for order in orders.values():
+            (result, *more) = measure_series([recon(whole[order])])
+            assert result.status == "not_measured" and "out of order" in result.reason and not result.measures and not more
+        for part in (50, 70, 90, 97, 99):
+            top = np.floor(np.percentile(whole[whole > whole.max() / 2], part))
+            (result, *more) = measure_series([recon(np.minimum(whole, top))])
+            assert result.status == "not_measured" and "cut off" in result.reason and not result.measures and not more
+
+
+def test_smooth_noise_that_was_cut_off_is_seen_and_a_plateau_without_noise_is_not():
+    volume = cylinder() * 600
+    smooth = volume + gaussian_filter(np.random.default_rng(0).poisson(np.maximum(volume, 0)) - volume, 1.0) * 2
+    for part in (70, 90, 97):
+        cut = np.minimum(smooth, np.floor(np.percentile(smooth[smooth > 300], part)))
+        assert measure_series([recon(np.maximum(cut, 0))])[0].status == "not_measured"
+    for level in (60, 600, 10_000):
+        for shape in (
+            cylinder(),
+            cylinder(lean=0.01),
+            plain() * (1 - 0.02 * (radius_mm() / 108) ** 2),
+            cylinder(spheres=ring_of()),
+        ):
+            assert not is_tomogram_cut_off(np.rint(shape * level))
+    (result, *_) = measure_series([recon(np.clip(np.rint(smooth), 0, 450))])
+    assert result.status == "indicative" and "same value" in result.reason
+
+
 def test_an_order_for_uniformity_takes_the_uniform_slices_of_a_system_phantom():
     volume = noisy(cylinder(spheres=ring_of(), rods=rod_places()), 1000)
     results = measure_series([recon(volume, PerformedProtocolCodeSequence=code("PP-TOMOUNI"))])
