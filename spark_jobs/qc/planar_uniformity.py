@@ -20,14 +20,15 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.2"
+VERSION = "1.1.3"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
 FAR_FIELDS = 5.0  # NU 1: an intrinsic source is at least five useful fields away
 SAME_DEPTH = 0.01  # of the fall-off at the rim, between what is declared and what is seen
 RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it is reference data
-ASIDE_BLOCKS = 2.5  # from the middle of the image: a row of dead photomultipliers takes the middle of the field by four or more
+ASIDE_BLOCKS = 1.0  # from the middle of the image: half of the width of a strip that is dead, or that the field is moved by
+CORNER_BLOCKS, CORNERS_ALIKE = 6, 2.0  # beside a field in its bounding box at a corner; of its root, what rims of pixels make of it
 SCALED = 2.0  # times fewer counts than a pixel's noise tells: structure of the crystal adds to the noise, too
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
@@ -165,10 +166,10 @@ def measure(
         )
     elif np.ptp(raw[ufov]) == 0:
         reason = FLAT
-    elif shape is None and aside > ASIDE_BLOCKS:
+    elif shape is None and aside > ASIDE_BLOCKS and not _is_whole(blocks, found) and raw[ufov].min() > 0.5 * centre:
         reason = (
-            f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a part of the detector "
-            "may be dead: the header declares no field of view to tell it by"
+            f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a strip of {2 * aside * size_mm:.0f} "
+            "mm at one side of the detector may be dead: the header declares no field of view to tell it by"
         )
     elif centre < ENOUGH_COUNTS:
         reason = (
@@ -253,6 +254,19 @@ def _axis(shape: Shape, middle: tuple[float, float]) -> tuple[float, float]:
     return middle if near else shape.centre
 
 
+def _is_whole(blocks: NDArray[np.float64], found: Mask) -> bool:
+    """Return whether the outline itself shows that no strip is missing at a side: round, hexagonal or with corners that are cut alike.
+
+    A strip that is dead leaves square corners behind. A rectangle has square corners anyway: its outline tells nothing.
+    """
+    ys, xs = np.nonzero(found)
+    part = blocks[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    dark = part <= 0.5 * float(np.median(blocks[found]))
+    high, wide = dark.shape[0] // 2, dark.shape[1] // 2
+    corners = [int(c.sum()) for c in (dark[:high, :wide], dark[:high, -wide:], dark[-high:, :wide], dark[-high:, -wide:])]
+    return min(corners) >= CORNER_BLOCKS and max(corners) - min(corners) <= CORNERS_ALIKE * float(np.sqrt(max(corners)))
+
+
 def _declared(
     kind: str, dimensions: tuple[float, ...], lit: Mask, image_shape: tuple[int, ...], n: int
 ) -> tuple[Shape | None, str | None]:
@@ -268,7 +282,8 @@ def _declared(
         (shape.half_width, np.ptp(xs) + 1, lit.shape[1]),
         (shape.half_height, np.ptp(ys) + 1, lit.shape[0]),
     ):
-        if min(2 * half, pixels) - extent > 3:
+        # a field that is moved as well as too small has lost a strip at one side
+        if min(2 * half, pixels) - extent > (3 if off <= ASIDE_BLOCKS / 2 else 1):
             return None, "the lit area is smaller than the declared field of view: source, collimator or header is wrong"
         if 2 * half < LEAST_DECLARED * extent:
             return None, "the lit area is much larger than the declared field of view: defects outside it would pass unseen"
@@ -310,10 +325,15 @@ def _extremes(smooth: NDArray[np.float64], mask: Mask, name: str) -> dict[str, t
 
 def _differential(image: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the contrast of each five neighbours of a row (… × rows × columns - 4)."""
-    runs = [image[..., k : k + image.shape[-1] - 4] for k in range(5)]
-    top, bottom = reduce(np.maximum, runs), reduce(np.minimum, runs)
+    ends = []
+    for pick in (np.maximum, np.minimum):
+        two = pick(image[..., :-1], image[..., 1:])
+        ends.append(pick(pick(two[..., :-3], two[..., 2:-1]), image[..., 4:]))
+    top, bottom = ends
     both = top + bottom
-    return 100 * (top - bottom) / np.where(both > 0, both, 1)
+    np.subtract(top, bottom, out=top)
+    top *= 100
+    return np.divide(top, both, out=top, where=both > 0)
 
 
 def _whole(mask: Mask) -> Mask:
@@ -328,8 +348,11 @@ def _contrast(high: float, low: float) -> float:
 def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> dict[str, NDArray[np.float64]]:
     """Return the values of images with fresh counting noise; their spread is the uncertainty (parametric bootstrap, seeded)."""
     noisy = np.random.default_rng(1).poisson(np.maximum(blocks, 0), (REPLICATES, *blocks.shape)) * gain
-    smooth = _smoothed(noisy, ufov)
-    along = {"x": _differential(smooth), "y": _differential(smooth.swapaxes(1, 2))}
+    rows, columns = np.flatnonzero(ufov.any(1)), np.flatnonzero(ufov.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # nothing outside it counts
+    ufov, cfov = ufov[box], cfov[box]
+    smooth = _smoothed(noisy[:, *box], ufov)
+    along = {"x": _differential(smooth), "y": _differential(np.ascontiguousarray(smooth.swapaxes(1, 2)))}
     out: dict[str, NDArray[np.float64]] = {}
     for name, mask in (("ufov", ufov), ("cfov", cfov)):
         inside = smooth[:, mask]
@@ -337,7 +360,7 @@ def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Ma
         out[f"{name}_iu_percent"] = np.array([_contrast(high, low) for high, low in pairs])
         for axis, inner in (("x", mask), ("y", mask.T)):
             whole = _whole(inner)
-            out[f"{name}_du_{axis}_percent"] = along[axis][:, whole].max(1) if whole.any() else np.zeros(REPLICATES)
+            out[f"{name}_du_{axis}_percent"] = (along[axis] * whole).max((1, 2))
     return out
 
 

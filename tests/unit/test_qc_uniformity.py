@@ -121,11 +121,47 @@ def test_a_field_that_is_not_lit_as_declared_is_refused():
     result = method.measure(image, 6.4, field_shape="RECTANGLE", field_mm=(533.0, 387.0))
     assert result.status == "not_measured" and "lit area" in result.reason
     for field in ((533.0, 387.0), (490.0, 350.0)):  # an open crystal is lit a little beyond the useful field
-        beyond = lit("RECTANGLE", (545.0, 399.0), 6.4, 96) * 50_000
+        beyond = lit("RECTANGLE", (545.0, 399.0), 6.4, 96) * tube(6.4, 96, 60, -40, 0.99) * 50_000
         assert method.measure(beyond, 6.4, field_shape="RECTANGLE", field_mm=field).status == "measured"
     small = method.measure(beyond, 6.4, field_shape="RECTANGLE", field_mm=(300.0, 300.0))
     assert small.status == "not_measured" and "outside it" in small.reason and not small.measures
     assert method.measure(np.zeros((96, 96)), 6.4).status == "not_measured"
+
+
+def stripped(kind, size, strip_mm, side, pixel_mm=2.4, n=256):
+    """A flood of a field without declaration whose one side is dead, `strip_mm` wide."""
+    field = lit(kind, size, pixel_mm, n) * 2_800.0
+    turned = field if side == "top" else field.T
+    first = np.flatnonzero(turned.max(1) > 0)[0]
+    turned[: first + round(strip_mm / pixel_mm)] = 0
+    return np.random.default_rng(0).poisson(field)
+
+
+@pytest.mark.parametrize("side", ["left", "top"])
+@pytest.mark.parametrize(("kind", "size"), FIELDS)
+def test_a_dead_strip_at_a_side_never_passes_where_no_field_is_declared(kind, size, side):
+    for strip_mm in (21, 26, 31, 36, 48):
+        result = method.measure(stripped(kind, size, strip_mm, side), 2.4)
+        seen = result.value("ufov_iu_percent") > 25
+        assert seen or (result.status == "indicative" and "strip" in result.reason), strip_mm
+    assert method.measure(stripped(kind, size, 0, side), 2.4).status == "measured"
+
+
+@pytest.mark.parametrize("moved_mm", [6, 12, 20, 40])
+@pytest.mark.parametrize(("kind", "size"), [("ROUND", (400.0,)), ("HEXAGONAL", (450.0,))])
+def test_an_outline_that_is_whole_may_lie_anywhere(kind, size, moved_mm):
+    image = np.roll(stripped(kind, size, 0, "left"), round(moved_mm / 2.4), 1)
+    assert method.measure(image, 2.4).status == "measured"
+
+
+def test_a_declared_field_that_lost_a_strip_at_one_side_is_refused():
+    whole = stripped("RECTANGLE", (533.0, 387.0), 0, "left")
+    for strip_mm, status in ((0, "measured"), (17, "not_measured"), (24, "not_measured")):
+        image = stripped("RECTANGLE", (533.0, 387.0), strip_mm, "left")
+        result = method.measure(image, 2.4, field_shape="RECTANGLE", field_mm=(533.0, 387.0))
+        assert result.status == status, (strip_mm, result.reason)
+    moved = method.measure(np.roll(whole, 6, 1), 2.4, field_shape="RECTANGLE", field_mm=(533.0, 387.0))
+    assert moved.status == "measured"
 
 
 @pytest.mark.req("ENG-03")
