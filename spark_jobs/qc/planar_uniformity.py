@@ -28,7 +28,7 @@ FAR_FIELDS = 5.0  # NU 1: an intrinsic source is at least five useful fields awa
 SAME_DEPTH = 0.01  # of the fall-off at the rim, between what is declared and what is seen
 RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it is reference data
 ASIDE_BLOCKS = 1.0  # from the middle of the image: half of the width of a strip that is dead, or that the field is moved by
-CORNER_BLOCKS, CORNERS_ALIKE = 6, 2.0  # beside a field in its bounding box at a corner; of its root, what rims of pixels make of it
+CORNER_BLOCKS, CORNERS_ALIKE = 6, 2.0  # blocks beside a field at a corner of its bounding box; of their root
 SCALED = 2.0  # times fewer counts than a pixel's noise tells: structure of the crystal adds to the noise, too
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
