@@ -64,7 +64,7 @@ def confirm(settings: Settings) -> Row:
     }  # fmt: skip
 
 
-def states(settings: Settings, now: datetime) -> dict[str, Row]:
+def states(settings: Settings, now: datetime, seeds: Path = SEEDS) -> dict[str, Row]:
     """Return state, reason and the due tests without a pass of each registered device of the site on the local day.
 
     The rules are those of `mart_device_day`, of now instead of the whole day: the newest verdict on a due test counts, also when it
@@ -72,14 +72,14 @@ def states(settings: Settings, now: datetime) -> dict[str, Row]:
     """
     now = now.astimezone(UTC)
     today = _day(now - timedelta(microseconds=1), settings)
-    schedule = [r for r in _seed("phantom_schedule") if r["valid_from"] <= str(today)]
+    schedule = [r for r in _seed(seeds, "phantom_schedule") if r["valid_from"] <= str(today)]
     newest = {(r["device_id"], r["procedure"]): r for r in sorted(schedule, key=lambda r: r["valid_from"])}
     span = max((int(r["every_days"]) for r in newest.values()), default=1)
-    tests = _tests(settings, [today - timedelta(days=n) for n in range(span)])
+    tests = _tests(settings, seeds, [today - timedelta(days=n) for n in range(span)])
     failed, first = _failed_checks(settings, today), _first_days(settings)
-    opened = _opened(settings, now, today)
+    opened = _opened(settings, seeds, now, today)
     out = {}
-    for device in (d["device_id"] for d in _seed("devices") if d["site_id"] == settings.site_id):
+    for device in (d["device_id"] for d in _seed(seeds, "devices") if d["site_id"] == settings.site_id):
         due = []
         for (of, procedure), row in sorted(newest.items()):
             days = int(row["every_days"])
@@ -123,12 +123,12 @@ def _of_device(due: list[Row], failed: list[str]) -> Row:
     return {"state": "not_fit" if failed else worst, "reason": "; ".join(reasons) or None, "tests": tests}
 
 
-def _tests(settings: Settings, days: list[date]) -> list[Row]:
+def _tests(settings: Settings, seeds: Path, days: list[date]) -> list[Row]:
     """Return the phantom tests of these local days, one row a series and procedure: the newest run of each series, judged."""
     files = _files(settings, "measures", days)
     if not files:
         return []
-    limits, declared, offset = read_limits(), _declared(settings, days), settings.utc_offset_minutes
+    limits, declared, offset = read_limits(seeds / "limits.csv"), _declared(settings, seeds, days), settings.utc_offset_minutes
     runs: dict[str, tuple[tuple, list[Row]]] = {}
     grouped = defaultdict(list)
     for row in _ask(MEASURES, files=files, site=settings.site_id):
@@ -141,7 +141,7 @@ def _tests(settings: Settings, days: list[date]) -> list[Row]:
     out = []
     for series, (_, rows) in runs.items():
         day = _day(rows[0]["acquired_at_utc"], settings)
-        device = device_of(rows[0]["device_serial"], rows[0]["station_name"])
+        device = device_of(rows[0]["device_serial"], rows[0]["station_name"], seeds / "devices.csv")
         if series in patients or day not in days:
             continue
         by_procedure = defaultdict(list)
@@ -162,9 +162,9 @@ def _reason(said: Row) -> str:
     if worst is None or said["state"] == "pass":
         return said["reason"] or ""
     unit = "" if worst["unit"] in (None, "1") else f" {worst['unit']}"
-    low, high = (None if v is None else f"{v:g}" for v in (worst["low"], worst["high"]))
+    low, high = (None if v is None else str(round(v, 3)) for v in (worst["low"], worst["high"]))
     limit = (f"{low} … {high}" if low and high else f"≤ {high}" if high else f"≥ {low}") + unit
-    value = f"{worst['value']:.4g}{unit}"
+    value = f"{round(worst['value'], 3)}{unit}"
     how = f"{value} is outside {limit}" if said["state"] == "fail" else f"{value} is outside the warning band {limit}"
     return f"{worst['measure']}: {how}"
 
@@ -204,9 +204,9 @@ def _failed_checks(settings: Settings, today: date) -> dict[str, list[str]]:
     return out
 
 
-def _declared(settings: Settings, days: list[date]) -> dict[tuple[str, date, str], str]:
+def _declared(settings: Settings, seeds: Path, days: list[date]) -> dict[tuple[str, date, str], str]:
     """Return by device, day and procedure ("" all) why the phantom that a technologist declared makes a test invalid; "" if it does not."""
-    register = {p["phantom_serial"]: p for p in _seed("phantoms") if p["site_id"] == settings.site_id}
+    register = {p["phantom_serial"]: p for p in _seed(seeds, "phantoms") if p["site_id"] == settings.site_id}
     out = {}
     for check in _checks(settings, days):
         name, _, procedure = check["name"].partition("/")
@@ -223,12 +223,12 @@ def _declared(settings: Settings, days: list[date]) -> dict[tuple[str, date, str
     return out
 
 
-def _opened(settings: Settings, now: datetime, today: date) -> dict[str, bool]:
+def _opened(settings: Settings, seeds: Path, now: datetime, today: date) -> dict[str, bool]:
     """Return whether each device's opening time of today has passed."""
     local = now + timedelta(minutes=settings.utc_offset_minutes) - timedelta(microseconds=1)
     out: dict[str, bool] = defaultdict(bool)
-    hours = [h for h in _seed("opening_hours") if h["site_id"] == settings.site_id and h["valid_from"] <= str(today)]
-    for device in (d["device_id"] for d in _seed("devices")):
+    hours = [h for h in _seed(seeds, "opening_hours") if h["site_id"] == settings.site_id and h["valid_from"] <= str(today)]
+    for device in (d["device_id"] for d in _seed(seeds, "devices")):
         mine = [h for h in hours if h["device_id"] in ("", device)]
         best = max(mine, key=lambda h: (h["device_id"] != "", h["valid_from"]), default=None)
         out[device] = best is not None and f"{local:%H:%M}" >= best["opens_at"]
@@ -240,7 +240,8 @@ def _first_days(settings: Settings) -> dict[str, date]:
     path = settings.warehouse / "current" / "qc.duckdb"
     if not path.exists():
         return {}
-    with duckdb.connect(str(path.resolve()), read_only=True, config={"threads": 1}) as db:
+    with duckdb.connect(":memory:", config={"threads": 1}) as db:
+        db.execute(f"ATTACH '{str(path.resolve()).replace(chr(39), chr(39) * 2)}' AS release (READ_ONLY); USE release")
         return dict(db.execute(FIRST, {"site": settings.site_id}).fetchall())
 
 
@@ -258,8 +259,8 @@ def _ask(sql: str, **given: Any) -> Iterable[Row]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _seed(name: str) -> list[dict[str, str]]:
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8", newline="") as f:
+def _seed(seeds: Path, name: str) -> list[dict[str, str]]:
+    with (seeds / f"{name}.csv").open(encoding="utf-8", newline="") as f:
         return list(csv.DictReader(f))
 
 

@@ -48,7 +48,7 @@ create table marts.fct_intake_outcome (
   varchar, size_bytes bigint, sender varchar, received_at_utc timestamp
 );
 create table marts.fct_worklist_hold (
-  site_id varchar, event_id varchar, device_id varchar, kind varchar, action varchar, state varchar, reason varchar, policy_id varchar,
+  site_id varchar, event_id varchar, device_id varchar, accession_number varchar, kind varchar, action varchar, state varchar, reason varchar, policy_id varchar,
   policy_version bigint, approver varchar, override_id varchar, staff_id varchar, override_reason varchar, until_utc timestamp,
   occurred_at_utc timestamp, recorded_at_utc timestamp
 );

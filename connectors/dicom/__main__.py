@@ -8,12 +8,14 @@ import sys
 import threading
 from datetime import UTC, datetime
 
+from connectors.dicom.blocks import Blocks
 from connectors.dicom.holds import Holds
 from connectors.dicom.intake import Intake
 from connectors.dicom.node import serve
 from connectors.dicom.orders import Orders
 from connectors.dicom.series import SeriesWatch
 from connectors.dicom.worklist import Worklist
+from connectors.examinations import Examinations
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
@@ -42,7 +44,8 @@ def main() -> int:
     watch = SeriesWatch(settings, journal, clear, clock)
     hl7, door = (SqliteJournal(settings.journals / f"{name}.db", read_only=True) for name in ("hl7", "events"))
     holds = Holds(settings, journal, door, clock)
-    worklist = Worklist(settings, Orders(hl7, door), holds, vault)
+    blocks = Blocks(settings, Examinations(settings), journal, clock)
+    worklist = Worklist(settings, Orders(hl7, door), holds, blocks, vault)
     try:
         server = serve(settings, intake, watch, worklist, clock)
     except OSError as exc:

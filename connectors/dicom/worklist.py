@@ -13,6 +13,7 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
+from connectors.dicom.blocks import Blocks
 from connectors.dicom.holds import Holds
 from connectors.dicom.matching import BadKey, answer, check_keys, matches
 from connectors.dicom.orders import Order, Orders
@@ -40,8 +41,11 @@ Answers = Iterator[tuple[Dataset | int, Dataset | None]]
 class Worklist:
     """Questions in, answers out."""
 
-    def __init__(self, settings: Settings, orders: Orders, holds: Holds, vault: Vault, limit: int = LIMIT) -> None:
-        self._settings, self._orders, self._holds, self._vault, self._limit = settings, orders, holds, vault, limit
+    def __init__(
+        self, settings: Settings, orders: Orders, holds: Holds, blocks: Blocks, vault: Vault, limit: int = LIMIT
+    ) -> None:
+        self._settings, self._orders, self._holds, self._blocks = settings, orders, holds, blocks
+        self._vault, self._limit = vault, limit
 
     def find(self, calling_ae: str, keys: Callable[[], Dataset], is_cancelled: Callable[[], bool]) -> Answers:
         """Yield status and identifier of each response; `keys` reads the identifier of the request and may raise anything."""
@@ -65,8 +69,12 @@ class Worklist:
             return
         wanted = _read(keys)
         found = [e for e in self._entries(station, reference, decisions, states) if matches(wanted, e)]
+        numbers = [e.AccessionNumber for e in found if e.AccessionNumber]
+        blocked = self._blocks.held(numbers, reference.policies, self._settings.now())
+        found = [e for e in found if e.AccessionNumber not in blocked]
         here = decisions[station.device_id]
-        LOG.info("worklist: %s asked, %d entries%s", calling_ae, len(found), " (held)" if here.action == "held" else "")
+        held = " (held)" if here.action == "held" else ""
+        LOG.info("worklist: %s asked, %d entries, %d blocked%s", calling_ae, len(found), len(blocked), held)
         charset = _values(wanted.get_item("SpecificCharacterSet") and wanted["SpecificCharacterSet"])
         for entry in found[: self._limit]:
             if is_cancelled():

@@ -17,6 +17,7 @@ from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.files import FileLake
 from photopeak.pages import declared
+from photopeak.states import states
 from photopeak.warehouse import PROJECT, build_marts
 from spark_jobs.qc.drift import Chart, find_drift
 from spark_jobs.schemas.measures import MEASURES
@@ -75,6 +76,21 @@ def lake() -> LakeWriter:
     w.event("device.check", at("06:50"), {
         "device_id": "P6", "check": "peaking", "performed_at_utc": at("06:50").isoformat(), "staff_id": "T01", "result": "fail",
     })  # fmt: skip
+    hold = {
+        "device_id": "PETCT1", "state": "not_fit", "reason": "ct_water failed", "policy_id": "HOLD-NOT-FIT", "policy_version": 1, "approver": "x",
+        "override_id": None, "overridden_by": None, "override_reason": None, "override_until_utc": None,
+    }  # fmt: skip
+    w.event("device.hold", at("07:41"), {**hold, "action": "held"})
+    word = {"device_id": "PETCT1", "staff_id": "P01", "reason": "one emergency", "until_utc": "2026-03-10T01:00:00Z"}
+    w.event("device.hold_override", at("08:00"), word, id_="o1")
+    w.event("device.hold_override", at("08:10"), {**word, "staff_id": "NOBODY"}, id_="o2")
+    lifted = {
+        "override_id": "o1",
+        "overridden_by": "P01",
+        "override_reason": "one emergency",
+        "override_until_utc": word["until_utc"],
+    }
+    w.event("device.hold", at("08:00"), {**hold, **lifted, "action": "offered"})
     for i, words in enumerate(("staging", "肺癌分期及疗效评价", "I25.1", "骨痛", None)):
         w.order(f"X{i}", "BONE", at("09:00"))
         w.events[-1]["data"] = w.events[-1]["data"].replace('"staging"', "null" if words is None else f'"{words}"')
@@ -113,6 +129,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnecti
         "measures", {"site_id": "EAST", "day": f"{DAY}"}, "run-east", pa.Table.from_pylist(east, schema=MEASURES)
     )
     build_marts(settings, AS_OF, project)
+    (settings.warehouse / "current").symlink_to((settings.warehouse / "candidate").resolve())
     return duckdb.connect(str(settings.warehouse / "candidate" / "qc.duckdb"), read_only=True)
 
 
@@ -312,6 +329,48 @@ def test_no_scan_by_the_opening_time_is_not_confirmed(release: duckdb.DuckDBPyCo
     ]
     assert "was not tested by the opening time" in opening[1][3] and "check failed: peaking" in opening[2][3]
     assert opening[0][4] == at("07:30").replace(tzinfo=None)
+
+
+def test_the_state_by_which_worklists_are_held_is_that_of_the_mart(
+    release: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nobody was examined that day, so what counts now and what counted before the first patient are the same."""
+    (path,) = release.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchone()
+    home = Path(path).resolve().parents[3]
+    told = states(load(home=home), AS_OF, home.parent / "project" / "seeds")
+    marts = dict(rows(release, f"SELECT device_id, state FROM marts.mart_device_day WHERE day = '{DAY}' AND site_id = 'MAIN'"))
+    assert len(marts) > 8 and {d: told[d]["state"] for d in marts} == marts
+    assert {"fit", "not_fit", "not_confirmed"} == set(marts.values())
+    reasons = dict(rows(release, f"SELECT device_id, reason FROM marts.mart_device_day WHERE day = '{DAY}'"))
+    assert told["PETCT1"]["reason"] == reasons["PETCT1"] == "ct_water failed (water_hu: 9.0 % is outside -5.0 … 5.0 %)"
+    assert told["P6"]["reason"].startswith("check failed: peaking") and "out of calibration" in told["P2"]["reason"]
+    assert "was not tested by the opening time" in told["SPCT1"]["reason"]
+    morning = states(load(home=home), at("07:00"), home.parent / "project" / "seeds")
+    assert "is missing" in morning["SPCT1"]["reason"]
+
+
+@pytest.mark.req("ANA-06")
+def test_holds_and_overrides_are_rows_for_the_auditor(release: duckdb.DuckDBPyConnection) -> None:
+    told = rows(
+        release,
+        "SELECT kind, action, staff_id, state, reason, policy_id, override_reason, occurred_at_utc FROM marts.fct_worklist_hold "
+        "WHERE device_id = 'PETCT1' ORDER BY occurred_at_utc, kind",
+    )
+    assert [t[:3] for t in told] == [
+        ("change", "held", None),
+        ("change", "offered", "P01"),
+        ("override", "obeyed", "P01"),
+        ("override", "not_obeyed", "NOBODY"),
+    ]
+    assert told[0][3:6] == ("not_fit", "ct_water failed", "HOLD-NOT-FIT") and told[0][7] == at("07:41").replace(tzinfo=None)
+    found = rows(
+        release,
+        "SELECT subject_id, severity, staff_id, reason FROM marts.fct_finding WHERE rule_id = 'WORKLIST_OVERRIDE' ORDER BY 1",
+    )
+    assert found == [
+        ("o1", "warn", "P01", "one emergency"),
+        ("o2", "warn", "NOBODY", "the person is not in the register of staff: one emergency"),
+    ]
 
 
 @pytest.mark.req("EXM-06")

@@ -65,6 +65,27 @@ class Hospital:
             s.sendall(b"\x0b" + "".join(f"{line}\r" for line in lines).encode() + b"\x1c\r")
             assert b"MSA|AA" in s.recv(4096)
 
+    def medication(self, number: str, **drug: str) -> None:
+        now = datetime.now(UTC).isoformat()
+        data = {"accession_number": number, "asked_at_utc": now, "staff_id": "N01", "medication": [drug] if drug else []}
+        self.post("examination.preparation", number, data)
+
+    def post(self, type_: str, subject: str, data: dict[str, Any]) -> None:
+        self.count += 1
+        token = (self.settings.home / "secrets" / "devices" / "console").read_text()
+        event = {
+            "specversion": "1.0",
+            "id": f"e{self.count}",
+            "source": "urn:photopeak:console",
+            "type": type_,
+            "subject": subject,
+        }
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.events}/events", json=event | {"data": data, "time": datetime.now(UTC).isoformat()}, trust_env=False,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"},
+        )  # fmt: skip
+        assert answer.status_code == 202 and answer.json()["stored"] == 1, answer.text
+
     def phantom(
         self, device: str, value: float, ago_min: float = 1, procedure: str = "ct_water", measure: str = "water_hu"
     ) -> None:
@@ -82,14 +103,7 @@ class Hospital:
         confirm(self.settings)
 
     def override(self, **data: Any) -> None:
-        token = (self.settings.home / "secrets" / "devices" / "console").read_text()
-        event = {"specversion": "1.0", "id": f"o{self.count}", "source": "urn:photopeak:console", "type": "device.hold_override"}
-        event |= {"time": datetime.now(UTC).isoformat(), "subject": data["device_id"], "data": data}
-        answer = httpx.post(
-            f"http://127.0.0.1:{self.events}/events", json=event, trust_env=False,
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"},
-        )  # fmt: skip
-        assert answer.status_code == 202 and answer.json()["stored"] == 1, answer.text
+        self.post("device.hold_override", data["device_id"], data)
 
     def findscu(self, station: str, *more: str) -> tuple[list[str], str]:
         """Return the accession numbers (or phantom's patient ids) that dcmtk's findscu is told, and all that it prints."""
@@ -199,6 +213,19 @@ def test_findscu_asks_by_every_key_and_strangers_are_told_nothing(hospital: Hosp
         assert numbers == [] and "Failed" in text
         assert "DataSetDoesNotMatchSOPClass" in hospital.findscu("GC1", f"{day}=tomorrow")[1]
         assert all(s.decode() not in (hospital.settings.home.parent / "home.log").read_text() for s in SECRETS)
+
+
+def test_an_examination_that_a_drug_forbids_is_not_offered(hospital: Hospital) -> None:
+    with node(hospital.settings.home) as (hospital.port, _):
+        hospital.order("T1", "THYROID")
+        hospital.until("GC1", ["T1"])
+        hospital.medication("T1", atc="H03AA01", last_taken_at_utc=datetime.now(UTC).isoformat())
+        hospital.until("GC1", [])
+        journal = SqliteJournal(hospital.settings.journals / "dicom.db", read_only=True)
+        last = [e.data for _, e in journal.of("examination.hold", "T1")][-1]
+        assert (last["action"], last["policy_id"]) == ("held", "HOLD-BLOCKED") and "Thyroid hormones" in last["reason"]
+        hospital.medication("T1")
+        hospital.until("GC1", ["T1"])
 
 
 def test_pynetdicom_gets_whole_entries_and_the_right_statuses(hospital: Hospital) -> None:

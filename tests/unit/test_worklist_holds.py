@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
+from connectors.dicom.blocks import Blocks
 from connectors.dicom.holds import Holds
 from connectors.dicom.orders import Orders
 from connectors.dicom.stations import SEEDS, Override, Policy, State, decide, read_states
@@ -79,7 +80,8 @@ class House:
     """A node without its wire: what the hospital says goes in, what a station is offered comes out."""
 
     def __init__(self, home: Path) -> None:
-        self.seeds = home / "seeds"
+        self.seeds, self.unsigned = home / "seeds", set[str]()
+        self.medication: list[dict[str, str]] = []
         self.seeds.mkdir()
         for name in ("worklist_stations", "worklist_policies", "devices", "staff"):
             shutil.copy(SEEDS / f"{name}.csv", self.seeds)
@@ -91,7 +93,26 @@ class House:
 
     def start(self, limit: int = 500) -> None:
         self.holds = Holds(self.settings, self.journal, self.door, lambda: NOW, self.seeds)
-        self.worklist = Worklist(self.settings, Orders(self.hl7, self.door), self.holds, self.vault, limit)
+        self.blocks = Blocks(self.settings, self, self.journal, lambda: NOW)  # type: ignore[arg-type]
+        self.worklist = Worklist(self.settings, Orders(self.hl7, self.door), self.holds, self.blocks, self.vault, limit)
+
+    def events(self, accession: str) -> list[Event]:
+        """Stand in for `Examinations`: what the journals hold of an examination, its forms signed unless a test says otherwise."""
+        form = {"form": "", "signed_at_utc": utc_text(NOW), "complete": True, "accession_number": accession, "staff_id": "N01"}
+        signed = [
+            Event("form.signed", "urn:t", f, "MAIN", accession, NOW, NOW, {**form, "form": f})
+            for f in ("consent", "checklist", "pregnancy")
+            if f not in self.unsigned
+        ]
+        if self.medication:
+            data = {
+                "accession_number": accession,
+                "asked_at_utc": utc_text(NOW),
+                "staff_id": "N01",
+                "medication": self.medication,
+            }
+            signed.append(Event("examination.preparation", "urn:t", "p", "MAIN", accession, NOW, NOW, data))
+        return [*(e for e in (*self.hl7.events, *self.door.events) if e.data.get("accession_number") == accession), *signed]
 
     def states(self, day: str = DAY, **of: State) -> None:
         self.settings.worklist.mkdir(exist_ok=True)
@@ -270,6 +291,37 @@ def test_a_hold_begins_without_a_record_but_does_not_end_without_one(house: Hous
     with pytest.raises(JournalError):
         house.journal.fail_with = "x"
         house.journal.append([])
+
+
+def test_an_examination_that_is_blocked_is_not_offered_and_the_journal_says_why(house: House) -> None:
+    def told() -> list[tuple[str, str, str | None]]:
+        events = [e for e in house.journal.events if e.type == "examination.hold"]
+        [validate(e) for e in events]
+        return [(e.subject, e.data["action"], e.data["policy_id"]) for e in events]
+
+    house.states(GC1=FIT, SPCT1=FIT)
+    house.order("A1", "THYROID")
+    house.order("A2", "THYROID")
+    assert house.offered("GC1") == ["A1", "A2"] and told() == []
+    house.medication = [{"atc": "H03AA", "last_taken_at_utc": utc_text(NOW - timedelta(days=3))}]
+    assert house.offered("GC1") == [] and house.offered("SPCT1") == []
+    assert told() == [(a, "held", "HOLD-BLOCKED") for a in ("A1", "A2")]
+    assert "Thyroid hormones" in house.journal.events[-1].data["reason"]
+    house.start()  # a restart tells nothing again
+    assert house.offered("GC1") == [] and len(told()) == 2
+    injected = {
+        "accession_number": "A1", "step": "injection", "occurrence": 1, "started_at_utc": utc_text(NOW), "ended_at_utc": utc_text(NOW),
+        "staff_id": "N01", "device_id": None, "room_id": None, "note": None, "result": "done",
+    }  # fmt: skip
+    house.tell("examination.step", **injected)
+    assert house.offered("GC1") == ["A1"]  # what the injection needed keeps nobody from the scan
+    house.medication = []
+    assert house.offered("GC1") == ["A1", "A2"] and told()[2:] == [("A1", "offered", None), ("A2", "offered", None)]
+    house.unsigned = {"consent"}  # it may still be signed: the policy that is delivered only warns
+    assert house.offered("GC1") == ["A1", "A2"] and told()[4:] == [("A2", "warned", "HOLD-FORMS-MISSING")]
+    text = (house.seeds / "worklist_policies.csv").read_text().replace("forms_missing,warn", "forms_missing,hold")
+    (house.seeds / "worklist_policies.csv").write_text(text)
+    assert house.offered("GC1") == ["A1"] and told()[5:] == [("A2", "held", "HOLD-FORMS-MISSING")]
 
 
 def test_strangers_are_refused_and_counted_and_reference_data_that_is_gone_refuses_all(house: House) -> None:

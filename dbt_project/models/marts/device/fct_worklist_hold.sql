@@ -1,13 +1,21 @@
 with told as (
     select
-        site_id, event_id, device_id, 'change' as kind, action, state, reason, policy_id, policy_version, approver, override_id, staff_id,
+        site_id, event_id, device_id, {{ null_text() }} as accession_number, 'change' as kind, action, state, reason, policy_id, policy_version, approver, override_id, staff_id,
         override_reason, until_utc, occurred_at_utc, recorded_at_utc
     from {{ ref('stg_dicom__hold') }}
 
     union all
 
     select
-        o.site_id, o.event_id, o.device_id, 'override' as kind,
+        site_id, event_id, {{ null_text() }} as device_id, accession_number, 'examination' as kind, action,
+        case when action <> 'offered' then 'blocked' end as state, reason, policy_id, policy_version, approver, {{ null_text() }} as override_id,
+        {{ null_text() }} as staff_id, {{ null_text() }} as override_reason, cast(null as timestamp) as until_utc, occurred_at_utc, recorded_at_utc
+    from {{ ref('stg_dicom__examination_hold') }}
+
+    union all
+
+    select
+        o.site_id, o.event_id, o.device_id, {{ null_text() }} as accession_number, 'override' as kind,
         case when p.staff_id is null then 'not_obeyed' else 'obeyed' end as action,
         {{ null_text() }} as state,
         case when p.staff_id is null then 'the person is not in the register of staff' end as reason,
