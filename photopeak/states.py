@@ -146,7 +146,7 @@ def _tests(settings: Settings, seeds: Path, days: list[date]) -> list[Row]:
             continue
         by_procedure = defaultdict(list)
         for row in judged(rows, limits, device, offset):
-            why = declared.get((device, day, row["procedure"])) or declared.get((device, day, ""))
+            why = declared.get((device, day, row["procedure"] or "?"), declared.get((device, day, "")))
             if why:
                 row |= {"verdict": "none", "status": "not_measured", "reason": why}
             by_procedure[row["procedure"]].append(row)
@@ -240,8 +240,7 @@ def _first_days(settings: Settings) -> dict[str, date]:
     path = settings.warehouse / "current" / "qc.duckdb"
     if not path.exists():
         return {}
-    with duckdb.connect(":memory:", config={"threads": 1}) as db:
-        db.execute(f"ATTACH '{str(path.resolve()).replace(chr(39), chr(39) * 2)}' AS release (READ_ONLY); USE release")
+    with duckdb.connect(str(path.resolve()), read_only=True) as db:
         return dict(db.execute(FIRST, {"site": settings.site_id}).fetchall())
 
 

@@ -136,3 +136,35 @@ def test_health_reads_nothing(settings: Settings) -> None:
 
     answer = TestClient(status.create_app(settings, never)).get("/health")
     assert json.loads(answer.text) == {"service": "status"} and "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.req("ANA-06")
+def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(settings: Settings) -> None:
+    assert 'id="worklists"' not in client(settings).get("/").text
+    base = {"state": "fit", "reason": "", "policy_id": None, "policy_version": None, "approver": None, "override_id": None}
+    why = "planar_uniformity failed (ufov_iu_percent: 9.1 % is outside ≤ 5 %)"
+    bad = {**base, "state": "not_fit", "reason": why, "policy_id": "HOLD-NOT-FIT", "policy_version": 1, "approver": "P. Hysicist"}
+    lifted = {
+        "override_id": "o1",
+        "overridden_by": "P01",
+        "override_reason": "<emergency>",
+        "override_until_utc": "2026-04-01T02:00:00Z",
+    }
+    devices = {
+        "GC1": {**bad, "device_id": "GC1", "action": "held"}, "PETCT1": {**base, "device_id": "PETCT1", "action": "offered"},
+        "SPCT1": {**bad, **lifted, "device_id": "SPCT1", "action": "offered"},
+    }  # fmt: skip
+    settings.worklist.mkdir(parents=True)
+    (settings.worklist / "holds.json").write_text(
+        json.dumps({"devices": devices, "refused": {"NOBODY": 2, "X": 1}}), encoding="utf-8"
+    )
+    page = client(settings).get("/").text
+    held, offered, lifted_tile = (page.split(f'id="worklist-{d}"')[1].split("</article>")[0] for d in ("GC1", "PETCT1", "SPCT1"))
+    assert "Worklist held · Not fit for use" in held and why in held and "HOLD-NOT-FIT 1 · P. Hysicist" in held
+    assert "Worklist offered" in offered and "held" not in offered
+    assert "Offered by P01 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
+    assert page.index("worklist-GC1") < page.index("worklist-PETCT1") and "3 questions of stations" in page
+    chinese = client(settings).get("/?lang=zh").text
+    assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽马相机" in chinese
+    (settings.worklist / "holds.json").write_text("{")
+    assert client(settings).get("/").status_code == 200
