@@ -13,6 +13,8 @@ __all__ = ["DIAMETERS_MM", "IqPhantom", "find_iq_phantom", "lit_level"]
 DIAMETERS_MM = (37.0, 28.0, 22.0, 17.0, 13.0, 10.0)
 CIRCLE_MM, CIRCLE_SPREAD_MM = 57.2, 4.0  # radius of the circle of the spheres (NEMA NU 2), and how far it may be off
 HOT = 1.3  # of the background: smaller spheres of low ratio reach about 1.5 after smoothing
+COLD = 0.75  # of the background, in the middle 16 mm of a sphere of water; an absent sphere leaves the background
+COLD_LEVEL = (0.6, 1.15)  # of the background: what is missing in the largest of them; scatter leaves some
 SIZE_SPREAD = (0.15, 0.15, 0.15, 0.18, 0.25, 0.35)  # how far a diameter from the sphere's content may be off
 
 
@@ -24,6 +26,7 @@ class IqPhantom:
     background: float
     centre: tuple[float, float, float]
     body: NDArray[np.bool_]  # slices × rows × columns: the filled body, spheres and insert included
+    cold: int = 0  # how many of the largest are filled with water (NU 2 before 2018: two), the others being hot
 
 
 def lit_level(values: NDArray) -> float:
@@ -58,8 +61,15 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
     circle = _circle(centres, voxel_mm)
     if circle is None:
         return "the hot places do not lie on the circle of the six spheres"
-    places = _six(smooth, circle, centres, voxel_mm)
-    return _sized(values, smooth, places, level, voxel_mm, body, circle)
+    places = _six(smooth, circle, centres, level, voxel_mm)
+    cold = [
+        k
+        for k, p in enumerate(places)
+        if _content(smooth, p, 8.0, 0.0, voxel_mm) < COLD * _content(body, p, 8.0, 0.0, voxel_mm) * level
+    ]
+    if cold and (len(cold) != 2 or (cold[1] - cold[0]) % 6 not in (1, 5)):
+        return "spheres without activity that are not the two largest, side by side: another filling than that of NEMA NU 2"
+    return _sized(values, smooth, places, level, voxel_mm, body, circle, cold)
 
 
 def _body(lit: NDArray[np.bool_], voxel_mm: tuple[float, float, float]) -> NDArray[np.bool_] | None:
@@ -110,11 +120,13 @@ def _circumcentre(p: NDArray) -> NDArray | None:
     return np.linalg.solve(rows, (p[1:] ** 2).sum(1) - (p[0] ** 2).sum())
 
 
-def _six(smooth: NDArray, circle: tuple[NDArray, float], centres: NDArray, voxel_mm: tuple[float, float, float]) -> NDArray:
-    """Return six places (index): hot places near the expected ones, the brightest voxel where none is."""
+def _six(
+    smooth: NDArray, circle: tuple[NDArray, float], centres: NDArray, level: float, voxel_mm: tuple[float, float, float]
+) -> NDArray:
+    """Return six places (index): hot places near the expected ones; where none is, the brightest voxel; the expected place when it is cold."""
     scale = np.array(voxel_mm)
     middle, first = circle
-    places = []
+    places: list[NDArray] = []
     for k in range(6):
         angle = np.radians(first + 60 * k)
         expected = middle + np.array([0, CIRCLE_MM * np.sin(angle), CIRCLE_MM * np.cos(angle)]) / scale
@@ -126,6 +138,10 @@ def _six(smooth: NDArray, circle: tuple[NDArray, float], centres: NDArray, voxel
         at = np.round(expected).astype(int)
         low = np.maximum(at - reach, 0)
         box = smooth[tuple(slice(a, b) for a, b in zip(low, at + reach + 1, strict=True))]
+        inside = tuple(np.clip(at, 0, np.array(smooth.shape) - 1))
+        if smooth[inside] < COLD * level:
+            places.append(expected)
+            continue
         places.append(low + np.array(np.unravel_index(int(np.argmax(box)), box.shape)) if box.size else expected)
     return np.array(places)
 
@@ -138,31 +154,43 @@ def _sized(
     voxel_mm: tuple[float, float, float],
     body: NDArray[np.bool_],
     circle: tuple[NDArray, float],
+    cold: list[int],
 ) -> IqPhantom | str:
-    """Return the phantom when the six contents are those of the six sizes."""
-    rank = np.argsort([-_content(smooth, p, 11.0, level, voxel_mm) for p in places], kind="stable")
+    """Return the phantom when the six contents are those of the six sizes; spheres of water are looked at as what is missing there."""
+    holes = 2 * level - values if cold else values
+    reach = [25.0 if k in cold else 11.0 for k in range(len(places))]
+    content = [_content(smooth, p, r, level, voxel_mm) for p, r in zip(places, reach, strict=True)]
+    hot = [k for k in np.argsort([-c for c in content], kind="stable").tolist() if k not in cold]
+    rank = [*sorted(cold, key=lambda k: content[k]), *hot]
     fits: list[SphereFit] = []
     contents = []
-    for diameter, k in zip(DIAMETERS_MM, rank, strict=True):
+    for number, (diameter, k) in enumerate(zip(DIAMETERS_MM, rank, strict=True)):
         start = tuple(float(c) for c in places[k])
-        height = fits[0].height if fits else None  # one filling: the largest sphere tells it best
-        fit = fit_sphere(values, voxel_mm, start, diameter / 2, level, height)  # type: ignore[arg-type]
+        first = 0 if number < len(cold) else len(cold)
+        height = fits[first].height if number > first else None  # one filling: its largest sphere tells it best
+        seen = holes if number < len(cold) else values
+        fit = fit_sphere(seen, voxel_mm, start, diameter / 2, level, height)  # type: ignore[arg-type]
         if fit is None:
             return f"no sphere of {diameter:.0f} mm fits at its place"
         fits.append(fit)
         # above the level of the body: a fit's own background would take in an absent sphere, or the rest of one too large
-        contents.append(_content(values, np.array(fit.centre), diameter / 2 + 8, level, voxel_mm))
+        contents.append(_content(seen, np.array(fit.centre), diameter / 2 + 8, level, voxel_mm))
     if min(contents) <= 0:
         return "one of the six spheres holds no activity above the background"
     own = (6 / np.pi * contents[0] / fits[0].height) ** (1 / 3)
     if abs(own / DIAMETERS_MM[0] - 1) > SIZE_SPREAD[0]:
         return f"the largest sphere measures {own:.0f} mm, not {DIAMETERS_MM[0]:.0f}"
-    for diameter, spread, content in zip(DIAMETERS_MM, SIZE_SPREAD, contents, strict=True):
-        size = DIAMETERS_MM[0] * (content / contents[0]) ** (1 / 3)
+    if cold and not COLD_LEVEL[0] * level <= fits[0].height <= COLD_LEVEL[1] * level:
+        return (
+            "the two largest spheres hold neither water nor activity above the background: another filling than that of NEMA NU 2"
+        )
+    for number, (diameter, spread, held) in enumerate(zip(DIAMETERS_MM, SIZE_SPREAD, contents, strict=True)):
+        first = 0 if number < len(cold) else len(cold)
+        size = DIAMETERS_MM[first] * (held / contents[first]) ** (1 / 3)
         if abs(size / diameter - 1) > spread:
             return f"a sphere measures {size:.0f} mm where {diameter:.0f} mm is expected: no NEMA image-quality phantom"
     z = float(np.mean([f.centre[0] for f in fits[:4]]))
-    return IqPhantom(tuple(fits), level, (z, float(circle[0][1]), float(circle[0][2])), body)
+    return IqPhantom(tuple(fits), level, (z, float(circle[0][1]), float(circle[0][2])), body, len(cold))
 
 
 def _content(values: NDArray, centre: NDArray, reach_mm: float, level: float, voxel_mm: tuple[float, float, float]) -> float:

@@ -15,7 +15,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 PLANES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)  # background slices (NU 2, 7.4)
 ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room
@@ -65,26 +65,38 @@ def measure(
         d: np.array([_disc_mean(values[k], r, c, d / 2, voxel_mm) for k in planes for r, c in places]) for d in DIAMETERS_MM
     }
     level = float(backgrounds[DIAMETERS_MM[0]].mean())
-    largest = phantom.spheres[0]
-    true = filling.spheres if filling else _filling_seen(values, largest, voxel_mm)
+    true = (
+        filling.spheres if filling else _filling_seen(values, phantom.spheres[phantom.cold], DIAMETERS_MM[phantom.cold], voxel_mm)
+    )
     ratio = filling.spheres / filling.background if filling else true / level
     out: list[Measure] = []
     for number, (diameter, sphere) in enumerate(zip(DIAMETERS_MM, phantom.spheres, strict=True), 1):
         region = f"{diameter:.0f} mm"
         z, row, column = sphere.centre
-        at = {"sphere": number, "slice": round(z, 2), "row": round(row, 2), "column": round(column, 2)}
+        at: dict[str, Any] = {"sphere": number, "slice": round(z, 2), "row": round(row, 2), "column": round(column, 2)}
         own = backgrounds[diameter]
-        hot = _sphere_mean(values, sphere.centre, diameter / 2, voxel_mm)
-        half, top = _recovered(values, sphere.centre, diameter / 2, level, voxel_mm)
+        seen = _sphere_mean(values, sphere.centre, diameter / 2, voxel_mm)
         figures = {
             "sphere_diameter_mm": (diameter, "mm"),
-            "contrast_percent": (100 * (hot / own.mean() - 1) / (ratio - 1), "%"),
             "background_variability_percent": (100 * own.std(ddof=1) / own.mean(), "%"),
-            "rc_a50": (half / true, "1"),
-            "rc_max": (top / true, "1"),
             "psf_fwhm_mm": (sphere.fwhm_mm, "mm"),
         }
+        if number <= phantom.cold:  # filled with water: what of the background's activity is missing (NU 2, 7.4.1)
+            at["filling"] = "cold"
+            figures["contrast_percent"] = (100 * (1 - seen / own.mean()), "%")
+            out += [Measure(n, round(float(v), 4), u, None, at, None, region) for n, (v, u) in figures.items()]
+            continue
+        half, top = _recovered(values, sphere.centre, diameter / 2, level, voxel_mm)
+        figures |= {
+            "contrast_percent": (100 * (seen / own.mean() - 1) / (ratio - 1), "%"),
+            "rc_a50": (half / true, "1"),
+            "rc_max": (top / true, "1"),
+        }
         out += [Measure(n, round(float(v), 4), u, None, at, None, region) for n, (v, u) in figures.items()]
+    if phantom.cold:
+        notes.append(
+            "the two largest spheres hold no activity: their contrast is that of cold spheres, and they have no recovery"
+        )
     lung = float(np.mean([_disc_mean(values[k], *phantom.centre[1:], LUNG_ROI_MM / 2, voxel_mm) for k in planes])) / level
     if lung < LUNG_FULL:
         out.append(Measure("lung_residual_percent", round(100 * lung, 4), "%"))
@@ -101,7 +113,7 @@ def measure(
     if filling is None:
         reason = (
             "the activities of spheres and background are not given: contrast_percent, rc_a50 and rc_max stand against the filling that the "
-            "37 mm sphere shows, and its own error cannot be had"
+            f"{DIAMETERS_MM[phantom.cold]:.0f} mm sphere shows, and its own error cannot be had"
         )
         out.append(Measure("filling_ratio_seen", round(ratio, 4), "1"))
     return Result(
@@ -109,9 +121,9 @@ def measure(
     )
 
 
-def _filling_seen(values: NDArray, sphere: SphereFit, voxel_mm: tuple[float, float, float]) -> float:
-    """Return the mean in the core of the largest sphere that no edge reaches; with a blur too wide for a core, what the fit says."""
-    core = DIAMETERS_MM[0] / 2 - CORE_FWHM * sphere.fwhm_mm
+def _filling_seen(values: NDArray, sphere: SphereFit, diameter_mm: float, voxel_mm: tuple[float, float, float]) -> float:
+    """Return the mean in the core of the largest hot sphere that no edge reaches; with a blur too wide for a core, what the fit says."""
+    core = diameter_mm / 2 - CORE_FWHM * sphere.fwhm_mm
     if core < SMALLEST_CORE_MM:
         return sphere.height + sphere.background
     z, y, x = ((np.arange(n) - c) * v for n, c, v in zip(values.shape, sphere.centre, voxel_mm, strict=True))

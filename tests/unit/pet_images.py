@@ -33,10 +33,16 @@ def iq_phantom(
     turn: float = 20.0,
     mirror: bool = False,
     lung: float = 0.0,
+    cold: int = 0,
+    water: float = 0.0,
+    order: tuple[int, ...] = (0, 1, 2, 3, 4, 5),
     noise: float = 0.0,
     seed: int = 0,
 ) -> NDArray:
-    """The NEMA body with six hot spheres and a lung insert, voxelised by sub-samples, then blurred."""
+    """The NEMA body with six spheres and a lung insert, voxelised by sub-samples, then blurred.
+
+    The `cold` largest hold `water` of the background, the others `ratio`; `order` says at which step of the circle each lies.
+    """
     z, y, x = axes(shape, voxel)
     yy, xx = (y - centre[1])[:, None], (x - centre[2])[None, :]
     top = (yy <= 0) & (xx**2 + yy**2 <= 147.0**2)
@@ -46,7 +52,7 @@ def iq_phantom(
     volume = np.repeat(body[None], shape[0], 0) * (abs(z - centre[0]) < 90)[:, None, None] * level
     sub = 5
     for k, diameter in enumerate(SPHERES_MM):
-        angle = np.deg2rad(turn + 60 * k * (-1 if mirror else 1))
+        angle = np.deg2rad(turn + 60 * order[k] * (-1 if mirror else 1))
         place = (centre[0], centre[1] + 57.2 * np.sin(angle), centre[2] + 57.2 * np.cos(angle))
         cut, fine = [], []
         for a, p, v, n in zip((z, y, x), place, voxel, shape, strict=True):
@@ -58,7 +64,7 @@ def iq_phantom(
         n = [s.stop - s.start for s in cut]
         part = inside.reshape(n[0], sub, n[1], sub, n[2], sub).mean((1, 3, 5))
         box = volume[tuple(cut)]
-        volume[tuple(cut)] = box * (1 - part) + level * ratio * part
+        volume[tuple(cut)] = box * (1 - part) + level * (water if k < cold else ratio) * part
     volume = ndimage.gaussian_filter(volume, [fwhm / 2.3548 / v for v in voxel])
     if noise:
         grain = np.random.default_rng(seed).normal(0, 1, shape)

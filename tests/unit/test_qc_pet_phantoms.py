@@ -64,6 +64,48 @@ def test_contrast_of_spheres_is_that_of_the_closed_form(kw):
     assert all(a > b for a, b in pairwise(a50)) and 0.8 < a50[0] < 1
 
 
+@pytest.mark.parametrize(
+    "kw",
+    [
+        {"ratio": 8.0, "fwhm": 6.0},
+        {"ratio": 4.0, "fwhm": 4.5, "turn": 100.0, "mirror": True},
+        {"ratio": 4.0, "fwhm": 7.0, "water": 0.12, "turn": 200.0},
+        {"ratio": 10.0, "fwhm": 8.0, "centre": (1.2, 3.0, -4.0), "water": 0.05},
+    ],
+)
+def test_the_two_largest_spheres_may_be_cold(kw):
+    volume = iq_phantom(**FINE, **kw, cold=2)
+    result = pet_nema_iq.measure(volume, FINE["voxel"], filling=pet_nema_iq.Filling(5_000 * kw["ratio"], 5_000))
+    assert result.status == "measured", result.reason
+    assert column(result, "sphere_diameter_mm") == list(SPHERES_MM)
+    truth = [100 * contrast(d, kw["fwhm"], 2.0) * (1 - kw.get("water", 0) if d > 25 else 1) for d in SPHERES_MM]
+    assert column(result, "contrast_percent") == pytest.approx(truth, rel=0.02)
+    cold = [m.at["sphere"] for m in result.measures if m.at and m.at.get("filling") == "cold" and m.name == "contrast_percent"]
+    assert cold == [1, 2] and len(column(result, "rc_max")) == 4
+    with pytest.raises(KeyError):
+        result.value("rc_a50", "37 mm")
+    assert result.value("lung_residual_percent") < 0.2
+    alone = pet_nema_iq.measure(volume * 3, FINE["voxel"])
+    assert alone.status == "indicative" and alone.value("contrast_percent", "28 mm") == pytest.approx(truth[1], rel=0.02)
+    assert alone.value("filling_ratio_seen") == pytest.approx(kw["ratio"], rel=0.05)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.12])
+def test_noise_hides_no_cold_sphere(noise):
+    volume = iq_phantom(**FINE, ratio=4.0, fwhm=6.0, cold=2, noise=noise)
+    result = pet_nema_iq.measure(volume, FINE["voxel"], filling=pet_nema_iq.Filling(20_000, 5_000))
+    assert column(result, "contrast_percent")[:2] == pytest.approx([100 * contrast(d, 6.0, 2.0) for d in (37, 28)], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "kw",
+    [{"cold": 1}, {"cold": 3}, {"cold": 2, "water": 0.6}, {"cold": 2, "order": (0, 2, 1, 3, 4, 5)}, {"cold": 2, "ratio": 1.02}],
+)
+def test_another_filling_with_cold_spheres_is_refused(kw):
+    result = pet_nema_iq.measure(iq_phantom(**FINE, **kw), FINE["voxel"])
+    assert result.status == "not_measured" and not result.measures
+
+
 def test_lung_and_noise_are_what_was_planted():
     result = pet_nema_iq.measure(iq_phantom(lung=0.3, noise=0.12), (3.0, 3.0, 3.0))
     assert result.value("lung_residual_percent") == pytest.approx(30, abs=1.5)
