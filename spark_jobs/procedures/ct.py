@@ -2,24 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spark_jobs.procedures.ct_order import is_placed, order_of, same_pixels
 from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc import catphan, ct_water
 from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.cylinder import find_cylinder
-from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result
 from spark_jobs.qc.sensitometry import Match, find_module
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
 
+PRINT_STEP = 16  # rows: enough to know the same noise again
 SLICES = 9  # slices of the middle that are looked at
 MEASURED_SLICES = 5
-SAME_MM = 0.01  # slices nearer to each other are two images of the same place
-UNEVEN_PART = 0.1
-ALIKE = ("ConvolutionKernel", "SliceThickness", "ImageOrientationPatient", "KVP", "RescaleType")  # of all slices of one series
+ALIKE = (  # of all slices of one series
+    "ConvolutionKernel",
+    "SliceThickness",
+    "ImageOrientationPatient",
+    "KVP",
+    "RescaleType",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "GantryDetectorTilt",
+)
 HU_TYPES = ("", "HU", "US")  # RescaleType; US (unspecified) is what many scanners write
 
 
@@ -50,23 +61,28 @@ def _survey(series: Sequence[Instance]) -> tuple[Axis | str, tuple[int, Match] |
     key = tuple(i.sop_uid for i in series)
     kept = series[0].notes.get("ct")
     if kept is None or kept[0] != key:
-        stack = _stack(series)
+        stack, _ = _stack(series)
         axis = axis_of(stack)
         kept = series[0].notes["ct"] = (key, axis, None if isinstance(axis, str) else find_module(stack, axis))
     return kept[1], kept[2]
 
 
-def _stack(series: Sequence[Instance]) -> Stack:
+def _stack(series: Sequence[Instance]) -> tuple[Stack, dict[int, int]]:
+    """Return the slices in the order of their places, and a dictionary that fills with prints of the slices that are looked at."""
     ordered = sorted(series, key=lambda i: i.position_mm)
     positions = np.array([i.position_mm for i in ordered])
     thickness = _thickness_mm(ordered[0])
-    if not _placed(series):
+    if not is_placed(series):
         positions = np.arange(len(ordered)) * (thickness or 1.0)
-    return Stack(lambda k: ordered[k].hu, positions, ordered[0].pixel_mm or 1.0, thickness)
+    prints: dict[int, int] = {}
 
+    def hu(k: int) -> NDArray[np.float32]:
+        values = ordered[k].hu
+        if k not in prints:
+            prints[k] = crc32(values[::PRINT_STEP].tobytes())
+        return values
 
-def _placed(series: Sequence[Instance]) -> bool:
-    return all(i.dataset.get("ImagePositionPatient") for i in series)
+    return Stack(hu, positions, ordered[0].pixel_mm or 1.0, thickness), prints
 
 
 def _thickness_mm(instance: Instance) -> float | None:
@@ -88,36 +104,45 @@ def _doubt(series: Sequence[Instance]) -> str | None:
 
 
 def _water(series: Sequence[Instance]) -> list[Result]:
-    doubt = _doubt(series)
+    order = order_of(series)
+    doubt = _doubt(series) or order.refused
     if doubt:
         return [refusal(ct_water, doubt)]
-    chosen = middle(series, MEASURED_SLICES)
-    return [ct_water.measure([i.hu for i in chosen], series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0]))]
+    stack, prints = _stack(series)
+    for k in range(len(series)):
+        stack.hu(k)
+    copied = same_pixels(stack, prints)
+    if copied:
+        return [refusal(ct_water, copied)]
+    slices = [i.hu for i in middle(series, MEASURED_SLICES)]
+    return [_reserved(ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0])), order.reserved)]
 
 
 def _catphan(series: Sequence[Instance]) -> list[Result]:
-    doubt = _doubt(series)
+    order = order_of(series)
+    doubt = _doubt(series) or order.refused
     if doubt:
         return [refusal(catphan, doubt)]
-    stack = _stack(series)
+    stack, prints = _stack(series)
     notes: list[str] = []
-    if len(series) > 1:
-        steps = np.diff(stack.positions)
-        if steps.min() < SAME_MM:
-            return [refusal(catphan, "several slices lie at the same position: two candidates")]
-        if not _placed(series):
-            if stack.thickness_mm is None:
-                return [
-                    refusal(
-                        catphan, "ImagePositionPatient and SliceThickness are missing: no distance between slices can be told"
-                    )
-                ]
-            notes.append("ImagePositionPatient is missing: slices were placed by number and SliceThickness")
-        if np.ptp(steps) > UNEVEN_PART * float(np.median(steps)):
-            notes.append("the slices are not evenly spaced: some may be missing")
+    if len(series) > 1 and not is_placed(series):
+        if stack.thickness_mm is None:
+            reason = "ImagePositionPatient and SliceThickness are missing: no distance between slices can be told"
+            return [refusal(catphan, reason)]
+        notes.append("ImagePositionPatient is missing: slices were placed by number and SliceThickness")
     axis, module = _survey(series)
     result = catphan.measure(stack, seen=None if isinstance(axis, str) or module is None else (axis, module))
-    return [result if result.status == NOT_MEASURED else replace(result, warnings=(*result.warnings, *notes))]
+    copied = same_pixels(stack, prints)
+    if copied:
+        return [refusal(catphan, copied)]
+    if result.status == NOT_MEASURED:
+        return [result]
+    return [_reserved(replace(result, warnings=(*result.warnings, *notes)), order.reserved)]
+
+
+def _reserved(result: Result, reason: str | None) -> Result:
+    """Return the values without a verdict where there is a reason for that."""
+    return replace(result, status=INDICATIVE, reason=reason) if reason and result.status == MEASURED else result
 
 
 def _ct(instance: Instance) -> bool:

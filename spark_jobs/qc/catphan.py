@@ -1,4 +1,4 @@
-"""CatPhan 503, 504, 600, 604 and ACR phantoms: CT numbers of materials, slice thickness, bars, MTF, noise, low contrast."""
+"""CatPhan 503, 504, 600, 604, 700 and ACR phantoms: CT numbers of materials, slice thickness, bars, MTF, noise, low contrast."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured
@@ -29,10 +29,12 @@ MANY = 5
 EDGE_HU = 300.0  # rods whose contrast is at least this give the MTF
 CLIMB_PART = 0.15
 AGREE_PART, OVERLAP_PART = 0.15, 0.45  # one slice and the mean of three may differ so much in thickness; more: slices overlap
+SURE = 2.0  # standard deviations by which a thickness must differ from the header's before it contradicts it
 NEAR_MM = 8.0  # a module may lie so far from its place in the table
 EVEN_MM, EVEN_HU = 65.0, 15.0
 UNIFORM_HALF_MM = 6.0
 CENTRE_PART, EDGE_ROI_MM, NOISE_MM = 0.4, 10.0, 60.0
+AIR_ENDS_HU = -985.0  # scanners cut at -1000 or below
 NOISE_HU, PLATEAU_PART = 1.0, 0.2  # noise that whole numbers do not hide, and the part of it that a plateau still has
 
 
@@ -67,6 +69,11 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     if found is None:
         return refuse("no slice shows the rods of a CatPhan or ACR phantom at their places and in their order")
     slices = module_slices(stack, axis, *found)
+    ends = stack.positions[slices[0]] - NEAR_MM, stack.positions[slices[-1]] + NEAR_MM
+    if any(not ends[0] <= stack.positions[k] <= ends[1] for k in found[1].places):
+        return refuse(
+            "the rods are seen in slices that do not lie together: the slices are out of order, or two series are mixed"
+        )
     if len(slices) >= MANY:
         slices = slices[1:-1]  # the outermost may hold a little of what comes next
     middle_mm = float((stack.positions[slices[0]] + stack.positions[slices[-1]]) / 2)
@@ -79,10 +86,12 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         warnings.append(
             "the slices show the phantom as a mirror image (it lies the other way round, or they were flipped): corrected"
         )
-    thickness = slice_thickness(stack, pose, slices) if pose.kind.has_ramps else "no wire ramps in this kind: no slice thickness"
+    thickness = slice_thickness(stack, pose, slices) if pose.kind.ramps else "no wire ramps in this kind: no slice thickness"
     if isinstance(thickness, str):
         warnings.append(thickness)
     else:
+        if not thickness.in_order:
+            return refuse("the wires jump from slice to slice: the slices are out of order, or two series are mixed")
         if thickness.climb is not None and abs(thickness.climb - 1) > CLIMB_PART:
             return refuse(
                 f"the wires climb {thickness.climb:.2f} times as far from slice to slice as the positions in the header say: "
@@ -96,19 +105,30 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     blur = np.sqrt(np.log(2) / 2) / np.pi / mtf[0].value if mtf else 0.0
     radius_mm = max(SMALLEST_MM, pose.kind.insert_mm / 2 - max(RIM_MM, BLUR_SIGMAS * blur))
     rods, background = _rods(stack, pose, used, radius_mm)
-    if _cut_off(rods):
-        return refuse("the densest rod shows no noise and the others do: values above it were cut off")
+    cut = _cut_off(rods)
+    if cut:
+        return refuse(cut)
     measures = [
         Measure(f"{r.name}_hu", round(r.hu, 3), "HU", round(r.error, 3), _at(r.row, r.column, middle_mm), None, r.label)
         for r in rods
     ]
     if isinstance(thickness, Thickness):
         thickness = _believed(stack, thickness, float(blur), warnings)
+        if stack.thickness_mm and abs(thickness.mm - stack.thickness_mm) > max(
+            AGREE_PART * stack.thickness_mm, SURE * thickness.spread_mm
+        ):
+            warnings.append(
+                f"the header's SliceThickness of {stack.thickness_mm:g} mm contradicts the ramps, which say {thickness.mm:.2f} mm: "
+                "the ramps are believed"
+            )
         at = {"slice_mm": round(middle_mm, 3), "averaged_slices": thickness.averaged, "tilt_deg": round(thickness.tilt_deg, 2)}
         measures.append(Measure("slice_thickness_mm", round(thickness.mm, 4), "mm", round(thickness.spread_mm, 4), at))
     measures += mtf
     measures += _visibility(rods)
-    bars = find_bars(stack, pose, middle_mm) if pose.kind.has_ramps else None
+    has_bars = any(m.bars_mm is not None for m in pose.kind.models)
+    bars = find_bars(stack, pose, middle_mm) if pose.kind.ramps and has_bars else None
+    if not has_bars:
+        warnings.append("the bars of this kind do not lie around a circle: no modulation of bars")
     if bars is not None:
         modulation = bar_modulation(stack, pose, [k for k in (bars - 1, bars, bars + 1) if 0 <= k < len(stack.positions)])
         if isinstance(modulation, str):
@@ -144,7 +164,7 @@ def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: lis
         away = alone.mm / thickness.mm - 1 if sigma_mm else 0.0
         if abs(away) <= AGREE_PART:
             return thickness
-        if abs(away) > OVERLAP_PART:
+        if away > OVERLAP_PART or away < -AGREE_PART:  # slices that reach into each other are thicker alone, never thinner
             warnings.append(
                 f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm: "
                 "slices overlap or are apart, none were averaged"
@@ -199,11 +219,15 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
     return out, background
 
 
-def _cut_off(rods: list[_Rod]) -> bool:
-    """Return whether the densest rod is a plateau among rods with noise; air may be one, for many scanners cut below it."""
-    densest = max(rods, key=lambda r: r.hu)
+def _cut_off(rods: list[_Rod]) -> str | None:
+    """Return which end of the rods is a plateau among rods with noise; air may be one, for many scanners cut below it."""
     usual = float(np.median([r.noise for r in rods]))
-    return usual > NOISE_HU and densest.noise < PLATEAU_PART * usual
+    densest, thinnest = max(rods, key=lambda r: r.hu), min(rods, key=lambda r: r.hu)
+    if usual > NOISE_HU and densest.noise < PLATEAU_PART * usual:
+        return "the densest rod shows no noise and the others do: values above it were cut off"
+    if usual > NOISE_HU and thinnest.noise < PLATEAU_PART * usual and thinnest.hu > AIR_ENDS_HU:
+        return "the rod of air shows no noise and the others do: values below it were cut off"
+    return None
 
 
 def _mtf(stack: Stack, pose: Pose, rods: list[_Rod], middle_mm: float, slices: list[int], warnings: list[str]) -> list[Measure]:

@@ -47,7 +47,7 @@ class Kind:
     """Phantoms that share one sensitometry module.
 
     `spare` are angles at which there may be air, a vial or nothing; `low_contrast` are (angle, distance, diameter) of discs, the
-    largest first.
+    largest first; `ramps` are the angles at which wire ramps lie.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Kind:
     models: tuple[Model, ...]
     low_contrast: tuple[tuple[float, float, float], ...]
     uniform_ring_mm: float
-    has_ramps: bool
+    ramps: tuple[float, ...]
 
 
 AIR, TEFLON = Insert("air", "Air", -90, -1000), Insert("teflon", "Teflon", -60, 1000)
@@ -78,6 +78,7 @@ BAR_GROUPS = (
     BarGroup(0.7, 0.4105, 5),
     BarGroup(0.8, 0.461, 5),
 )
+FOUR_RAMPS = (-90.0, 0.0, 90.0, 180.0)
 SUPRA_SLICE = ((-87.4, 50, 15), (-69.1, 50, 9), (-52.7, 50, 8), (-38.5, 50, 7), (-25.1, 50, 6), (-12.9, 50, 5))
 
 KINDS = (
@@ -91,7 +92,7 @@ KINDS = (
         (Model("CatPhan 604", 40, -40, -80),),
         SUPRA_SLICE,
         53,
-        True,
+        FOUR_RAMPS,
     ),
     Kind(
         # the ring of the 600 is this ring upside down, with a vial of water where the others have the second air
@@ -108,7 +109,31 @@ KINDS = (
         ),
         SUPRA_SLICE,
         53,
-        True,
+        FOUR_RAMPS,
+    ),
+    Kind(
+        # ramps of beads lie to the left and right; the bars lie in blocks, not around a circle
+        "CatPhan 700",
+        200,
+        58.7,
+        12,
+        (
+            Insert("air", "Air", -90, -1000),
+            Insert("pmp", "PMP", -60, -196),
+            Insert("lung_7112", "Lung #7112", -15, -868),
+            Insert("delrin", "Delrin", 15, 365),
+            Insert("poly", "Poly", 60, -47),
+            Insert("teflon", "Teflon", 90, 1000),
+            Insert("bone_20", "Bone 20 %", 120, 237),
+            Insert("ldpe", "LDPE", 165, -104),
+            Insert("bone_50", "Bone 50 %", -165, 725),
+            Insert("acrylic", "Acrylic", -120, 115),
+        ),
+        (),
+        (Model("CatPhan 700", None, 80, 160),),
+        tuple((a + 180, d, size) for a, d, size in SUPRA_SLICE),
+        53,
+        (-90.0, 90.0),
     ),
     Kind(
         "ACR 464",
@@ -126,6 +151,6 @@ KINDS = (
         (Model("ACR 464", 120, 35, 75),),
         ((-90, 60, 25),),
         66,
-        False,
+        (),
     ),
 )

@@ -21,6 +21,9 @@ FWHM_PER_SIGMA = 2.3548
 LONGEST_MM = 12.0  # half of the longest image of a ramp that is expected: 10 mm slices
 SEEN = 6.0  # a ramp stands out of the noise of its own profile by so many standard deviations
 THIN_MM = 3.5  # thinner slices are averaged by three, so that the ramp is longer than the blur
+STRAIGHT_MM = 6.5  # from the middle: further away the ends of the ramps come into sight
+CLIMB_ALIKE = 0.2  # a ramp that climbs otherwise than the others is disturbed: metal, a streak
+STRAY_MM, ORDER_PART = 1.0, 0.35  # off the straight line along a ramp; of the way from slice to slice
 EVEN_PART = 0.05  # averaging is allowed where slices are as thick as they are apart
 
 
@@ -29,7 +32,7 @@ class Thickness:
     """Slice thickness (mm) with its spread over the ramps, tilt of the phantom along the ramps, slices averaged, and the ramps seen.
 
     `climb` is the height that the wires climb from slice to slice, by their angle, over the distance of the slices by the header; None
-    where fewer than three slices show them.
+    where fewer than three slices show them. `in_order` is False where a slice shows all wires elsewhere than its neighbours say.
     """
 
     mm: float
@@ -40,6 +43,7 @@ class Thickness:
     ramps: tuple[tuple[float, float, float], ...]  # row, column, length in mm
     climb: float | None
     single_mm: float | None  # from the middle slice alone, blur and all
+    in_order: bool = True
 
 
 def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | str:
@@ -49,14 +53,16 @@ def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | 
     the other: T = L₁·tan(23° + α) = L₂·tan(23° − α) gives both T and α.
     """
     profiles = {k: _profiles(stack.hu(k), pose, float(stack.positions[k])) for k in slices}
-    middle = _middle(profiles, slices)
+    there = tuple(place in pose.kind.ramps for place in PLACES)
+    middle = _middle(profiles, slices, there)
     if middle is None:
         return "no wire ramps stand out of the noise: the slice thickness is not measured"
     spacing, declared = stack.spacing_mm, stack.thickness_mm
     even = spacing is not None and declared is not None and abs(spacing / declared - 1) < EVEN_PART and declared < THIN_MM
     averaged = 3 if even and middle - 1 in profiles and middle + 1 in profiles else 1
-    found = _measured([profiles[k] for k in range(middle - averaged // 2, middle + averaged // 2 + 1)])
-    alone = found if averaged == 1 else _measured([profiles[middle]])
+    climb, in_order, usable = _climb(stack, profiles, middle, there)
+    found = _measured([profiles[k] for k in range(middle - averaged // 2, middle + averaged // 2 + 1)], usable)
+    alone = found if averaged == 1 else _measured([profiles[middle]], usable)
     if found is None:
         return "no wire ramps stand out of the noise: the slice thickness is not measured"
     z = float(stack.positions[middle])
@@ -64,7 +70,7 @@ def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | 
     lengths = np.array([m[2] for m in marks]) * np.tan(np.radians(ANGLE_DEG)) / averaged
     spread = float(lengths.std(ddof=1) / np.sqrt(len(lengths))) if len(lengths) > 1 else 0.0
     single = None if alone is None else alone.mm
-    return Thickness(found.mm / averaged, spread, found.tilt_deg, averaged, middle, marks, _climb(stack, profiles), single)
+    return Thickness(found.mm / averaged, spread, found.tilt_deg, averaged, middle, marks, climb, single, in_order)
 
 
 def unblurred(thickness: Thickness, sigma_mm: float) -> Thickness:
@@ -104,9 +110,9 @@ class _Found:
     ramps: tuple[tuple[float, float] | None, ...]
 
 
-def _measured(profiles: list[list[NDArray[np.float64]]]) -> _Found | None:
+def _measured(profiles: list[list[NDArray[np.float64]]], usable: tuple[bool, ...]) -> _Found | None:
     """Return thickness (of all these slices together), tilt and ramps from the mean profiles of some slices."""
-    found = [_width(np.mean([p[i] for p in profiles], axis=0)) for i in range(len(PLACES))]
+    found = [_width(np.mean([p[i] for p in profiles], axis=0)) if usable[i] else None for i in range(len(PLACES))]
     tangent = np.tan(np.radians(ANGLE_DEG))
     values, tilts = [], []
     for first, second in ((0, 2), (1, 3)):
@@ -115,18 +121,44 @@ def _measured(profiles: list[list[NDArray[np.float64]]]) -> _Found | None:
             alpha = 0.5 * np.arcsin(np.clip(np.sin(2 * np.radians(ANGLE_DEG)) * (b[1] - a[1]) / (b[1] + a[1]), -1, 1))
             values.append(a[1] * np.tan(np.radians(ANGLE_DEG) + alpha))
             tilts.append(float(np.degrees(alpha)))
-        else:
-            values += [x[1] * tangent for x in (a, b) if x is not None]
+    if not values:  # a ramp without its opposite: a tilt would be taken for thickness, but better than nothing
+        values = [x[1] * tangent for x in found if x is not None]
     return _Found(float(np.mean(values)), max(tilts, key=abs, default=0.0), tuple(found)) if values else None
 
 
-def _climb(stack: Stack, profiles: dict[int, list[NDArray[np.float64]]]) -> float | None:
-    slopes = []
+def _climb(
+    stack: Stack, profiles: dict[int, list[NDArray[np.float64]]], middle: int, there: tuple[bool, ...]
+) -> tuple[float | None, bool, tuple[bool, ...]]:
+    """Return how fast the wires climb, whether each slice shows them where its neighbours say, and which ramps climb like the others."""
+    near = [k for k in sorted(profiles) if abs(stack.positions[k] - stack.positions[middle]) <= STRAIGHT_MM]
+    z = {k: float(stack.positions[k]) for k in near}
+    slopes: dict[int, float] = {}
+    scatter: dict[int, float] = {}
+    rest: dict[int, list[float]] = {k: [] for k in near}
     for i in range(len(PLACES)):
-        seen = [(float(stack.positions[k]), f[0]) for k, p in profiles.items() if (f := _width(p[i])) is not None]
-        if len(seen) >= 3:
-            slopes.append(abs(float(np.polyfit([z for z, _ in seen], [u for _, u in seen], 1)[0])))
-    return float(np.median(slopes) * np.tan(np.radians(ANGLE_DEG))) if len(slopes) >= 2 else None
+        seen = [(k, f[0]) for k in near if there[i] and (f := _width(profiles[k][i])) is not None]
+        if len(seen) < 3:
+            continue
+        at, along = np.array([z[k] for k, _ in seen]), np.array([u for _, u in seen])
+        first, second = np.triu_indices(len(at), 1)
+        slopes[i] = float(np.median((along[second] - along[first]) / (at[second] - at[first])))
+        away = along - slopes[i] * at
+        away -= np.median(away)
+        scatter[i] = float(np.median(np.abs(away)))
+        for (k, _), value in zip(seen, away, strict=True):
+            rest[k].append(float(value))
+    if len(slopes) < 2:
+        return None, True, there
+    usual = float(np.median([abs(s) for s in slopes.values()]))
+    usable = tuple(
+        there[i] and (i not in slopes or (abs(abs(slopes[i]) / usual - 1) < CLIMB_ALIKE and scatter[i] < STRAY_MM))
+        for i in range(len(PLACES))
+    )
+    if not any(usable):
+        usable = there
+    stray = max(STRAY_MM, ORDER_PART * usual * (stack.spacing_mm or 0.0))
+    in_order = all(len(r) < 2 or float(np.median(np.abs(r))) < stray for r in rest.values())
+    return usual * float(np.tan(np.radians(ANGLE_DEG))), in_order, usable
 
 
 def _profiles(hu: NDArray, pose: Pose, position_mm: float) -> list[NDArray[np.float64]]:
@@ -188,11 +220,11 @@ def _crossings(values: NDArray[np.float64], top: int, half: float) -> tuple[floa
     return float(a), float(b)
 
 
-def _middle(profiles: dict[int, list[NDArray[np.float64]]], slices: list[int]) -> int | None:
+def _middle(profiles: dict[int, list[NDArray[np.float64]]], slices: list[int], there: tuple[bool, ...]) -> int | None:
     """Return the slice in which the ramps stand nearest to the middle of their lines."""
     best: tuple[float, int] | None = None
     for k in slices:
-        found = [_width(p) for p in profiles[k]]
+        found = [_width(p) for p, t in zip(profiles[k], there, strict=True) if t]
         seen = [f[0] for f in found if f is not None]
         if len(seen) >= 2:
             # in the phantom's frame all ramps climb clockwise or all counter-clockwise: their mean crosses zero in the middle

@@ -1,6 +1,6 @@
 """The module with rods of known materials: which phantom it is, how it lies, and whether every rod is where and what it must be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,16 @@ TILT_DEG = 5.0
 
 @dataclass(frozen=True)
 class Match:
-    """A kind of phantom on a ring profile: turned by `roll` degrees, mirrored or not; `error` is the mean deviation in tolerances."""
+    """A kind of phantom on a ring profile: turned by `roll` degrees, mirrored or not; `error` is the mean deviation in tolerances.
+
+    `places` are all slices of the coarse pass that show the same kind.
+    """
 
     kind: Kind
     mirrored: bool
     roll: float
     error: float
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,15 @@ def _best(hu: NDArray, centre: tuple[float, float], stack: Stack, axis: Axis, ki
 def find_module(stack: Stack, axis: Axis) -> tuple[int, Match] | None:
     """Return the slice, of a coarse pass over the stack, in which a known phantom fits best, and how it fits."""
     step = max(1, int(COARSE_MM / stack.spacing_mm)) if stack.spacing_mm else 1
-    best: tuple[int, Match] | None = None
+    found: list[tuple[int, Match]] = []
     for k in range(step // 2, len(stack.positions), step):
         match = _best(stack.hu(k), axis.at(float(stack.positions[k])), stack, axis, KINDS)
-        if match is not None and (best is None or match.error < best[1].error):
-            best = (k, match)
-    return best
+        if match is not None:
+            found.append((k, match))
+    if not found:
+        return None
+    best, match = min(found, key=lambda f: f[1].error)
+    return best, replace(match, places=tuple(k for k, m in found if m.kind is match.kind))
 
 
 def module_slices(stack: Stack, axis: Axis, start: int, match: Match) -> list[int]:
