@@ -187,11 +187,11 @@ class LakeWriter:
                 )  # fmt: skip
             moment += timedelta(minutes=10)
 
-    def outcome(self, message_id: str, outcome: str, reason: str | None = None) -> None:
+    def outcome(self, message_id: str, outcome: str, reason: str | None = None, sender: str = "HIS") -> None:
         """Add what became of one arrival."""
         self.event("intake.outcome", at("09:00"), {
             "channel": "hl7", "message_id": message_id, "outcome": outcome, "reason": reason, "sha256": "1" * 64,
-            "size_bytes": 10, "sender": "HIS",
+            "size_bytes": 10, "sender": sender,
         })  # fmt: skip
 
     def credential(self, staff_id: str, start: str, end: str, **more: Any) -> None:
@@ -299,4 +299,5 @@ def hospital() -> LakeWriter:
     w.outcome("M1", "stored")
     w.outcome("M1", "duplicate")
     w.outcome("M2", "quarantined", "no accession number")
+    w.outcome("M2", "quarantined", "no patient", sender="LIS")  # its own message of this name
     return w

@@ -87,8 +87,9 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("ENVIRONMENT_SILENT", "fail", "HOTLAB/dose_rate"),
         ("IMAGE_NOT_MEASURED", "warn", "bone.bad"),
         ("IMAGE_QUALITY_LIMIT", "fail", "bone.A4/counts"),
-        ("INTAKE_DUPLICATE", "info", "M1"),
-        ("INTAKE_QUARANTINED", "warn", "M2"),
+        ("INTAKE_DUPLICATE", "info", "HIS/M1"),
+        ("INTAKE_QUARANTINED", "warn", "HIS/M2"),
+        ("INTAKE_QUARANTINED", "warn", "LIS/M2"),
         ("PHANTOM_LIMIT", "fail", "flood.GC1.0"),
         ("PHANTOM_LIMIT", "warn", "water.PETCT1.2"),
         ("PHANTOM_MISSING", "fail", "GC1/2026-03-09"),
@@ -99,7 +100,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("STEP_TIMING", "fail", "A6/acquisition"),
     ]
     ranks = house.rows("SELECT severity FROM marts.fct_finding ORDER BY rank")
-    assert ranks == [("fail",)] * 11 + [("warn",)] * 6 + [("info",)]
+    assert ranks == [("fail",)] * 11 + [("warn",)] * 7 + [("info",)]
     columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
     assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
         (7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)

@@ -19,17 +19,17 @@ band as (
     from hours
 ),
 
+-- a name of a message is its sender's own: two senders may use the same
 doors as (
     select
-        site_id, message_id, outcome,
+        site_id, sender, message_id, outcome,
         max(channel) as channel,
         count(*) as times,
         max(received_at_utc) as received_at_utc,
-        max(reason) as reason,
-        max(sender) as sender
+        max(reason) as reason
     from {{ ref('fct_intake_outcome') }}
     where outcome in ('quarantined', 'duplicate')
-    group by site_id, message_id, outcome
+    group by site_id, sender, message_id, outcome
 )
 
 select
@@ -68,7 +68,8 @@ from {{ ref('int_environment__silence') }}
 union all
 
 select
-    site_id, case outcome when 'quarantined' then 'INTAKE_QUARANTINED' else 'INTAKE_DUPLICATE' end, 'message', message_id,
+    site_id, case outcome when 'quarantined' then 'INTAKE_QUARANTINED' else 'INTAKE_DUPLICATE' end, 'message',
+    coalesce(sender || '/', '') || message_id,
     null, null, null, null, received_at_utc, null, null, null,
     channel || coalesce(' from ' || sender, '') || ': ' || coalesce(reason, case outcome when 'duplicate' then 'the same once more' else 'no reason given' end)
     || case when times > 1 then ' (' || {{ text('times') }} || ' times)' else '' end,
