@@ -24,7 +24,7 @@ class Watch:
     intervals: Mapping[str, float]  # journal: least seconds between two wake-ups that it alone causes
     quiet_s: float = 3.0
     patience_s: float = 30.0  # a stream that never rests wakes all the same
-    again_s: float = 180.0  # a wake-up after which nothing was committed is repeated: it may have been lost
+    again_s: float = 45.0  # a wake-up after which nothing was committed is repeated: its DAG may have been off just then
     _heads: dict[str, int] = field(default_factory=dict)
     _moved: float = 0.0  # when a head moved last
     _since: float | None = None  # since when something waits; None: nothing does
