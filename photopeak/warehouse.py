@@ -6,9 +6,11 @@ Nobody but a build ever opens a database file for writing, and it does so before
 """
 
 import csv
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -205,7 +207,10 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
     if done.returncode != 0:
         for half in work.glob("qc.duckdb*"):
             half.unlink()
-        raise BuildFailed("; ".join(_failures(results)) or f"dbt build failed: {done.stdout.strip()[-1500:]}")
+        told = "; ".join(_failures(results)) or f"dbt build failed: {done.stdout.strip()[-1500:]}"
+        if re.search(r"No space left|disk (is )?full|ENOSPC|Errno 28", done.stdout + told, re.IGNORECASE):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work))
+        raise BuildFailed(told)
     return database
 
 
