@@ -99,6 +99,19 @@ class LakeWriter:
         }  # fmt: skip
         self.event("examination.dose", moment, {**data, **more})
 
+    def ready(self, accession: str, code: str, injected: datetime) -> None:
+        """Add forms and preparation with which an injection may be given."""
+        for form in ("consent", "checklist"):
+            signed = injected - timedelta(minutes=12)
+            self.event("form.signed", signed, {
+                "accession_number": accession, "form": form, "signed_at_utc": text(signed), "staff_id": "N01", "complete": True,
+            })  # fmt: skip
+        asked = injected - timedelta(minutes=11)
+        self.event("examination.preparation", asked, {
+            "accession_number": accession, "asked_at_utc": text(asked), "staff_id": "N01", "hydration_ml": 400, "medication": [],
+            "fasting_since_utc": text(injected - timedelta(hours=8)), "glucose_mmol_per_l": 5.5 if code == "FDG" else None,
+        })  # fmt: skip
+
     def examination(
         self, accession: str, code: str, device: str, arrived: datetime, *, skip: tuple[str, ...] = (), factor: float = 1.0,
         uptake_min: float | None = None, staff: dict[str, str] | None = None, moved: dict[str, datetime] | None = None,
@@ -113,6 +126,7 @@ class LakeWriter:
             "uptake_end": scan - timedelta(minutes=4), "positioning": scan - timedelta(minutes=3), "acquisition": scan,
             "image_review": scan + timedelta(minutes=30), "report": scan + timedelta(minutes=60),
         } | (moved or {})  # fmt: skip
+        self.ready(accession, code, injected)
         for step in PLAN:
             if step not in skip:
                 on = {"device_id": device, "room_id": f"ROOM-{device}"} if step in ("positioning", "acquisition") else {}

@@ -17,6 +17,7 @@ select
     n.indication,
     n.order_control in ('CA', 'OC', 'DC') as is_cancelled,
     n.ordered_at_utc,
+    n.occurred_at_utc as told_at_utc,
     n.scheduled_at_utc,
     n.prescribed_activity_mbq,
     n.weight_kg,

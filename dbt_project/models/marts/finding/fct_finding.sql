@@ -1,6 +1,8 @@
 with found as (
     select * from {{ ref('int_finding__examination') }}
     union all
+    select * from {{ ref('int_finding__requirement') }}
+    union all
     select * from {{ ref('int_finding__device') }}
     union all
     select * from {{ ref('int_finding__place') }}

@@ -1,0 +1,57 @@
+-- When each step that forms, preparation and drugs are judged before began, and what is known by then of the order and the person.
+with begun as (
+    select site_id, accession_number, step, min(started_at_utc) as at_utc, min(staff_id) as staff_id, min(room_id) as room_id
+    from {{ ref('int_examination__performed_step') }}
+    where result = 'done'
+    group by site_id, accession_number, step
+),
+
+-- an administration that nobody told as a step is an injection all the same
+steps as (
+    select * from begun
+
+    union all
+
+    select d.site_id, d.accession_number, 'injection', d.administered_at_utc, d.staff_id, {{ null_text() }}
+    from {{ ref('int_examination__dose') }} as d
+    left join begun as b on d.site_id = b.site_id and d.accession_number = b.accession_number and b.step = 'injection'
+    where b.step is null
+),
+
+sexes as (
+    select
+        site_id, patient_pseudonym, sex,
+        row_number() over (partition by site_id, patient_pseudonym order by occurred_at_utc desc, recorded_at_utc desc, journal_offset desc) as newest_first
+    from {{ ref('stg_his__patient') }}
+    where sex is not null
+),
+
+births as (
+    select
+        site_id, patient_pseudonym, birth_year,
+        row_number() over (partition by site_id, patient_pseudonym order by occurred_at_utc desc, recorded_at_utc desc, journal_offset desc) as newest_first
+    from {{ ref('stg_his__patient') }}
+    where birth_year is not null
+)
+
+select
+    t.site_id,
+    t.accession_number,
+    t.step,
+    t.at_utc,
+    t.staff_id,
+    t.room_id,
+    {{ local_day('t.at_utc', 's.utc_offset_minutes') }} as day,
+    e.exam_code,
+    e.is_cancelled,
+    o.told_at_utc as order_told_at_utc,
+    x.sex,
+    b.birth_year
+from steps as t
+inner join {{ ref('sites') }} as s on t.site_id = s.site_id
+inner join {{ ref('int_examination__known') }} as e on t.site_id = e.site_id and t.accession_number = e.accession_number
+left join {{ ref('int_examination__order') }} as o on t.site_id = o.site_id and t.accession_number = o.accession_number
+left join sexes as x on e.site_id = x.site_id and e.patient_pseudonym = x.patient_pseudonym and x.newest_first = 1
+left join births as b on e.site_id = b.site_id and e.patient_pseudonym = b.patient_pseudonym and b.newest_first = 1
+-- as the live answer has it: an examination without plan, or whose plan has no such step, has nothing that could be asked for
+inner join {{ ref('exam_plans') }} as p on e.exam_code = p.exam_code and e.plan_valid_from = p.valid_from and t.step = p.step
