@@ -99,6 +99,12 @@ def _images(options: argparse.Namespace) -> int:
         "ct_water_plus_6hu": f"ct_water-PETCT1-{live}",
         "whole_body_bone": next(k for k, j in jobs.items() if j.kind == "bone" and not j.fault),
         "whole_body_bone_low_counts": f"bone-{plan.faults['low_count']}",
+        "thyroid": next(k for k, j in jobs.items() if j.kind == "thyroid"),
+        "renal_dynamic": next(k for k, j in jobs.items() if j.kind == "renal" and not j.fault),
+        "renal_dynamic_dropped_frame": f"renal-{plan.faults['dropped_frame']}",
+        "hepatobiliary_dynamic": next(k for k, j in jobs.items() if j.kind == "hepatic"),
+        "gated_heart": next(k for k, j in jobs.items() if j.kind == "heart" and not j.fault),
+        "gated_heart_shifted_view": f"heart-{plan.faults['shifted_view']}",
     }
     options.out.mkdir(parents=True, exist_ok=True)
     for name, key in wanted.items():

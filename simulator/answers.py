@@ -91,5 +91,20 @@ def answer_key(plan: Plan) -> list[Planted]:
             "conflicting_image",
             (Expected("INTAKE_QUARANTINED", (plan.sop_uid(f"ct_water-SPCT1-{day}"),)),),
         ),
+        Planted(
+            "interfering-drug",
+            "interfering_drug",
+            (Expected("DRUG_INTERFERENCE", (f["interfering_drug"], "H03AA01"), (1.9, 2.1)),),
+        ),
+        Planted("unsigned-form", "unsigned_form", (Expected("FORM_MISSING", (f["unsigned_form"], "consent")),)),
+        Planted("short-fasting", "short_fasting", (Expected("PREPARATION", (f["short_fasting"], "fasting_h"), (0.9, 1.1)),)),
+        Planted(
+            "dropped-frame", "dropped_frame", (Expected("IMAGE_QUALITY_LIMIT", (series(f"renal-{f['dropped_frame']}"),), (1, 1)),)
+        ),
+        Planted(
+            "shifted-view-30",
+            "shifted_projection",
+            (Expected("IMAGE_QUALITY_LIMIT", (series(f"heart-{f['shifted_view']}"),), (1.6, 2.4)),),
+        ),
         *(drift if f["drift"] <= plan.day else []),
     ]

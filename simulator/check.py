@@ -150,11 +150,11 @@ def population(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[dict[s
     )
     truth = {e.accession: e.dose.administered_mbq for e in plan.exams}
     exact = sum(v is not None and abs(v / truth[a] - 1) < 0.002 for a, v in doses.fetchall())
-    uids = [plan.series_uid(j.key) for j in plan.images if j.kind != "bone" and "edited" not in j.fault]
+    uids = [plan.series_uid(j.key) for j in plan.images if j.exam is None and "edited" not in j.fault]
     tests = connection.execute(
         "SELECT count(DISTINCT series_uid) FROM marts.fct_phantom_test WHERE series_uid IN (SELECT unnest(?))", [uids]
     ).fetchone()
-    scans = [plan.series_uid(j.key) for j in plan.images if j.kind == "bone" and "truncated" not in j.fault]
+    scans = [plan.series_uid(j.key) for j in plan.images if j.exam is not None and "truncated" not in j.fault]
     quality = connection.execute(
         "SELECT count(DISTINCT series_uid) FROM marts.fct_image_quality WHERE series_uid IN (SELECT unnest(?))", [scans]
     ).fetchone()
@@ -163,7 +163,7 @@ def population(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[dict[s
         {"what": "examination steps", "sent": sum(len(e.steps) for e in plan.exams), "found": steps[0] if steps else 0},
         {"what": "administered activities within 0.2 % of the truth", "sent": len(truth), "found": exact},
         {"what": "phantom series", "sent": len(set(uids)), "found": tests[0] if tests else 0},
-        {"what": "bone scans", "sent": len(set(scans)), "found": quality[0] if quality else 0},
+        {"what": "images of patients", "sent": len(set(scans)), "found": quality[0] if quality else 0},
     ]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from simulator.hospital import DEVICES, EXAMS, LOCAL, ROOMS, SITE, SOURCE, STAFF, Sensor
 from simulator.plan import Exam, Plan, dice
+from simulator.preparation import prepared
 
 __all__ = ["adverse_number", "day_events", "day_readings", "event", "first_events", "reading_at", "unknown_step_id"]
 
@@ -51,7 +52,7 @@ def day_events(plan: Plan, day: date) -> list[dict[str, Any]]:
         out += [_check(device_id, day) for device_id in DEVICES]
     for exam in plan.exams:
         if exam.arrived.date() == day:
-            out += _exam_events(exam)
+            out += _exam_events(plan, exam)
     if day == plan.day:
         out += [_adverse(plan), _unknown_step(plan)]
     return out
@@ -91,11 +92,11 @@ def _values(plan: Plan, day: date, room_id: str, sensor: Sensor) -> list[float]:
     return [round(float(v), sensor.decimals) for v in values]
 
 
-def _exam_events(exam: Exam) -> list[dict[str, Any]]:
+def _exam_events(plan: Plan, exam: Exam) -> list[dict[str, Any]]:
     out = []
     data: dict[str, Any]
-    for form in ("consent", "checklist"):
-        at = exam.arrived + timedelta(minutes=4)
+    ready = prepared(plan, exam)
+    for form, at in ready.forms:
         data = {
             "accession_number": exam.accession,
             "form": form,
@@ -104,6 +105,17 @@ def _exam_events(exam: Exam) -> list[dict[str, Any]]:
             "complete": True,
         }
         out.append(event("form.signed", f"form/{exam.accession}/{form}", exam.accession, at, data))
+    data = {
+        "accession_number": exam.accession,
+        "asked_at_utc": _utc(ready.asked),
+        "staff_id": exam.step("injection").staff_id,
+        "fasting_since_utc": _utc(ready.fasting_since) if ready.fasting_since else None,
+        "hydration_ml": ready.hydration_ml,
+        "glucose_mmol_per_l": None,  # the laboratory tells it
+        "medication": [{"atc": atc, "last_taken_at_utc": _utc(last)} for atc, last in ready.medication],
+        "note": None,
+    }
+    out.append(event("examination.preparation", f"preparation/{exam.accession}/1", exam.accession, ready.asked, data))
     for s in exam.steps:
         data = {
             "accession_number": exam.accession,
@@ -175,7 +187,7 @@ def _adverse(plan: Plan) -> dict[str, Any]:
 
 def _unknown_step(plan: Plan) -> dict[str, Any]:
     exam = next(e for e in plan.exams if e.accession == plan.faults["unknown_step"])
-    event = next(e for e in _exam_events(exam) if e["id"] == f"step/{exam.accession}/positioning/1")
+    event = next(e for e in _exam_events(plan, exam) if e["id"] == f"step/{exam.accession}/positioning/1")
     return {**event, "id": unknown_step_id(plan), "data": {**event["data"], "step": "x_ray_vision"}}
 
 

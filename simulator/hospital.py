@@ -23,7 +23,9 @@ __all__ = [
 SITE = "MAIN"
 LOCAL = timezone(timedelta(hours=8))
 SOURCE = "urn:photopeak:simulator"  # the name of the device token that the platform made for us
-PIXEL_MM = {"flood": 2.4, "cor": 4.8, "bone": 2.4, "ct_water": 0.9765625}
+PIXEL_MM = {
+    "flood": 2.4, "cor": 4.8, "bone": 2.4, "ct_water": 0.9765625, "thyroid": 2.2, "renal": 6.8, "hepatic": 6.8, "heart": 6.4,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ STAFF = {  # staff id: role, credential
 
 @dataclass(frozen=True)
 class ExamKind:
-    """One kind of examination; `uptake_min` stays well inside the window that its plan allows."""
+    """One kind of examination; `uptake_min` stays well inside the window that its plan allows. A dynamic one starts with the injection."""
 
     code: str
     name_en: str
@@ -99,15 +101,32 @@ class ExamKind:
     prescribed_mbq: tuple[float, float]
     uptake_min: tuple[float, float]
     acquisition_min: float
+    image: str | None = None  # what the scanner makes; None: nothing is sent
+    is_dynamic: bool = False
 
 
 EXAMS = {
-    "BONE": ExamKind("BONE", "Whole-body bone scan", "全身骨显像", "Tc-99m MDP", "Tc-99m", 21624.0, (600, 740), (150, 205), 20),
+    "BONE": ExamKind("BONE", "Whole-body bone scan", "全身骨显像", "Tc-99m MDP", "Tc-99m", 21624.0, (600, 740), (150, 205), 20, "bone"),
     "THYROID": ExamKind(
-        "THYROID", "Thyroid scan", "甲状腺显像", "Tc-99m pertechnetate", "Tc-99m", 21624.0, (120, 180), (20.5, 26), 10
+        "THYROID", "Thyroid scan", "甲状腺显像", "Tc-99m pertechnetate", "Tc-99m", 21624.0, (120, 180), (20.5, 26), 10, "thyroid"
     ),
     "FDG": ExamKind("FDG", "FDG PET/CT", "FDG 正电子显像", "F-18 FDG", "F-18", 6586.2, (220, 360), (57, 64), 18),
-}
+    "RENAL": ExamKind(
+        "RENAL", "Dynamic renal scan", "肾动态显像", "Tc-99m DTPA", "Tc-99m", 21624.0, (110, 185), (0, 0), 20.2, "renal", True
+    ),
+    "MYOCARDIAL": ExamKind(
+        "MYOCARDIAL", "Gated myocardial perfusion, stress", "门控心肌灌注显像（负荷）", "Tc-99m sestamibi", "Tc-99m", 21624.0, (600, 900), (40, 65),
+        20, "heart",
+    ),
+    "MYOCARDIAL_REST": ExamKind(
+        "MYOCARDIAL_REST", "Gated myocardial perfusion, rest", "门控心肌灌注显像（静息）", "Tc-99m tetrofosmin", "Tc-99m", 21624.0, (600, 900),
+        (55, 90), 20, "heart",
+    ),
+    "HEPATOBILIARY": ExamKind(
+        "HEPATOBILIARY", "Dynamic hepatobiliary scan", "肝胆动态显像", "Tc-99m EHIDA", "Tc-99m", 21624.0, (110, 185), (0, 0), 60.2, "hepatic",
+        True,
+    ),
+}  # fmt: skip
 
 SURNAMES = tuple("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗")
 GIVEN_NAMES = (
@@ -118,4 +137,8 @@ INDICATIONS = {
     "BONE": ("前列腺癌，排除骨转移", "乳腺癌术后随访", "肺癌分期", "不明原因骨痛"),
     "THYROID": ("甲状腺结节", "甲状腺功能亢进", "甲状腺术后复查"),
     "FDG": ("肺癌分期", "淋巴瘤疗效评价", "结直肠癌随访"),
+    "RENAL": ("肾积水，分肾功能评价", "高血压，肾功能随访"),
+    "MYOCARDIAL": ("冠心病", "胸痛，怀疑冠心病"),
+    "MYOCARDIAL_REST": ("冠心病", "心肌梗死后随访"),
+    "HEPATOBILIARY": ("急性胆囊炎", "胆道术后随访"),
 }

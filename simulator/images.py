@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, NuclearMedicineImageStorage
 
-from simulator import phantoms
-from simulator.hospital import DEVICES, PIXEL_MM
+from simulator import organs, phantoms
+from simulator.hospital import DEVICES, EXAMS, PIXEL_MM
 from simulator.plan import ImageJob, Plan, dice, uid
 
 __all__ = ["PROCEDURES", "make"]
@@ -20,7 +20,12 @@ PROCEDURES = {  # code and meaning, description of the series, image type
     "cor": ("PP-COR", "Centre of rotation", ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]),
     "ct_water": ("PP-CTWATER", "CT water phantom", ["ORIGINAL", "PRIMARY", "AXIAL"]),
     "bone": ("PP-WBBONE", "Whole-body bone scan", ["ORIGINAL", "PRIMARY", "WHOLE BODY", "EMISSION"]),
+    "thyroid": ("PP-THYROID", "Thyroid scan", ["ORIGINAL", "PRIMARY", "STATIC", "EMISSION"]),
+    "renal": ("PP-RENAL", "Dynamic renal scan", ["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"]),
+    "hepatic": ("PP-HEPATO", "Dynamic hepatobiliary scan", ["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"]),
+    "heart": ("PP-MYOCARD", "Gated myocardial perfusion", ["ORIGINAL", "PRIMARY", "GATED TOMO", "EMISSION"]),
 }
+PHASES = {"renal": organs.RENAL_PHASES, "hepatic": organs.HEPATIC_PHASES}
 
 
 def make(plan: Plan, job: ImageJob) -> Dataset:
@@ -40,7 +45,15 @@ def _counts(plan: Plan, job: ImageJob, rng: np.random.Generator) -> NDArray[np.u
         return phantoms.flood(rng, seed, **job.fault)[None]
     if job.kind == "cor":
         return phantoms.cor(rng, offset_mm=job.fault.get("offset_mm", float(np.clip(rng.normal(0, 0.1), -0.25, 0.25))))
-    return phantoms.whole_body(rng, counts=job.fault.get("counts", 1.0))
+    if job.kind == "bone":
+        return phantoms.whole_body(rng, counts=job.fault.get("counts", 1.0))
+    if job.kind == "thyroid":
+        return organs.thyroid(rng)
+    if job.kind == "renal":
+        return organs.renal(rng, dropped=job.fault.get("dropped"))
+    if job.kind == "hepatic":
+        return organs.liver(rng)
+    return organs.heart(rng, shifted_from=job.fault.get("shifted_from")).reshape(-1, 64, 64)
 
 
 def _header(ds: Dataset, plan: Plan, job: ImageJob) -> Dataset:
@@ -136,9 +149,13 @@ def _nm(job: ImageJob, frames: NDArray[np.uint16]) -> Dataset:
         ds.AngularViewVector = list(range(1, n + 1))
         ds.TypeOfDetectorMotion = "STEP AND SHOOT"
         ds.RotationInformationSequence = Sequence([_rotation(n)])
+    elif job.kind in PHASES:
+        _phases(ds, PHASES[job.kind], job.fault.get("dropped"))
+    elif job.kind == "heart":
+        _gates(ds)
     else:
         # 80 Mcts at 18 kcps
-        ds.ActualFrameDuration = 4_440_000 if job.kind == "flood" else 1_200_000
+        ds.ActualFrameDuration = {"flood": 4_440_000, "thyroid": 600_000}.get(job.kind, 1_200_000)
     if job.kind == "bone":
         ds.ScanVelocity, ds.WholeBodyTechnique, ds.ScanLength = "2.05", "1PS", 2457
     ds.EnergyWindowInformationSequence = Sequence([_energy_window()])
@@ -151,10 +168,48 @@ def _nm(job: ImageJob, frames: NDArray[np.uint16]) -> Dataset:
     return ds
 
 
-def _rotation(views: int) -> Dataset:
+def _phases(ds: Dataset, phases: tuple[tuple[int, float], ...], dropped: int | None) -> None:
+    """Say which frame is which in time; a frame that the camera lost is announced and not there."""
+    count = [n for n, _ in phases]
+    phase = np.repeat(np.arange(1, len(count) + 1), count)
+    number = np.concatenate([np.arange(1, n + 1) for n in count])
+    if dropped is not None:
+        phase, number = np.delete(phase, dropped), np.delete(number, dropped)
+    ds.FrameIncrementPointer = [0x00540010, 0x00540020, 0x00540030, 0x00540100]
+    ds.PhaseVector, ds.NumberOfPhases = phase.tolist(), len(count)
+    ds.TimeSliceVector, ds.NumberOfTimeSlices = number.tolist(), int(number.max())
+    items = []
+    for frames, seconds in phases:
+        item = Dataset()
+        item.PhaseDelay, item.ActualFrameDuration, item.PauseBetweenFrames = 0, round(seconds * 1000), 0
+        item.NumberOfFramesInPhase = frames
+        items.append(item)
+    ds.PhaseInformationSequence = Sequence(items)
+
+
+def _gates(ds: Dataset) -> None:
+    """Say which frame is which view in which part of the heartbeat."""
+    views, gates = organs.VIEWS, organs.GATES
+    ds.FrameIncrementPointer = [0x00540010, 0x00540020, 0x00540050, 0x00540060, 0x00540070, 0x00540090]
+    ds.RotationVector, ds.NumberOfRotations = [1] * (views * gates), 1
+    ds.RRIntervalVector, ds.NumberOfRRIntervals = [1] * (views * gates), 1
+    ds.TimeSlotVector, ds.NumberOfTimeSlots = np.repeat(np.arange(1, gates + 1), views).tolist(), gates
+    ds.AngularViewVector = list(range(1, views + 1)) * gates
+    ds.TypeOfDetectorMotion = "STEP AND SHOOT"
+    ds.RotationInformationSequence = Sequence([_rotation(views, 180, 20_000, "315")])
+    beat = Dataset()
+    beat.LowRRValue, beat.HighRRValue, beat.IntervalsAcquired, beat.IntervalsRejected, beat.HeartRate = 800, 980, 1140, 60, 68
+    beat.FrameTime = "110"
+    gated = Dataset()
+    gated.TriggerTime, gated.CardiacFramingType, gated.DataInformationSequence = "0", "FORW", Sequence([beat])
+    ds.GatedInformationSequence = Sequence([gated])
+    ds.BeatRejectionFlag = "Y"
+
+
+def _rotation(views: int, arc: int = 360, milliseconds: int = 10_000, start: str = "0") -> Dataset:
     item = Dataset()
-    item.StartAngle, item.AngularStep, item.RotationDirection = "0", str(360 / views), "CC"
-    item.ScanArc, item.ActualFrameDuration, item.NumberOfFramesInRotation = "360", 10_000, views
+    item.StartAngle, item.AngularStep, item.RotationDirection = start, str(arc / views), "CC"
+    item.ScanArc, item.ActualFrameDuration, item.NumberOfFramesInRotation = str(arc), milliseconds, views
     item.RadialPosition = ["200"] * views
     return item
 
@@ -170,7 +225,7 @@ def _energy_window() -> Dataset:
 def _radiopharmaceutical(job: ImageJob) -> Dataset:
     item = Dataset()
     item.RadionuclideCodeSequence = _coded("C-163A8", "SRT", "^99m^Technetium")
-    item.Radiopharmaceutical = "Tc-99m MDP" if job.kind == "bone" else "Tc-99m pertechnetate"
+    item.Radiopharmaceutical = EXAMS[job.exam.code].agent if job.exam else "Tc-99m pertechnetate"
     if job.exam is not None:
         item.RadionuclideTotalDose = str(job.exam.dose.administered_mbq)
         item.RadiopharmaceuticalStartTime = _clock(job.exam.dose.administered)

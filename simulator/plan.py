@@ -10,10 +10,11 @@ import numpy as np
 
 from simulator.hospital import DEVICES, EXAMS, GIVEN_NAMES, INDICATIONS, LOCAL, STAFF, SURNAMES
 
-__all__ = ["STEPS", "Dose", "Exam", "ImageJob", "Patient", "Plan", "Step", "build_plan", "dice", "uid"]
+__all__ = ["DYNAMIC_STEPS", "STEPS", "Dose", "Exam", "ImageJob", "Patient", "Plan", "Step", "build_plan", "dice", "uid"]
 
 BASELINE = 30  # values from which a chart of daily tests learns what is usual
 STEPS = ("identity_check", "dose_preparation", "injection", "uptake_end", "positioning", "acquisition", "image_review", "report")
+DYNAMIC_STEPS = ("identity_check", "dose_preparation", "positioning", "injection", "acquisition", "image_review", "report")
 SLOTS = (  # device, examination, local time of arrival
     ("GC1", "THYROID", time(8, 30)),
     ("SPCT1", "BONE", time(8, 40)),
@@ -23,6 +24,15 @@ SLOTS = (  # device, examination, local time of arrival
     ("GC1", "THYROID", time(10, 0)),
     ("PETCT1", "FDG", time(10, 15)),
     ("SPCT1", "THYROID", time(10, 40)),
+)
+LIVE_SLOTS = (  # kinds that this hospital began with on the live day
+    ("GC1", "RENAL", time(11, 30)),
+    ("SPCT1", "MYOCARDIAL", time(11, 40)),
+    ("GC1", "RENAL", time(12, 30)),
+    ("SPCT1", "MYOCARDIAL", time(13, 0)),
+    ("GC1", "HEPATOBILIARY", time(13, 30)),
+    ("SPCT1", "MYOCARDIAL_REST", time(14, 15)),
+    ("GC1", "HEPATOBILIARY", time(15, 0)),
 )
 
 
@@ -143,9 +153,11 @@ def build_plan(seed: int, day: date, history_days: int = 90) -> Plan:
     start = int(0.7 * len(past))
     at["drift"] = past[start] if start > BASELINE else date.max  # a chart that is still learning can flag nothing
     expired = datetime.combine(past[int(0.88 * len(past))], time(0), LOCAL)
-    exams = [e for d in working for e in _exams(seed, d, expired)]
+    exams = [e for d in working for e in _exams(seed, d, expired, SLOTS + (LIVE_SLOTS if d == day else ()))]
     live = {f"{e.device_id}/{e.code}/{i}": e for i, e in enumerate(x for x in exams if x.arrived.date() == day)}
-    by = dict(zip(("thyroid1", "bone1", "fdg1", "bone2", "bone3", "thyroid2", "fdg2", "thyroid3"), live.values(), strict=True))
+    names = ("thyroid1", "bone1", "fdg1", "bone2", "bone3", "thyroid2", "fdg2", "thyroid3")
+    more = ("renal1", "heart1", "renal2", "heart2", "liver1", "heart3", "liver2")
+    by = dict(zip((*names, *more), live.values(), strict=True))
     changed = {
         "under_dosed": _under_dosed(by["fdg1"]),
         "expired_credential": _by_t04(by["fdg2"]),
@@ -158,20 +170,28 @@ def build_plan(seed: int, day: date, history_days: int = 90) -> Plan:
     faults: dict[str, Any] = {**at, **{k: e.accession for k, e in changed.items()}}
     faults |= {"low_count": by["bone1"].accession, "duplicate": by["bone3"].accession, "malformed": by["thyroid2"].accession}
     faults |= {"adverse": by["fdg1"].accession, "truncated": by["bone3"].accession, "unknown_step": by["thyroid2"].accession}
+    faults |= {"interfering_drug": by["thyroid2"].accession, "unsigned_form": by["bone3"].accession}
+    faults |= {
+        "short_fasting": by["liver2"].accession,
+        "dropped_frame": by["renal2"].accession,
+        "shifted_view": by["heart2"].accession,
+    }
     images = [j for d in working for j in _tests(d, day, d == working[0], at)] + _scans(exams, day, faults)
     images.sort(key=lambda j: ("edited" in j.fault, j.acquired, j.key))
     return Plan(seed, day, days, working, tuple(exams), tuple(images), faults, expired)
 
 
-def _exams(seed: int, day: date, expired: datetime) -> list[Exam]:
+def _exams(seed: int, day: date, expired: datetime, slots: tuple[tuple[str, str, time], ...]) -> list[Exam]:
     out = []
-    for number, (device_id, code, clock) in enumerate(SLOTS, 1):
+    for number, (device_id, code, clock) in enumerate(slots, 1):
         rng = dice(seed, "exam", day, number)
         kind = EXAMS[code]
         arrived = datetime.combine(day, clock, LOCAL) + timedelta(seconds=int(rng.integers(0, 300)))
         technologists = [t for t in STAFF if t[0] == "T" and (t != "T04" or arrived < expired)]
         uptake = timedelta(seconds=int(rng.uniform(*kind.uptake_min) * 60))
         steps = _steps(arrived, uptake, kind.acquisition_min, device_id, technologists, rng)
+        if kind.is_dynamic:
+            steps = _dynamic(steps)
         sex = "MF"[int(rng.integers(2))]
         born = date(day.year - int(rng.integers(25, 80)), int(rng.integers(1, 13)), int(rng.integers(1, 28)))
         patient = Patient(
@@ -218,6 +238,19 @@ def _steps(
         Step("image_review", reviewed, reviewed + minutes(5), doctor, room, device_id),
         Step("report", reported, reported + minutes(10), doctor, room, None),
     )
+
+
+def _dynamic(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps of a study that lies under the camera before the injection and starts with it."""
+    by = {s.step: s for s in steps}
+    injected, camera = by["injection"].started, by["positioning"]
+    by["positioning"] = replace(camera, started=injected - timedelta(minutes=4), ended=injected - timedelta(minutes=1))
+    by["injection"] = replace(by["injection"], room_id=camera.room_id)
+    begun = injected + timedelta(seconds=5)
+    by["acquisition"] = replace(
+        by["acquisition"], started=begun, ended=begun + (by["acquisition"].ended - by["acquisition"].started)
+    )
+    return tuple(by[name] for name in DYNAMIC_STEPS)
 
 
 def _dose(prescribed: float, administered: float, injection: Step, half_life_s: float) -> Dose:
@@ -307,19 +340,25 @@ def _tests(day: date, live: date, first: bool, at: dict[str, date]) -> list[Imag
 
 
 def _scans(exams: list[Exam], live: date, faults: dict[str, Any]) -> list[ImageJob]:
-    """Return the bone scans that are sent: three a week of the past, and all of the live day."""
+    """Return the patients' images that are sent: three bone scans a week of the past, and all but PET of the live day."""
     out = []
     for exam in exams:
-        day = exam.arrived.date()
-        second = exam.accession.endswith("04")
-        if exam.code != "BONE" or (day != live and not (day.weekday() in (0, 2, 4) and second)):
+        day, kind = exam.arrived.date(), EXAMS[exam.code].image
+        sampled = exam.code == "BONE" and day.weekday() in (0, 2, 4) and exam.accession.endswith("04")
+        if kind is None or (day != live and not sampled):
             continue
-        fault = {"counts": 0.25} if exam.accession == faults["low_count"] else {}
-        key = f"bone-{exam.accession}"
+        fault: dict[str, Any] = {}
+        if exam.accession == faults["low_count"]:
+            fault = {"counts": 0.25}
+        elif exam.accession == faults["dropped_frame"]:
+            fault = {"dropped": 60}
+        elif exam.accession == faults["shifted_view"]:
+            fault = {"shifted_from": 29}
+        key = f"{kind}-{exam.accession}"
         start = exam.step("acquisition").started
-        out.append(ImageJob(key, "bone", exam.device_id, start, exam, fault))
+        out.append(ImageJob(key, kind, exam.device_id, start, exam, fault))
         if exam.accession == faults["truncated"]:
             out.append(
-                ImageJob(f"{key}-truncated", "bone", exam.device_id, start - timedelta(seconds=20), exam, {"truncated": True})
+                ImageJob(f"{key}-truncated", kind, exam.device_id, start - timedelta(seconds=20), exam, {"truncated": True})
             )
     return out

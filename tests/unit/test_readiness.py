@@ -1,7 +1,8 @@
 """Whether a step may begin: the decision by hand-made events and rows, the index over two journals, and the question at the door."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from connectors.examinations import Examinations
 from connectors.readiness import Readiness, readiness
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
+from simulator.events import day_events
+from simulator.plan import build_plan
 
 AT = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 TOKEN = {"Authorization": "Bearer t"}
@@ -165,3 +168,93 @@ def test_the_door_answers_from_both_journals_and_a_restart_answers_the_same(home
     ]  # withheld by now, but the signatures are old
     assert door.get(url, params={"at": "soon"}, headers=TOKEN).status_code == 400
     assert door.get("/examinations/A2/readiness", headers=TOKEN).status_code == 404
+
+
+@pytest.mark.parametrize("code, said, permitted, subjects", [
+    ("HEPATOBILIARY", {"fasting_since_utc": text(AT - timedelta(hours=2))}, True, ["fasting_h"]),  # on the bound, but below what is wished
+    ("HEPATOBILIARY", {"fasting_since_utc": text(AT - timedelta(hours=2) + timedelta(seconds=1))}, False, ["fasting_h"]),
+    ("HEPATOBILIARY", {"fasting_since_utc": text(AT - timedelta(hours=25))}, True, ["fasting_h"]),
+    ("HEPATOBILIARY", {"fasting_since_utc": text(AT - timedelta(hours=8))}, True, []),
+    ("HEPATOBILIARY", {"fasting_since_utc": text(AT - timedelta(hours=8)), "medication": [drug("N02AA01", timedelta(hours=11))]}, False, ["N02AA01"]),
+    ("HEPATOBILIARY", {}, None, ["fasting_h"]),
+    ("FDG", {"fasting_since_utc": text(AT - timedelta(hours=6)), "glucose_mmol_per_l": 11.1}, True, []),
+    ("FDG", {"fasting_since_utc": text(AT - timedelta(hours=6)), "glucose_mmol_per_l": 11.2}, False, ["glucose_mmol_per_l"]),
+    ("FDG", {"fasting_since_utc": text(AT - timedelta(hours=6))}, None, ["glucose_mmol_per_l"]),
+    ("RENAL", {"hydration_ml": 200}, True, ["hydration_ml"]),
+    ("RENAL", {"hydration_ml": 300, "medication": [drug("C09AA01", timedelta(days=1))]}, True, ["C09AA01"]),
+    ("MYOCARDIAL", {"fasting_since_utc": text(AT - timedelta(hours=6)), "medication": [drug("N06BC01", timedelta(hours=3))]}, False, ["N06BC01"]),
+    ("MYOCARDIAL_REST", {"fasting_since_utc": text(AT - timedelta(hours=6)), "medication": [drug("N06BC01", timedelta(hours=3))]}, True, []),
+    ("BONE", {"medication": None}, True, ["medication"]),
+])  # fmt: skip
+def test_preparation_of_each_kind(
+    reference: Reference, code: str, said: dict, permitted: bool | None, subjects: list[str]
+) -> None:
+    answer = ask(reference, good(code, **said))
+    assert (answer.permitted, [c.subject for c in (*answer.blocks, *answer.warnings)]) == (permitted, subjects)
+    assert not answer.blocks if permitted else answer.blocks
+    assert all(c.reason_zh != c.reason_en for c in (*answer.blocks, *answer.warnings))
+
+
+@pytest.mark.req("BIZ-03")
+def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Reference) -> None:
+    events = good("THYROID")
+    for form_, why in (
+        (None, "the form Consent / 知情同意书 is not signed"),
+        (form("consent", complete=False), "the form Consent / 知情同意书 is signed but not complete"),
+        (form("consent", AT - timedelta(days=7, seconds=1)), "signed at 2026-03-03T00:59Z, which is more than 168.0 h before"),
+    ):
+        told = [e for e in events if e.data.get("form") != "consent"] + ([form_] if form_ else [])
+        answer = ask(reference, told)
+        assert answer.permitted is False and [c.rule_id for c in answer.blocks] == ["FORM_MISSING"]
+        assert why in answer.blocks[0].reason_en
+    exactly = [e for e in events if e.data.get("form") != "consent"] + [form("consent", AT - timedelta(days=7))]
+    assert ask(reference, exactly).permitted is True
+
+
+PERSONS = [("F", 1990, True), ("F", 2016, False), ("F", 1950, False), ("M", 1990, False), (None, 1990, True), ("F", None, True)]
+
+
+@pytest.mark.parametrize("sex, born, asked", PERSONS)
+def test_who_may_be_pregnant_says_so(reference: Reference, sex: str | None, born: int | None, asked: bool) -> None:
+    events = [e for e in good("BONE") if e.type != "his.patient"] + [visit(sex, born)]
+    assert [c.subject for c in ask(reference, events).blocks] == (["pregnancy"] if asked else [])
+    assert ask(reference, [*events, form("pregnancy")]).permitted is True
+
+
+def test_a_version_holds_from_its_day_on_the_wall_clock(reference: Reference) -> None:
+    def row(version: int, days: str, valid_from: str, valid_until: str = "") -> dict[str, str]:
+        own = {"version": str(version), "withhold_days": days, "valid_from": valid_from, "valid_until": valid_until}
+        return next(r for r in reference.drugs if r["requirement_id"] == "THYROID-H03AA") | own
+
+    changed = replace(reference, drugs=(row(1, "28", "2020-01-01"), row(2, "2", "2026-03-10")))
+    events = [e for e in good("THYROID") if e.type != "examination.preparation"]
+    told = [*events, prepared(asked=AT - timedelta(days=2), medication=[drug("H03AA01", timedelta(days=10))])]
+    told = [replace(e, occurred_at=AT - timedelta(days=3)) for e in told]
+    midnight = datetime(2026, 3, 9, 16, 0, tzinfo=UTC)  # of 10 March on the wall clock
+    before = ask(changed, told, at=midnight - timedelta(seconds=1))
+    assert [c.requirement_version for c in before.blocks if c.rule_id == "DRUG_INTERFERENCE"] == [1]
+    assert [c for c in ask(changed, told, at=midnight).blocks if c.rule_id == "DRUG_INTERFERENCE"] == []
+    off = replace(changed, rules=tuple({**r, "valid_until": "2026-03-08"} for r in reference.rules))
+    assert ask(off, told, at=midnight - timedelta(seconds=1)).blocks == ()
+
+
+def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Reference) -> None:
+    plan = build_plan(11, date(2026, 3, 3), 14)
+    broken = {}
+    for exam in plan.exams:
+        events = [order(exam.code), visit(exam.patient.sex, exam.patient.born.year)]
+        if exam.code == "FDG":
+            moment = exam.arrived + timedelta(minutes=6)
+            events.append(event("his.observation", 7, {
+                "message_type": "ORU", "trigger": "R01", "accession_number": "A1", "patient_pseudonym": "P", "observed_at_utc": text(moment),
+                "observations": [{"code": "GLUCOSE", "value": "5.1", "unit": "mmol/L"}],
+            }))  # fmt: skip
+        for n, e in enumerate(day_events(plan, exam.arrived.date())):
+            if e["subject"] == exam.accession and e["type"] in ("form.signed", "examination.preparation"):
+                events.append(event(e["type"], 1000 + n, e["data"]))
+        events = [replace(e, occurred_at=exam.arrived) for e in events]
+        answer = ask(reference, events, at=exam.step("injection").started)
+        if answer.blocks or answer.warnings:
+            broken[exam.accession] = [c.subject for c in (*answer.blocks, *answer.warnings)]
+    f = plan.faults
+    assert broken == {f["interfering_drug"]: ["H03AA01"], f["unsigned_form"]: ["consent"], f["short_fasting"]: ["fasting_h"]}

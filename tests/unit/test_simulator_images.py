@@ -30,7 +30,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.req("ENB-08")
 def test_every_kind_passes_dciodvfy(examples: dict[str, Path]) -> None:
-    assert len(examples) == 8
+    assert len(examples) == 14
     for path in examples.values():
         run = subprocess.run([DCIODVFY, str(path)], capture_output=True, text=True)
         said = (run.stdout + run.stderr).splitlines()
