@@ -1,0 +1,260 @@
+"""Examinations of every kind from order to verdict, and the same cases asked before the injection and judged afterwards."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from lake_fixture import AS_OF, DAY, LakeWriter
+
+from connectors.events import Event
+from connectors.exam_reference import read_reference
+from connectors.readiness import readiness
+from connectors.settings import load
+from photopeak.warehouse import build_marts
+from simulator.events import day_events, first_events
+from simulator.hospital import EXAMS
+from simulator.images import make
+from simulator.plan import Exam, ImageJob, build_plan
+from spark_jobs.measure import measure_series
+
+RULES = ("FORM_MISSING", "PREPARATION", "DRUG_INTERFERENCE", "ORDER_IN_FORCE")
+Data = dict[str, Any]
+Change = Callable[[str, Data, datetime], Data | None]
+
+
+def answer(**said: object) -> Change:
+    """Return a change that gives other answers of the preparation; times are told in minutes before the injection."""
+
+    def change(kind: str, data: Data, injected: datetime) -> Data | None:
+        if kind == "examination.preparation":
+            data |= {k: v(injected) if callable(v) else v for k, v in said.items()}
+        return data
+
+    return change
+
+
+def before(**delta: float) -> Callable[[datetime], str]:
+    """Return a function that tells a moment before the injection."""
+    return lambda injected: text(injected - timedelta(**delta))
+
+
+def took(atc: str, **delta: float) -> Callable[[datetime], list[Data]]:
+    """Return a function that tells a drug and its last intake."""
+    return lambda injected: [{"atc": atc, "last_taken_at_utc": text(injected - timedelta(**delta)) if delta else None}]
+
+
+def without(kind: str, name: str = "") -> Change:
+    """Return a change that leaves out a kind of event, or one form."""
+    return lambda k, data, _: None if k == kind and name in ("", data.get("form")) else data
+
+
+def signed(form: str, **delta: float) -> Change:
+    """Return a change of the time of a signature."""
+
+    def change(kind: str, data: Data, injected: datetime) -> Data | None:
+        return data | {"signed_at_utc": text(injected - timedelta(**delta))} if data.get("form") == form else data
+
+    return change
+
+
+def half(kind: str, data: Data, _: datetime) -> Data | None:
+    """Return the consent as not complete."""
+    return data | {"complete": False} if data.get("form") == "consent" else data
+
+
+def text(moment: datetime) -> str:
+    """Return RFC 3339 in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+CASES: dict[str, tuple[str, Change]] = {
+    "T-drug": ("THYROID", answer(medication=took("H03AA01", days=2))),
+    "T-bound": ("THYROID", answer(medication=took("H03AA01", days=28))),
+    "T-short": ("THYROID", answer(medication=took("H03AA01", days=28, seconds=-1))),
+    "T-member": ("THYROID", answer(medication=took("H03AA02", days=20))),
+    "T-group": ("THYROID", answer(medication=took("H03", days=20))),
+    "T-unknown": ("THYROID", answer(medication=took("V08AB02"))),
+    "T-antiseptic": ("THYROID", answer(medication=took("D08AG02", days=1))),
+    "T-unasked": ("THYROID", without("examination.preparation")),
+    "T-unsigned": ("THYROID", without("form.signed", "consent")),
+    "T-half": ("THYROID", half),
+    "T-old": ("THYROID", signed("checklist", hours=24, seconds=1)),
+    "T-fresh": ("THYROID", signed("checklist", hours=24)),
+    "T-late": ("THYROID", signed("consent", seconds=-1)),
+    "T-cancelled": ("THYROID", lambda kind, data, _: data | ({"order_control": "CA"} if kind == "his.order" else {})),
+    "T-anybody": ("THYROID", lambda k, data, _: None if k == "his.patient" or data.get("form") == "pregnancy" else data),
+    "H-short": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=1))),
+    "H-bound": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=2))),
+    "H-long": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=30))),
+    "H-unasked": ("HEPATOBILIARY", answer(fasting_since_utc=None)),
+    "H-opioid": ("HEPATOBILIARY", answer(medication=took("N02AA01", hours=4))),
+    "R-dry": ("RENAL", answer(hydration_ml=100)),
+    "R-ace": ("RENAL", answer(medication=took("C09AA02", days=1))),
+    "M-coffee": ("MYOCARDIAL", answer(medication=took("N06BC01", hours=2))),
+    "M-beta": ("MYOCARDIAL", answer(medication=took("C07AB02", hours=8))),
+    "F-sweet": ("FDG", answer(glucose_mmol_per_l=12.4)),
+    "F-fed": ("FDG", answer(fasting_since_utc=before(hours=3))),
+    "F-unmeasured": ("FDG", answer(glucose_mmol_per_l=None)),
+    "B-iron": ("BONE", answer(medication=took("B03AC01", days=1))),
+}
+
+
+class Hospital:
+    """A lake of clean examinations of every kind, and of copies that differ in one thing."""
+
+    def __init__(self, home: Path) -> None:
+        self.plan = build_plan(5, DAY, 7)
+        self.lake, self.settings = LakeWriter(), load(home=home)
+        self.injected: dict[str, datetime] = {}
+        for e in first_events(self.plan):
+            self._event(e["type"], e["data"], datetime.fromisoformat(e["time"]))
+        self.good = {code: self._clean(code) for code in EXAMS}
+        for code, exam in self.good.items():
+            self.examine(exam, f"OK-{code}")
+            self.image(exam, f"OK-{code}")
+        for accession, (code, change) in CASES.items():
+            self.examine(self.good[code], accession, change)
+            self.image(self.good[code], accession, measured=False)
+        self.examine(self.good["RENAL"], "I-other")
+        self.image(self.good["RENAL"], "I-other", kind="ORIGINAL\\PRIMARY\\WHOLE BODY\\EMISSION", measured=False)
+        self.examine(self.good["RENAL"], "I-none")
+        self.examine(self.good["BONE"], "I-sample")  # only a sample of these sends its images
+        self.examine(
+            self.good["RENAL"], "D-agent", lambda k, d, _: d | ({"agent": "Tc-99m MDP"} if k == "examination.dose" else {})
+        )
+        self.lake.write(self.settings.lake)
+        build_marts(self.settings, AS_OF)
+        with duckdb.connect(str(self.settings.warehouse / "candidate" / "qc.duckdb"), read_only=True) as db:
+            self.findings = db.execute(
+                "SELECT accession_number, rule_id, rule_version, severity, subject_id, reason FROM marts.fct_finding"
+            ).fetchall()
+            self.verdicts = dict(db.execute("SELECT accession_number, verdict FROM marts.fct_examination").fetchall())
+
+    def _clean(self, code: str) -> Exam:
+        """Return an examination without a planted fault, of a man: he needs no statement on pregnancy."""
+        return next(e for e in self.plan.exams if e.code == code and e.accession not in self.plan.faults.values())
+
+    def examine(self, exam: Exam, accession: str, change: Change = lambda _, data, __: data) -> None:
+        """Tell an examination under another accession number, changed in one thing."""
+        injected = exam.step("injection").started
+        self.injected[accession] = injected.astimezone(UTC)
+        p = exam.patient
+        order = {
+            "message_type": "ORM", "trigger": "O01", "order_control": "NW", "patient_pseudonym": f"p-{accession}", "exam_code": exam.code,
+            "exam_name": EXAMS[exam.code].name_zh, "indication": "staging", "scheduled_at_utc": text(exam.arrived), "placer": None,
+            "prescribed_activity_mbq": exam.dose.prescribed_mbq,
+        }  # fmt: skip
+        visit = {
+            "message_type": "ADT", "trigger": "A04", "patient_pseudonym": f"p-{accession}", "sex": p.sex, "birth_year": p.born.year,
+            "visit_number": None, "location": None,
+        }  # fmt: skip
+        told = [("his.order", order, exam.arrived - timedelta(hours=1)), ("his.patient", visit, exam.arrived)]
+        for e in day_events(self.plan, exam.arrived.date()):
+            if e["subject"] == exam.accession and e["type"] != "adverse.event":
+                told.append((e["type"], dict(e["data"]), datetime.fromisoformat(e["time"])))
+        for kind, data, moment in told:
+            if kind == "examination.preparation" and exam.code == "FDG":
+                data["glucose_mmol_per_l"] = 5.5
+            changed = change(kind, data, injected)
+            if changed is not None:
+                self._event(kind, changed if kind == "his.patient" else changed | {"accession_number": accession}, moment)
+
+    def image(self, exam: Exam, accession: str, kind: str | None = None, measured: bool = True) -> None:
+        """Send the image of an examination, and measure it as the job would."""
+        made, start = EXAMS[exam.code].image, exam.step("acquisition").started
+        uid, device = f"1.2.{accession}", exam.device_id
+        if made is None:  # PET
+            self.lake.series(
+                uid, device, start, phantom=False, accession=accession, modality="PT", image_type="ORIGINAL\\PRIMARY"
+            )
+            return
+        ds = make(self.plan, ImageJob(f"{made}-{exam.accession}", made, device, start, exam)) if measured else None
+        kinds = {"bone": "WHOLE BODY", "thyroid": "STATIC", "heart": "GATED TOMO"}
+        said = kind or f"ORIGINAL\\PRIMARY\\{kinds.get(made, 'DYNAMIC')}\\EMISSION"
+        assert ds is None or "\\".join(ds.ImageType) == said
+        self.lake.series(uid, device, start, phantom=False, accession=accession, image_type=said)
+        if ds is not None:
+            file = io.BytesIO()
+            ds.save_as(file, enforce_file_format=True)
+            for result in measure_series([file.getvalue()], "clinical"):
+                assert result.status == "measured", result.reason
+                for m in result.measures:
+                    self.lake.measure(
+                        uid, device, start.astimezone(UTC), result.procedure, {m.name: m.value}, analysis="clinical", unit=m.unit,
+                        accession_number=accession, aspect=m.aspect, region=m.region, detector=result.detector,
+                    )  # fmt: skip
+
+    def _event(self, kind: str, data: Data, moment: datetime) -> None:
+        self.lake.event(kind, moment.astimezone(UTC), data)
+
+    def events(self, accession: str) -> list[Event]:
+        """Return what the journals would hold of an examination."""
+        out = []
+        for row in self.lake.events:
+            data = json.loads(row["data"])
+            if data.get("accession_number") == accession or data.get("patient_pseudonym") == f"p-{accession}":
+                moments = row["occurred_at_utc"], row["recorded_at_utc"]
+                out.append(Event(row["type"], row["source"], row["event_id"], row["site_id"], "", *moments, data))
+        return out
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    """Return the hospital after the marts were built."""
+    return Hospital(tmp_path_factory.mktemp("examinations") / "var")
+
+
+@pytest.mark.req("EXM-01", "EXM-02", "EXM-03", "EXM-04", "EXM-05")
+@pytest.mark.parametrize("code", sorted(EXAMS))
+def test_one_examination_of_each_kind_passes(hospital: Hospital, code: str) -> None:
+    accession = f"OK-{code}"
+    at = hospital.injected[accession]
+    answer = readiness(accession, hospital.events(accession), read_reference(), at, 480)
+    assert (answer.permitted, answer.blocks, answer.warnings) == (True, (), ())
+    assert [f for f in hospital.findings if f[0] == accession] == []
+    assert hospital.verdicts[accession] == "pass"
+
+
+@pytest.mark.req("EXM-02")
+def test_an_interfering_drug_is_blocked_before_and_found_afterwards(hospital: Hospital) -> None:
+    answer = readiness("T-drug", hospital.events("T-drug"), read_reference(), hospital.injected["T-drug"], 480)
+    assert answer.permitted is False and [c.rule_id for c in answer.blocks] == ["DRUG_INTERFERENCE"]
+    assert [f[1:5] for f in hospital.findings if f[0] == "T-drug"] == [
+        ("DRUG_INTERFERENCE", 1, "fail", "T-drug/injection/H03AA01")
+    ]
+    assert hospital.verdicts["T-drug"] == "fail"
+
+
+def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) -> None:
+    reference, told = read_reference(), {}
+    for accession, at in hospital.injected.items():
+        answer = readiness(accession, hospital.events(accession), reference, at, 480)
+        live = {(c.rule_id, c.rule_version, "fail", c.subject, c.reason_en) for c in answer.blocks}
+        live |= {(c.rule_id, c.rule_version, "warn", c.subject, c.reason_en) for c in answer.warnings}
+        audit = {(r, v, s, i.split("/")[-1], why) for a, r, v, s, i, why in hospital.findings if a == accession and r in RULES}
+        if accession == "T-cancelled":  # the order says all there is to say; the audit names the rest too
+            audit = {x for x in audit if x[0] == "ORDER_IN_FORCE"}
+        assert live == audit, accession
+        told[accession] = (answer.permitted, len(answer.blocks), len(answer.warnings))
+    expected = {
+        "T-drug": (False, 1, 0), "T-bound": (True, 0, 0), "T-short": (False, 1, 0), "T-member": (True, 0, 0), "T-group": (False, 1, 0),
+        "T-unknown": (None, 1, 0), "T-antiseptic": (True, 0, 1), "T-unasked": (None, 1, 0), "T-unsigned": (False, 1, 0),
+        "T-half": (False, 1, 0), "T-old": (False, 1, 0), "T-fresh": (True, 0, 0), "T-late": (False, 1, 0), "T-cancelled": (False, 1, 0),
+        "T-anybody": (False, 1, 0), "H-short": (False, 1, 0), "H-bound": (True, 0, 1), "H-long": (True, 0, 1), "H-unasked": (None, 1, 0),
+        "H-opioid": (False, 1, 0), "R-dry": (True, 0, 1), "R-ace": (True, 0, 1), "M-coffee": (False, 1, 0), "M-beta": (True, 0, 1),
+        "F-sweet": (False, 1, 0), "F-fed": (False, 1, 0), "F-unmeasured": (None, 1, 0), "B-iron": (True, 0, 1),
+    }  # fmt: skip
+    assert {a: told[a] for a in CASES} == expected
+
+
+@pytest.mark.req("EXM-03")
+def test_images_of_another_kind_or_none_and_another_agent_are_found(hospital: Hospital) -> None:
+    of = {a: [(f[1], f[3], f[4]) for f in hospital.findings if f[0] == a] for a in ("I-other", "I-none", "I-sample", "D-agent")}
+    assert sorted(of["I-other"]) == [("IMAGE_KIND", "fail", "1.2.I-other"), ("IMAGE_MISSING", "fail", "I-other")]
+    assert of["I-none"] == [("IMAGE_MISSING", "fail", "I-none")] and of["I-sample"] == []
+    assert ("AGENT_KIND", "fail", "D-agent") in of["D-agent"] and hospital.verdicts["D-agent"] == "fail"
