@@ -118,3 +118,8 @@ create table staging.stg_analysis__measure (
   measure varchar, status varchar
 );
 create table staging.stg_sensors__reading (site_id varchar, sensor_id varchar, read_at_utc timestamp, quantity varchar, unit varchar);
+create table marts.fct_examination_requirement (
+  site_id varchar, accession_number varchar, exam_code varchar, rule_id varchar, subject_kind varchar, subject_id varchar, step varchar,
+  subject varchar, requirement_id varchar, requirement_version integer, state varchar, is_known boolean, value double, unit varchar,
+  limit_text varchar, reason varchar, at_utc timestamp, device_id varchar, room_id varchar, staff_id varchar
+);

@@ -31,14 +31,6 @@ where verdict = 'fail'
 union all
 
 select
-    site_id, 'AGENT_KIND', 'accession', accession_number, device_id, null, accession_number, staff_id, administered_at_utc,
-    null, null, null, agent || ' is not an agent of the examination ' || exam_code, null, null, 'mart_administered_activity', 'fail'
-from doses
-where not agent_fits
-
-union all
-
-select
     site_id, 'CREDENTIAL_INVALID', 'accession/step', subject_id, device_id, room_id, accession_number, staff_id, at_utc,
     null, null, null, staff_id || ' had no valid credential when the step began', null, null, 'fct_examination_step', 'fail'
 from steps

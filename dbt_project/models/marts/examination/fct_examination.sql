@@ -50,7 +50,8 @@ indications as (
 
 final as (
     select
-        e.site_id, e.accession_number, e.patient_pseudonym, e.exam_code, e.exam_name, e.indication,
+        e.site_id, e.accession_number, e.patient_pseudonym, e.exam_code, e.exam_name,
+        coalesce(x.name_en || ' ' || x.name_zh, e.exam_code) as exam_title, e.indication,
         coalesce(c.indication_code, 'missing') as indication_code,
         case
             when e.is_cancelled then 'cancelled'
@@ -82,6 +83,7 @@ final as (
     from {{ ref('int_examination__known') }} as e
     left join indications as n on e.site_id = n.site_id and e.accession_number = n.accession_number
     left join {{ ref('indications') }} as c on n.first_sequence = c.sequence
+    left join {{ ref('exams') }} as x on e.exam_code = x.exam_code
     left join steps as t on e.site_id = t.site_id and e.accession_number = t.accession_number
     left join series as i on e.site_id = i.site_id and e.accession_number = i.accession_number
     left join arrivals as a on e.site_id = a.site_id and e.accession_number = a.accession_number
