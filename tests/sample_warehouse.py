@@ -49,6 +49,14 @@ RULES = {
     "PHANTOM_OVERDUE": ("warn", "Phantom test overdue", "体模测试逾期"),
     "DRIFT": ("warn", "A measure drifts", "测量值漂移"),
     "PEER_OUTLIER": ("warn", "Device stands out among its peers", "设备结果偏离同型号设备"),
+    "FORM_MISSING": ("fail", "A required form was not signed and valid before the step", "步骤开始前所需表格未签署或已失效"),
+    "PREPARATION": ("fail", "The patient was not prepared as the examination needs", "病人准备不符合检查要求"),
+    "DRUG_INTERFERENCE": ("fail", "A drug that interferes with the examination was not withheld", "干扰检查的药物未按要求停用"),
+    "AGENT_KIND": ("fail", "The radiopharmaceutical is not one of the examination ordered", "所用放射性药物与医嘱检查不符"),
+    "IMAGE_KIND": ("fail", "An image is of another kind than the examination ordered", "影像种类与医嘱检查不符"),
+    "IMAGE_MISSING": ("fail", "An examination has no image of the required kind", "检查缺少所需种类的影像"),
+    "ORDER_IN_FORCE": ("fail", "The order was not known or not in force", "医嘱未知或已失效"),
+    "WORKLIST_OVERRIDE": ("warn", "A held worklist was offered on a person's word", "已暂停的工作列表经人工批准继续提供"),
 }
 
 
