@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.components import refuse_switched_off
 from spark_jobs.documents import Document, looks_like_document, read_document
-from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, Procedure, header_votes, look
+from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.artefacts import beside
 from spark_jobs.procedures.registration import registrations
 from spark_jobs.qc.cut_off import is_cut_off
@@ -77,7 +77,7 @@ def measure_mixed(objects: Sequence[Instance | Document]) -> list[Found]:
             continue
         first = series[0]
         results = measure_instances(series, sheets=documents)
-        used.update(f"json {r.procedure}" for r in results if r.procedure in PROCEDURES and PROCEDURES[r.procedure].with_sheets)
+        used.update(kind for r in results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds)
         inputs = tuple(i.source for i in series)
         out.append(Found(inputs, first.device_serial, first.station_name, first.acquired_on, results))
     for d in documents:
@@ -198,7 +198,7 @@ def _measured(
         return [_without_numbers(choice.procedure, doubt)]
     if choice.procedure in off:
         return [_without_numbers(choice.procedure, off[choice.procedure])]
-    mine = [d for d in sheets if d.kind == f"json {choice.procedure}"]
+    mine = [d for d in sheets if d.kind in procedure.sheet_kinds]
     results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
     return [*results, *beside(results)]
 
@@ -207,7 +207,7 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
     sheet = SHEETS.get(document.kind)
     if sheet is None:
         name = document.kind.removeprefix("json ")
-        if name in PROCEDURES and PROCEDURES[name].with_sheets:
+        if document.kind in TOLD_BY:
             return [
                 _without_numbers(
                     name,

@@ -15,7 +15,7 @@ from connectors.settings import Settings
 from spark_jobs.components import in_force, read_switches, reasons, said_of
 from spark_jobs.judge import device_of
 from spark_jobs.measure import METHODS_DIGEST
-from spark_jobs.procedures import PROCEDURES
+from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.clinical_header import CLASSES
 
 __all__ = ["is_clinical", "recorded", "run_key", "utc", "waiting"]
@@ -208,8 +208,7 @@ def _with_sheets(states: Sequence[Facts], reports: Sequence[Facts]) -> list[Fact
 
 def _name(report: Facts) -> tuple[str, str, str] | None:
     """Return by which name and value a sheet names its series; None for a report that stands for itself."""
-    procedure = PROCEDURES.get(report["kind"].removeprefix("json "))
-    if procedure is None or procedure.with_sheets is None:
+    if report["kind"] not in TOLD_BY:
         return None
     return next(((report["site_id"], k, report[f"of_{k}"]) for k in NAMES if report[f"of_{k}"]), None)
 

@@ -19,7 +19,7 @@ from spark_jobs.procedures import (
 from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.reading import Instance
 
-__all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "Procedure", "Sheet", "header_votes", "look"]
+__all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "TOLD_BY", "Procedure", "Sheet", "header_votes", "look"]
 
 FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, registration, activimeter, clinical)
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
@@ -27,6 +27,8 @@ PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMI
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}
 # documents that are no images, by kind
 SHEETS: dict[str, Sheet] = {sheet.kind: sheet for family in FAMILIES for sheet in getattr(family, "SHEETS", ())}
+# sheets that tell of images, by kind, with the procedure of those
+TOLD_BY: dict[str, Procedure] = {kind: row for row in PROCEDURES.values() for kind in row.sheet_kinds}
 # every procedure that can come out, with the module that says its method and version
 MODULES: dict[str, ModuleType] = {
     module.PROCEDURE: module

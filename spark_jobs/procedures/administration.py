@@ -9,7 +9,7 @@ from spark_jobs.qc.decay import half_life_s
 from spark_jobs.qc.suv import given_activity, reference_activity, suv_factor
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["Administration", "administration_of", "factor_of", "scan_start"]
+__all__ = ["Administration", "administration_of", "factor_of", "reference_moment", "scan_start"]
 
 LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
 GE_SCAN_MOMENT = (0x0009, 0x100D)
@@ -29,13 +29,13 @@ class Administration:
     notes: tuple[str, ...]
 
 
-def factor_of(series: Sequence[Instance]) -> tuple[float, tuple[str, ...]]:
-    """Return the factor from voxels to SUV, and notes; raise `Unreadable` when the header does not give it."""
+def factor_of(series: Sequence[Instance], told: Administration | None = None) -> tuple[float, tuple[str, ...]]:
+    """Return the factor from voxels to SUV, and notes; raise `Unreadable` when neither what a sheet told nor the header gives it."""
     ds = series[0].dataset
     unit = _unit(series)
     try:
         if unit == "BQML":
-            given = administration_of(series)
+            given = told or administration_of(series)
             return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
         kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
         if unit == "GML" and kind != BY_WEIGHT:
@@ -76,6 +76,18 @@ def administration_of(series: Sequence[Instance]) -> Administration:
         raise Unreadable(str(exc)) from exc
     weight = float(ds.get("PatientWeight") or 0) or None
     return Administration(reference, weight, tuple(notes))
+
+
+def reference_moment(series: Sequence[Instance], half_life: float) -> datetime:
+    """Return the moment that the voxels are decay-corrected to; raise `Unreadable` when the header does not tell it."""
+    correction = str(series[0].dataset.get("DecayCorrection") or "").strip().upper()
+    start = scan_start(series)
+    if correction == "START":
+        return start
+    items = list(series[0].dataset.get("RadiopharmaceuticalInformationSequence") or [])
+    if correction != "ADMIN" or len(items) != 1:
+        raise Unreadable(f"DecayCorrection is {correction or 'missing'}: voxels refer to no one moment")
+    return _injection(items[0], start, half_life)
 
 
 def _unit(series: Sequence[Instance]) -> str:

@@ -5,14 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from spark_jobs.documents import Document
-from spark_jobs.procedures.administration import administration_of, factor_of, scan_start
+from spark_jobs.procedures.administration import Administration, administration_of, factor_of, scan_start
+from spark_jobs.procedures.phantom_filling import phantom_filling
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
 from spark_jobs.qc.cut_off import CUT_OFF
 from spark_jobs.qc.decay import decayed, half_life_s
 from spark_jobs.qc.fiducials import find_fiducials
 from spark_jobs.qc.iq_phantom import find_iq_phantom
-from spark_jobs.qc.pet_cylinder import find_pet_cylinder
+from spark_jobs.qc.pet_cylinder import NOT_COLD, find_pet_cylinder
 from spark_jobs.qc.pet_nema_iq import Filling
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance, Unreadable
@@ -35,8 +36,8 @@ def look(series: Sequence[Instance]) -> str | None:
     cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
     if not isinstance(cylinder, str):
         return CYLINDER
-    if cylinder == CUT_OFF:
-        return CUT_OFF
+    if cylinder in (CUT_OFF, NOT_COLD):
+        return cylinder
     if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
         return FIDUCIALS + ", which are compared with a second series of the same study"
     return f"none of the PET phantoms ({strange})"
@@ -83,37 +84,45 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling 
     return Filling(decayed(spheres, seconds, half_life), decayed(background, seconds, half_life))
 
 
-def _cylinder(series: Sequence[Instance]) -> list[Result]:
-    """Return SUV, cross-calibration and uniformity, those that were measured first.
+def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    """Return SUV, cross-calibration and uniformity, those that were measured first; a sheet's activity and volume count, not the header's.
 
     Voxels that are SUV already, or counts with the vendor's factor, can be compared with no activimeter: that test does not apply to
     them, and is no refusal.
     """
     volume = volume_of(series)
     out = []
+    unit = str(series[0].dataset.get("Units") or "").strip().upper()
+    given: Administration | None = None
+    if unit not in NO_CONCENTRATION:
+        try:
+            given = phantom_filling(series, sheets)
+        except Unreadable as exc:
+            refusals = [refusal(m, str(exc)) for m in (suv_calibration, pet_cross_calibration)]
+            return [_noted(pet_uniformity.measure(volume.values, volume.voxel_mm), series), *refusals]
     try:
-        factor, notes = factor_of(series)
+        factor, notes = factor_of(series, given)
         suv = suv_calibration.measure(volume.values, volume.voxel_mm, factor)
         out.append(replace(suv, warnings=(*suv.warnings, *notes)))
     except Unreadable as exc:
         out.append(refusal(suv_calibration, str(exc)))
-    if str(series[0].dataset.get("Units") or "").strip().upper() not in NO_CONCENTRATION:
-        out.append(_cross_calibration(series, volume))
+    if unit not in NO_CONCENTRATION:
+        out.append(_cross_calibration(series, volume, given))
     out.append(pet_uniformity.measure(volume.values, volume.voxel_mm))
     out.sort(key=lambda r: r.status == NOT_MEASURED)  # what could be measured comes first
     return [_noted(r, series) for r in out]
 
 
-def _cross_calibration(series: Sequence[Instance], volume: Volume) -> Result:
+def _cross_calibration(series: Sequence[Instance], volume: Volume, told: Administration | None) -> Result:
     try:
-        given = administration_of(series)
+        given = told or administration_of(series)
         if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
             raise Unreadable("Units is not BQML: voxels are no concentration that an activimeter could be compared with")
         if not given.weight_kg:
             raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")
         ratio = pet_cross_calibration.measure(volume.values, volume.voxel_mm, given.reference_bq, 1000 * given.weight_kg)
-        note = "the filling's volume is PatientWeight at 1 g/ml"
-        return replace(ratio, warnings=(*ratio.warnings, *given.notes, note))
+        notes = () if told else ("the filling's volume is PatientWeight at 1 g/ml",)
+        return replace(ratio, warnings=(*ratio.warnings, *given.notes, *notes))
     except Unreadable as exc:
         return refusal(pet_cross_calibration, str(exc))
 
@@ -142,6 +151,7 @@ ROWS = (
         _pet,
         CYLINDER,
         _cylinder,
+        with_sheets=_cylinder,
         further=(pet_cross_calibration, pet_uniformity),
     ),
 )

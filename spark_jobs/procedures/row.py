@@ -31,8 +31,13 @@ class Procedure:
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
     also: tuple[str, ...] = ()
     further: tuple[ModuleType, ...] = ()  # procedures whose results come along with this one's
-    # takes JSON sheets of the procedure's name that came along with the series, too; None: there is nothing to tell it
+    # takes JSON sheets of the procedure's name, or of one in `further`, that came along with the series, too; None: there is nothing to tell it
     with_sheets: Callable[[Sequence[Instance], Sequence[Document]], list[Result]] | None = None
+
+    @property
+    def sheet_kinds(self) -> tuple[str, ...]:
+        """Return the kinds of documents that tell of its series: JSON sheets of its own name, and of what comes along with it."""
+        return tuple(f"json {m.PROCEDURE}" for m in (self.module, *self.further)) if self.with_sheets else ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.iq_phantom import lit_level
 
-__all__ = ["PetCylinder", "find_pet_cylinder"]
+__all__ = ["NOT_COLD", "PetCylinder", "find_pet_cylinder"]
 
 SMALLEST_MM, LARGEST_MM = 100.0, 350.0
 FEWEST_SLICES = 5
@@ -16,6 +16,8 @@ END_MM = 12.0  # slices next to the ends are blurred by the point-spread functio
 INNER = 0.8  # of the radius: what is looked at for evenness
 ODD, ODD_PART = 0.25, 0.03  # an inside with more than 3 % of its area off by a quarter has inserts or organs
 ROUND = 0.06
+NOT_COLD = "what surrounds the cylinder is not cold: an intercept of the rescale, or background activity, is in all values"
+AWAY_MM, COLD = 30.0, 0.04  # from the wall; of the level inside: scatter leaves less
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     fit = np.arange(count)
     line_rows, line_columns = (np.polyval(np.polyfit(whole, c[whole], 1), fit).astype(np.float64) for c in (rows, columns))
     found = PetCylinder(first, last, line_rows, line_columns, radius)
+    around = ~found.inside(values.shape, voxel_mm, 1 + AWAY_MM / radius)[first : last + 1]
+    if around.any() and float(np.median(smooth[first : last + 1][around])) > COLD * level:
+        return NOT_COLD
     inner = found.inside(values.shape, voxel_mm, INNER)
     odd = (np.abs(smooth - level) > ODD * level) & inner
     part = odd.sum((1, 2))[first : last + 1] / inner.sum((1, 2))[first : last + 1]

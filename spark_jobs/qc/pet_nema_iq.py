@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.blurred_sphere import SphereFit
+from spark_jobs.qc.cut_off import CUT_OFF
 from spark_jobs.qc.iq_phantom import DIAMETERS_MM, IqPhantom, find_iq_phantom
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -22,6 +23,8 @@ MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the s
 LUNG_ROI_MM = 30.0
 LUNG_FULL = 0.75  # of the background: no insert displaces the activity
 CORE_FWHM, SMALLEST_CORE_MM = 1.25, 5.0  # how far the edge of the largest sphere reaches in, and the least core to take a mean of
+SAME_LEVEL = 0.15  # between the slices of the body
+MOST_EQUAL, EQUAL, NOISY = 8, 1e-5, 0.002  # voxels that share the largest value, of a volume whose background is noisy
 FINE = 4  # sub-samples along a pixel
 
 
@@ -56,6 +59,9 @@ def measure(
     places, margin = _background_places(phantom, planes, voxel_mm)
     if len(places) < ROIS:
         return Result(PROCEDURE, NOT_MEASURED, "no room for twelve background regions in the body", detector, METHOD, VERSION)
+    damaged = _damaged(values, phantom, planes)
+    if damaged:
+        return Result(PROCEDURE, NOT_MEASURED, damaged, detector, METHOD, VERSION)
     notes = (
         []
         if margin == MARGINS_MM[0]
@@ -119,6 +125,23 @@ def measure(
     return Result(
         PROCEDURE, MEASURED if filling else INDICATIVE, reason, detector, METHOD, VERSION, tuple(out), tuple(notes), figure
     )
+
+
+def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str | None:
+    """Return what is wrong with slices that the spheres lie in, or with the tops of the spheres; None when nothing is."""
+    common = phantom.body[list(planes)].sum(0) > len(planes) / 2
+    levels = np.array([np.median(s[common]) for s in values[planes[0] : planes[-1] + 1]])
+    middle = float(np.median(levels))
+    worst = int(np.argmax(np.abs(levels - middle)))
+    part = float(levels[worst]) / middle
+    if abs(part - 1) > SAME_LEVEL:
+        return f"slice {planes[0] + worst + 1} of the body reads {100 * part:.0f} % of its neighbours: damaged or missing data"
+    near = values[planes[0] : planes[-1] + 1]
+    piled = int((near >= near.max() * (1 - EQUAL)).sum())
+    if piled <= MOST_EQUAL:
+        return None
+    noise = float(np.median(np.abs(near[:, common] / middle - 1)))  # spheres and insert are the lesser part
+    return CUT_OFF if noise > NOISY else None
 
 
 def _filling_seen(values: NDArray, sphere: SphereFit, diameter_mm: float, voxel_mm: tuple[float, float, float]) -> float:

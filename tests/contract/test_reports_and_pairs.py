@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from photopeak import supervise
 from photopeak.demo import open_series
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
+from pet_images import cylinder, slices
 from test_qc_pet_reports import blocks, report
 from test_qc_registration import PLACES, ct, spect
 
@@ -120,6 +122,45 @@ def test_sent_by_hand_judged_in_the_register_and_nothing_twice(home, tmp_path):
     ]  # fmt: skip
     index = json.loads((home.reports / "index.json").read_text())
     assert all(r["success"] for r in index if r["severity"] == "integrity"), [r for r in index if not r["success"]]
+
+
+@pytest.mark.req("TST-03")
+def test_a_sheet_of_the_filling_meets_its_cylinder_whichever_comes_first(home, tmp_path):
+    scanned = datetime(2026, 4, 1, 10, 0)
+    for number, (first, bias) in enumerate((("sheet", 0.02), ("series", 0.25))):
+        study = generate_uid()
+        images = slices(cylinder(10_000 * (1 + bias), noise=0.01), (4.0, 4.0, 4.0), Units="BQML", DecayCorrection="START")
+        day = {
+            "SeriesDate": "20260401",
+            "SeriesTime": "100000",
+            "AcquisitionTime": "100000",
+            "FrameOfReferenceUID": generate_uid(),
+        }
+        about = {"StationName": "PETCT1", "PatientID": "QC^CAL", "StudyInstanceUID": study, **day}
+        series = written(tmp_path / f"cylinder {number}", images, **about)
+        sheet = tmp_path / f"filling {number}.json"
+        filling = {"nuclide": "F-18", "activity_mbq": 60, "measured_at": scanned.isoformat(), "volume_ml": 6_000}
+        named = {"series_uid": dcmread(next(series.iterdir())).SeriesInstanceUID} if number else {"study_uid": study}
+        sheet.write_text(json.dumps({"procedure": ("pet_cross_calibration", "suv_calibration")[number], **named, **filling}))
+        for path in (sheet, series) if first == "sheet" else (series, sheet):
+            assert photopeak(home, "send", "--device", "PETCT1", path).returncode == 0, path
+            assert jobs(home, "ingest_pacs", "ingest_his", "analyse_phantoms").count(99) <= 1
+    assert jobs(home, "build_marts", "attest_quality") == [0, 0]
+    rows = _query(
+        home,
+        "SELECT procedure, measure, value, verdict, status FROM marts.fct_phantom_test WHERE is_current AND device_id = 'PETCT1' "
+        "AND procedure IN ('pet_cross_calibration', 'suv_calibration', 'pet_uniformity')",
+    )
+    biases = sorted(
+        (p, round(v), verdict) for p, m, v, verdict, _ in rows if m in ("calibration_bias_percent", "suv_bias_percent")
+    )
+    assert biases == [
+        ("pet_cross_calibration", 2, "pass"), ("pet_cross_calibration", 25, "fail"), ("suv_calibration", 2, "pass"), ("suv_calibration", 25, "fail"),
+    ], rows  # fmt: skip
+    assert {s for *_, s in rows} == {"measured"}, (
+        "what a series alone could not tell is past; a sheet says where its values stand"
+    )
+    assert jobs(home, "ingest_pacs", "ingest_his", "analyse_phantoms") == [99, 99, 99]
 
 
 def _query(home, sql):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from pet_images import F18_S, SPHERES_MM, cylinder, dosed, iq_phantom, points, slices
+from pet_images import F18_S, SPHERES_MM, cylinder, dosed, iq_phantom, later, points, slices
 from qc_images import DATA, body, code
 from scipy import ndimage
 from scipy.special import erf
@@ -104,6 +104,29 @@ def test_noise_hides_no_cold_sphere(noise):
 def test_another_filling_with_cold_spheres_is_refused(kw):
     result = pet_nema_iq.measure(iq_phantom(**FINE, **kw), FINE["voxel"])
     assert result.status == "not_measured" and not result.measures
+
+
+@pytest.mark.parametrize("cold", [0, 2])
+def test_spheres_that_were_cut_off_and_a_damaged_slice_give_no_number(cold):
+    whole = iq_phantom(fwhm=6.0, noise=0.05, cold=cold)
+    filling = pet_nema_iq.Filling(40_000, 5_000)
+    assert pet_nema_iq.measure(whole, (3.0, 3.0, 3.0), filling=filling).status == "measured"
+    for top in (15_000, 25_000, 36_000):
+        found = pet_nema_iq.measure(np.minimum(whole, top), (3.0, 3.0, 3.0), filling=filling)
+        assert found.status == "not_measured" and "cut off" in found.reason, top
+    for part in (0.0, 0.7, 1.4):
+        damaged = whole.copy()
+        damaged[20] *= part
+        found = pet_nema_iq.measure(damaged, (3.0, 3.0, 3.0), filling=filling)
+        assert found.status == "not_measured" and not found.measures, part
+    smooth = pet_nema_iq.measure(iq_phantom(fwhm=6.0, cold=cold), (3.0, 3.0, 3.0), filling=filling)
+    assert smooth.status == "measured", "tops without noise are no tops that were cut"
+
+
+def test_a_cylinder_in_warm_surroundings_has_no_calibration():
+    for level, status in ((20.0, "measured"), (500.0, "not_measured")):
+        (first, *_) = measure_series(slices(cylinder() + level, (4.0, 4.0, 4.0), **dosed()))
+        assert first.status == status and (status == "measured" or "intercept" in first.reason)
 
 
 def test_lung_and_noise_are_what_was_planted():
@@ -252,6 +275,57 @@ def test_a_header_that_does_not_tell_the_activity_gives_no_suv(facts, word):
         return
     assert suv.status == "not_measured" and not suv.measures and word in suv.reason, suv.reason
     assert results["pet_uniformity"].status == "measured"
+
+
+@pytest.mark.parametrize("procedure", ["pet_cross_calibration", "suv_calibration"])
+@pytest.mark.parametrize(("correction", "bias"), [("START", 0.0), ("START", 8.0), ("ADMIN", -6.0)])
+def test_a_sheet_of_the_filling_calibrates_what_the_header_does_not_tell(procedure, correction, bias):
+    """By hand: 64 MBq one half-life before the scan, 2 MBq left in the syringe at its start, in 6 l: 30 MBq at its start."""
+    scanned = datetime(2026, 4, 1, 10, 0)
+    assayed = scanned - later(F18_S)
+    injected = scanned - later(F18_S / 2)
+    reference = scanned if correction == "START" else injected
+    decay = 2.0 ** (-(reference - assayed).total_seconds() / F18_S), 2.0 ** ((scanned - reference).total_seconds() / F18_S)
+    true = (64e6 * decay[0] - 2e6 * decay[1]) / 6_000
+    facts = dosed(1e6, injected=injected, scanned=scanned, correction=correction, weight_kg=70)
+    files = slices(cylinder(true * (1 + bias / 100), noise=0.01), (4.0, 4.0, 4.0), **facts)
+    sheet = {
+        "procedure": procedure,
+        "series_uid": read_object(files[0]).series_uid,
+        "nuclide": "F-18",
+        "activity_mbq": 64,
+        "measured_at": assayed.isoformat(),
+        "residual_mbq": 2,
+        "residual_measured_at": scanned.isoformat(),
+        "volume_ml": 6_000,
+    }
+    found = measure_series(files, beside=[json.dumps(sheet).encode()])
+    values = {r.procedure: r for r in found}
+    assert values["pet_cross_calibration"].status == values["suv_calibration"].status == "measured"
+    assert values["pet_cross_calibration"].value("calibration_bias_percent") == pytest.approx(bias, abs=0.1)
+    assert values["suv_calibration"].value("suv_bias_percent") == pytest.approx(bias, abs=0.1)
+    assert any("sheet" in w for w in values["suv_calibration"].warnings)
+    (told,) = measure_mixed([read_object(f) for f in [*files, json.dumps(sheet).encode()]])
+    assert told.results == found
+    for wrong, word in (
+        ({**sheet, "nuclide": "X-1"}, "nuclide"),
+        ({**sheet, "volume_ml": 0}, "volume"),
+        ({**sheet, "measured_at": "soon"}, "moment"),
+        ({**sheet, "activity_mbq": "64"}, "activity_mbq"),
+        ({**sheet, "measured_at": "2026-03-01T08:00:00"}, "half-lives"),
+    ):
+        refused = {r.procedure: r for r in measure_series(files, beside=[json.dumps(wrong).encode()])}
+        for name in ("pet_cross_calibration", "suv_calibration"):
+            assert refused[name].status == "not_measured" and word in refused[name].reason and not refused[name].measures
+        assert refused["pet_uniformity"].status == "measured"
+    twice = [json.dumps({**sheet, **more}).encode() for more in ({}, {"activity_mbq": 60})]
+    assert all("two candidates" in r.reason for r in measure_series(files, beside=twice) if "calibration" in r.procedure)
+    other = json.dumps({**sheet, "series_uid": "1.2"}).encode()
+    assert abs(measure_series(files, beside=[other])[0].value("suv_bias_percent")) > 100, (
+        "a sheet of another series tells nothing"
+    )
+    (lost,) = measure_series([json.dumps(sheet).encode()])
+    assert lost.procedure == procedure and "without the series" in lost.reason
 
 
 def test_uniformity_finds_what_is_planted():
