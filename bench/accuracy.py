@@ -17,6 +17,7 @@ from typing import Any
 from bench.accuracy_cases import further
 from bench.cases import DATA, ROOT, Case, Truth, real, simulated
 from bench.clinical_cases import clinical
+from bench.nuclear_cases import nuclear
 from photopeak.analyse import analyse
 
 __all__ = ["ask", "main"]
@@ -48,7 +49,7 @@ def main() -> int:
         print("the environment .venv-peers is not there: `make docs` installs it", file=sys.stderr)
         return 3
     with tempfile.TemporaryDirectory() as folder:
-        more = [*further(Path(folder)), *clinical(Path(folder))]
+        more = [*further(Path(folder)), *nuclear(Path(folder)), *clinical(Path(folder))]
         cases = [*simulated(Path(folder)), *real()]
         own = [*ask(OWN, [{"path": str(c.path)} for c in cases]), *(analysed(c.path) for c in more)]
         cases += more
@@ -103,7 +104,7 @@ def compared(case: Case, own: dict[str, Any], peer: dict[str, Any]) -> list[dict
                 "measure": truth.measure,
                 "truth": truth,
                 "own": _own(own, value, case),
-                "right": right if own["procedure"] is not None else None,
+                "right": right if own["procedure"] is not None or case.status == "not_measured" else None,
                 "peer": _peer(peer, their, truth),
                 "peer_right": None
                 if their is None or case.family == REAL
@@ -114,7 +115,7 @@ def compared(case: Case, own: dict[str, Any], peer: dict[str, Any]) -> list[dict
 
 
 def _own(own: dict[str, Any], value: float | None, case: Case) -> str:
-    if own["procedure"] is None:
+    if own["procedure"] is None and case.status != "not_measured":
         return "not measured: no such procedure yet"
     status = "" if own["status"] == "measured" else f" ({own['status'].replace('_', ' ')})"
     return f"{own['reason'] or 'no such value'}{status}" if value is None else f"{value:.4g}{status}"
