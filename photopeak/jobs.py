@@ -1,6 +1,7 @@
 """Registry of jobs: what `photopeak job NAME` runs, by hand or for Airflow. Nothing is imported before its job is asked for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -48,7 +49,10 @@ def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]
         return {"job": name, **nothing, "switched_off": why}, NOTHING_NEW
     account = JOBS[name](settings, request)
     if name in TELLING and account["written"] and "confirm_devices" not in switched_off(settings, "job"):
-        _confirm_devices(settings, Request())  # at once, in the same process: a worklist waits to be held
+        from connectors.stores.lake.lock import Locked
+
+        with suppress(Locked):  # a rebuild is at work, and will do it
+            _confirm_devices(settings, Request())  # at once, in the same process: a worklist waits to be held
     if account.get("integrity") is False:
         return account, 1
     return account, 0 if account["read"] or account["written"] else NOTHING_NEW
@@ -157,7 +161,7 @@ JOBS: dict[str, Callable[[Settings, Request], Account]] = {
     "ingest_sensors": _ingest("ingest_sensors"),
     "analyse_phantoms": _analyse("analyse_phantoms", "phantom"),
     "analyse_images": _analyse("analyse_images", "clinical"),
-    "confirm_devices": _confirm_devices,
     "build_marts": _build_marts,
     "attest_quality": _attest_quality,
+    "confirm_devices": _confirm_devices,  # last: a rebuild confirms when all is measured again
 }

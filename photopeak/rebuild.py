@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from connectors.settings import Settings
@@ -13,21 +14,40 @@ PATIENCE_S = 900
 
 
 def rebuild(settings: Settings) -> None:
-    """Drop what is derived and run all jobs in their order; an interrupted rebuild is simply run again."""
-    from contextlib import ExitStack
+    """Drop what is derived and run all jobs in their order; an interrupted rebuild is simply run again.
 
-    from connectors.stores.lake.files import FileLake
-    from connectors.stores.lake.ingest import CONSUMERS
+    The devices' states stay as they are until all is measured again: a lake that is half full must not lift a hold.
+    """
     from connectors.stores.lake.lock import locked
-    from connectors.stores.lake.tables import ensure_tables
-    from photopeak import jobs, warehouse
+    from photopeak import jobs
     from spark_jobs.jobs.analyse import require_spark
-    from spark_jobs.schemas.measures import MEASURES
 
     off = jobs.switched_off(settings, "job")
     if off:
         raise RuntimeError(f"nothing was dropped, for it would not come back: {'; '.join(off.values())}")
     require_spark(settings)  # before anything is dropped: without it the measures would not come back
+    with ExitStack() as whole:
+        whole.enter_context(locked(settings.consumers, "rebuild"))
+        _drop(settings)
+        for number, name in enumerate(JOBS, 1):
+            if name == "confirm_devices":
+                whole.close()
+            account, code = _in_turn(settings, name)
+            if code not in (0, NOTHING_NEW):
+                raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
+            print(
+                f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True
+            )
+
+
+def _drop(settings: Settings) -> None:
+    from connectors.stores.lake.files import FileLake
+    from connectors.stores.lake.ingest import CONSUMERS
+    from connectors.stores.lake.lock import locked
+    from connectors.stores.lake.tables import ensure_tables
+    from photopeak import warehouse
+    from spark_jobs.schemas.measures import MEASURES
+
     with ExitStack() as held:  # nobody may write while the lake is dropped
         for name in (*CONSUMERS, "analyse_phantoms", "analyse_images"):
             held.enter_context(locked(settings.consumers, name))
@@ -37,11 +57,6 @@ def rebuild(settings: Settings) -> None:
         ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
         _empty(settings.reports)
     warehouse.clear(settings)
-    for number, name in enumerate(JOBS, 1):
-        account, code = _in_turn(settings, name)
-        if code not in (0, NOTHING_NEW):
-            raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
-        print(f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True)
 
 
 def _in_turn(settings: Settings, name: str) -> tuple[Account, int]:

@@ -18,6 +18,7 @@ import duckdb
 
 from connectors.events import utc_text
 from connectors.settings import Settings
+from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
 from photopeak.pages.verdicts import judged, summary
 from spark_jobs.judge import SEEDS, device_of, read_limits
@@ -45,21 +46,25 @@ Row = dict[str, Any]
 
 
 def confirm(settings: Settings) -> Row:
-    """Write the states as of now and return the account of the job: `read` devices, `written` 1 when a state or reason has changed."""
+    """Write the states as of now and return the account of the job: nothing new (0 read) when no state or reason has changed.
+
+    Raise Locked while a rebuild fills the lake again: what is held stays held.
+    """
     began = time.monotonic()
     path = settings.worklist / "states.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / "states.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # waits: who comes last has seen the most
-        now = settings.now()
-        found = states(settings, now)
+        with locked(settings.consumers, "rebuild"):
+            now = settings.now()
+            found = states(settings, now)
         day = str(_day(now - timedelta(microseconds=1), settings))
         told = {"version": 1, "site_id": settings.site_id, "day": day, "devices": found}
         changed = _before(path) != told
         text = json.dumps({**told, "as_of_utc": utc_text(now)}, ensure_ascii=False, indent=1)
         place(path, partial(Path.write_text, data=text, encoding="utf-8"))
     return {
-        "job": "confirm_devices", "run_key": "", "from": None, "to": utc_text(now), "read": len(found), "written": int(changed),
+        "job": "confirm_devices", "run_key": "", "from": None, "to": utc_text(now), "read": len(found) * changed, "written": int(changed),
         "quarantined": 0, "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
 

@@ -97,7 +97,7 @@ class Holds:
         found = {
             d: decide(d, self._states, self._reference.policies, self._overrides.get(d), now) for d in self._reference.devices
         }
-        self._tell({d: x for d, x in found.items() if self._told.get(d) != x})
+        self._tell(found)
         self._now = found
         self._show()
         running = tuple(d for d, o in self._overrides.items() if o.from_utc <= now < o.until_utc)
@@ -115,7 +115,11 @@ class Holds:
             return
         self._overrides[device] = override
 
-    def _tell(self, changed: dict[str, Decision]) -> None:
+    def _tell(self, found: dict[str, Decision]) -> None:
+        for d, x in found.items():
+            if x.action != "held":
+                self._told.setdefault(d, x)  # of a new device only a hold is a change
+        changed = {d: x for d, x in found.items() if self._told.get(d) != x}
         if not changed:
             return
         # a hold needs no record to begin; only the end of one waits for the disk

@@ -40,6 +40,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         supervise.up(settings, DOORS)
         _hospital(settings)
         for job in JOBS:
+            assert _job(settings, job)[0] in ((0,) if job != "confirm_devices" else (0, 99)), (
+                job
+            )  # the analysis may have said all
+        _until_held(settings, "GC1")
+        for job in ("ingest_pacs", "build_marts", "attest_quality"):  # the node's word on it
             assert _job(settings, job)[0] == 0, job
         yield settings
     finally:
@@ -105,6 +110,17 @@ def test_the_landing_page_judges_the_lake_as_the_marts_do(home: Settings) -> Non
     assert released <= ours
 
 
+@pytest.mark.req("ANA-06")
+def test_the_failed_phantom_holds_the_worklist_of_its_device_and_the_mart_says_so(home: Settings) -> None:
+    holds = json.loads((home.worklist / "holds.json").read_text())["devices"]
+    assert (
+        holds["GC1"]["action"] == "held" and holds["GC1"]["state"] == "not_fit" and "planar_uniformity" in holds["GC1"]["reason"]
+    )
+    days = dict(_query(home, f"SELECT device_id, state FROM marts.mart_device_day WHERE day = '{DAY}'"))
+    assert {d: h["action"] == "held" for d, h in holds.items()} == {d: s == "not_fit" for d, s in days.items()}
+    assert ("GC1", "held", "HOLD-NOT-FIT") in _query(home, "SELECT device_id, action, policy_id FROM marts.fct_worklist_hold")
+
+
 def test_the_failed_number_leads_to_its_picture(home: Settings) -> None:
     for (href,) in _query(home, "SELECT DISTINCT picture_href FROM marts.fct_phantom_test WHERE verdict = 'fail'"):
         assert (home.reports / href).read_bytes().startswith(b"\x89PNG")
@@ -157,6 +173,14 @@ def _until_closed(settings: Settings) -> None:
     while open_series(settings):
         assert time.monotonic() < until, "series do not close"
         time.sleep(0.5)
+
+
+def _until_held(settings: Settings, device: str) -> None:
+    until = time.monotonic() + 10
+    path = settings.worklist / "holds.json"
+    while not path.exists() or json.loads(path.read_text())["devices"][device]["action"] != "held":
+        assert time.monotonic() < until, f"{device} is not held"
+        time.sleep(0.2)
 
 
 def _rows_of_the_lake(path: Path) -> list[dict[str, Any]]:
