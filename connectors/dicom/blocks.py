@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from connectors.dicom.stations import ACTIONS, Policy, policy_of
@@ -23,6 +24,7 @@ LOG = logging.getLogger("photopeak.dicom")
 SOURCE = "urn:photopeak:dicom"
 # the states of worklist_policies.csv that are an examination's and no device's: a form may still be signed, the others forbid
 BLOCKED, FORMS = "blocked", "forms_missing"
+NOBODY = {"policy_id": None, "policy_version": None, "approver": None}
 WORST = ("offered", "warned", "held")
 
 
@@ -40,7 +42,7 @@ class Blocks:
         """
         if not numbers:
             return set()
-        reference, out = read_reference(), set()
+        reference, out, said_now = read_reference(), set[str](), list[dict[str, Any]]()
         rows = {state: policy_of(policies, "", state) for state in (BLOCKED, FORMS)}
         for number in numbers:
             events = self._examinations.events(number)
@@ -56,28 +58,37 @@ class Blocks:
             done = {state: ACTIONS.get(row.action, "held") if (row := rows[state]) else "held" for state in met}
             worst = max(sorted(done), key=lambda state: WORST.index(done[state]), default=None)
             action, policy = (done[worst], rows[worst]) if worst else ("offered", None)
-            self._tell(number, action, step, "; ".join(c.reason_en for c in known), policy)
+            about = (
+                {"policy_id": policy.policy_id, "policy_version": policy.version, "approver": policy.approver}
+                if policy
+                else NOBODY
+            )
+            reason = "; ".join(c.reason_en for c in known)
+            said_now.append({"accession_number": number, "action": action, "step": step, "reason": reason, **about})
             if action == "held":
                 out.add(number)
+        self._tell(said_now)
         return out
 
-    def _tell(self, number: str, action: str, step: str, reason: str, policy: Policy | None) -> None:
+    def _tell(self, said_now: list[dict[str, Any]]) -> None:
+        """Append what has changed since it was told last, all of it in one commit."""
         with self._lock:
-            if number not in self._told:
-                before = [e.data for _, e in self._journal.of("examination.hold", number)]
-                self._told[number] = (before[-1]["action"], before[-1]["reason"]) if before else ("offered", "")
-            if self._told[number] == (action, reason):
-                return
-            at = self._clock()
-            said = {
-                "accession_number": number, "action": action, "step": step, "reason": reason,
-                "policy_id": policy.policy_id if policy else None, "policy_version": policy.version if policy else None,
-                "approver": policy.approver if policy else None,
-            }  # fmt: skip
-            self._journal.append(
-                [Event("examination.hold", SOURCE, f"hold/{uuid4()}", self._settings.site_id, number, at, at, said)]
-            )
+            changed = [d for d in said_now if self._before(d["accession_number"]) != (d["action"], d["reason"])]
+            at, site = self._clock(), self._settings.site_id
+            events = [
+                Event("examination.hold", SOURCE, f"hold/{uuid4()}", site, d["accession_number"], at, at, d) for d in changed
+            ]
+            if events:
+                self._journal.append(events)
             if len(self._told) > 10_000:
                 self._told.clear()
-            self._told[number] = (action, reason)
-        LOG.info("worklist: examination %s is %s before %s%s", number, action, step, f": {reason}" if reason else "")
+            self._told |= {d["accession_number"]: (d["action"], d["reason"]) for d in changed}
+        for d in changed:
+            why = f": {d['reason']}" if d["reason"] else ""
+            LOG.info("worklist: examination %s is %s before %s%s", d["accession_number"], d["action"], d["step"], why)
+
+    def _before(self, number: str) -> tuple[str, str]:
+        if number not in self._told:
+            before = [e.data for _, e in self._journal.of("examination.hold", number)]
+            self._told[number] = (before[-1]["action"], before[-1]["reason"]) if before else ("offered", "")
+        return self._told[number]

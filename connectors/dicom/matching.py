@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
-__all__ = ["BadKey", "answer", "check_keys", "matches"]
+__all__ = ["BadKey", "answer", "check_keys", "matches", "starts_within"]
 
 START = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
 TEXTS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
@@ -55,6 +55,14 @@ def matches(keys: Dataset, entry: Dataset) -> bool:
         elif name in entry and not _matches(element, entry[name]):
             return False
     return True
+
+
+def starts_within(keys: Dataset, local: datetime) -> bool:
+    """Return whether the key of the start date, where there is one, admits a moment: what it does not need not be looked at further."""
+    items = keys.ScheduledProcedureStepSequence if "ScheduledProcedureStepSequence" in keys else []
+    wanted = _values(items[0][START[0]]) if items and START[0] in items[0] else []
+    day = datetime(local.year, local.month, local.day)
+    return not wanted or any(_within(_span("DA", text, START[0]), day) for text in wanted)
 
 
 def answer(keys: Dataset, entry: Dataset) -> tuple[Dataset, bool]:

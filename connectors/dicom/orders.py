@@ -39,27 +39,27 @@ class Orders:
     def __init__(self, hl7: Journal, door: Journal) -> None:
         self._hl7, self._door, self._lock = hl7, door, threading.Lock()
         self._at = {"hl7": 0, "door": 0}
-        self._newest: dict[str, Event] = {}
+        self._newest: dict[str, tuple[datetime, Order, bool]] = {}  # when it was said, the order, whether it is open
         self._acquired: set[str] = set()
 
     def open(self, now: datetime) -> list[Order]:
         """Return the orders that wait to be done, the earliest first."""
         with self._lock:
             self._read(now)
-            found = [order_of(e) for a, e in self._newest.items() if a not in self._acquired and _is_open(e.data)]
+            found = [o for a, (_, o, is_open) in self._newest.items() if is_open and a not in self._acquired]
         return sorted((o for o in found if o.starts_at > now - PAST), key=lambda o: (o.starts_at, o.accession_number))
 
     def _read(self, now: datetime) -> None:
         for offset, event in self._hl7.since(self._at["hl7"], "his.order"):
             before = self._newest.get(event.subject)
-            if before is None or before.occurred_at <= event.occurred_at:  # a message that was late changes nothing
-                self._newest[event.subject] = event
+            if before is None or before[0] <= event.occurred_at:  # a message that was late changes nothing
+                self._newest[event.subject] = (event.occurred_at, order_of(event), _is_open(event.data))
             self._at["hl7"] = offset
         for offset, event in self._door.since(self._at["door"], "examination.step"):
             if event.data["step"] == "acquisition" and event.data["result"] == "done":
                 self._acquired.add(event.data["accession_number"])
             self._at["door"] = offset
-        old = [a for a, e in self._newest.items() if order_of(e).starts_at < now - 2 * PAST]
+        old = [a for a, (_, o, _) in self._newest.items() if o.starts_at < now - 2 * PAST]
         for accession in old:
             del self._newest[accession]
         self._acquired -= set(old)

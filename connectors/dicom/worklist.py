@@ -15,7 +15,7 @@ from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
 from connectors.dicom.blocks import Blocks
 from connectors.dicom.holds import Holds
-from connectors.dicom.matching import BadKey, answer, check_keys, matches
+from connectors.dicom.matching import BadKey, answer, check_keys, matches, starts_within
 from connectors.dicom.orders import Order, Orders
 from connectors.dicom.stations import Decision, Reference, State, Station
 from connectors.identity import Vault
@@ -68,7 +68,7 @@ class Worklist:
             yield _failure(NOT_REGISTERED, f"{calling_ae} is no registered station"), None
             return
         wanted = _read(keys)
-        found = [e for e in self._entries(station, reference, decisions, states) if matches(wanted, e)]
+        found = [e for e in self._entries(wanted, station, reference, decisions, states) if matches(wanted, e)]
         numbers = [e.AccessionNumber for e in found if e.AccessionNumber]
         blocked = self._blocks.held(numbers, reference.policies, self._settings.now())
         found = [e for e in found if e.AccessionNumber not in blocked]
@@ -86,7 +86,12 @@ class Worklist:
             yield _failure(OUT_OF_RESOURCES, f"more than {self._limit} entries match: ask for less"), None
 
     def _entries(
-        self, asking: Station, reference: Reference, decisions: dict[str, Decision], states: dict[str, State] | str
+        self,
+        wanted: Dataset,
+        asking: Station,
+        reference: Reference,
+        decisions: dict[str, Decision],
+        states: dict[str, State] | str,
     ) -> Iterator[Dataset]:
         """Yield what a station may be offered: its phantoms always, patients for devices that are not held unless it is held itself."""
         now = self._settings.now()
@@ -96,7 +101,10 @@ class Worklist:
         if decisions[asking.device_id].action == "held":
             return
         free = [s for s in reference.stations.values() if decisions[s.device_id].action != "held"]
+        offset = timedelta(minutes=self._settings.utc_offset_minutes)
         for order in self._orders.open(now):
+            if not starts_within(wanted, order.starts_at + offset):
+                continue
             named = [s for s in free if (s.ae_title in order.stations if order.stations else order.exam_code in s.exam_codes)]
             entry = self._patient(order, sorted(named, key=lambda s: (s is not asking, s.ae_title))) if named else None
             if entry is not None:
@@ -138,27 +146,23 @@ class Worklist:
         local = at + timedelta(minutes=self._settings.utc_offset_minutes)
         coded = Dataset()
         coded.CodeValue, coded.CodingSchemeDesignator, coded.CodeMeaning = code[:16], scheme, name[:64]
-        step = Dataset()
+        step, entry = Dataset(), Dataset()
         step.ScheduledStationAETitle = [s.ae_title for s in stations]
         step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = f"{local:%Y%m%d}", f"{local:%H%M%S}"
-        step.Modality = stations[0].modality
-        step.ScheduledPerformingPhysicianName = ""
-        step.ScheduledProcedureStepDescription = name[:64]
+        step.Modality, step.ScheduledProcedureStepDescription = stations[0].modality, name[:64]
         step.ScheduledStationName = [s.station_name[:16] for s in stations]
-        step.ScheduledProcedureStepLocation = step.PreMedication = ""
         step.ScheduledProtocolCodeSequence = [coded]
+        step.ScheduledPerformingPhysicianName = step.ScheduledProcedureStepLocation = step.PreMedication = ""
         step.ScheduledProcedureStepStatus = "SCHEDULED"
-        entry = Dataset()
-        entry.ScheduledProcedureStepSequence = [step]
-        entry.RequestedProcedureDescription, entry.RequestedProcedureCodeSequence = name[:64], [coded]
-        unique = hashlib.sha256(f"photopeak/{self._settings.site_id}/{accession or number}".encode()).digest()[:16]
-        entry.StudyInstanceUID = f"2.25.{int.from_bytes(unique, 'big')}"
-        entry.AccessionNumber = accession
         for keyword in EMPTY:
             setattr(entry, keyword, "")
         entry.PregnancyStatus = None  # nobody has told: empty
         entry.ReferencedStudySequence, entry.ReferencedPatientSequence = [], []
         entry.RequestedProcedurePriority = "MEDIUM"
+        entry.ScheduledProcedureStepSequence = [step]
+        entry.RequestedProcedureDescription, entry.RequestedProcedureCodeSequence = name[:64], [coded]
+        unique = hashlib.sha256(f"photopeak/{self._settings.site_id}/{accession or number}".encode()).digest()[:16]
+        entry.StudyInstanceUID, entry.AccessionNumber = f"2.25.{int.from_bytes(unique, 'big')}", accession
         return entry
 
 

@@ -182,6 +182,25 @@ def test_an_order_is_offered_with_the_real_name_to_the_stations_that_do_it(house
     assert theirs.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID == "SPS7"
 
 
+def test_no_entry_holds_anything_of_another_patient(house: House) -> None:
+    house.states(GC1=FIT, SPCT1=FIT)
+    for n, born in enumerate(("19500102", None, "19710304"), 1):
+        house.order(f"A{n}", at=NOW + timedelta(minutes=n), patient_pseudonym=f"PT-{n}", weight_kg=50.0 + n if n != 2 else None)
+    for n, born in enumerate(("19500102", None, "19710304"), 1):
+        who = {"patient_id": f"H{n}", "person_name": f"N{n}^X", "birth_date": born, "sex": "F" if born else None}
+        house.vault.remember(f"PT-{n}", "hl7", who)
+    wanted = dict.fromkeys(("PatientBirthDate", "PatientSex", "StudyInstanceUID"), "") | {"PatientWeight": None}
+    for _ in range(2):
+        found = house.ask("GC1", **wanted)[1]
+        names = ("AccessionNumber", "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientWeight")
+        assert [tuple("" if d[n].value is None else str(d[n].value) for n in names) for d in found] == [
+            ("A1", "H1", "N1^X", "19500102", "F", "51"),
+            ("A2", "H2", "N2^X", "", "", ""),
+            ("A3", "H3", "N3^X", "19710304", "F", "53"),
+        ]
+        assert len({d.StudyInstanceUID for d in found}) == 3
+
+
 @pytest.mark.parametrize("control", ["CA", "OC", "CR", "DC", "OD", "DR", "RP", "UA", "HD"])
 def test_orders_that_are_over_are_not_offered(house: House, control: str) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
