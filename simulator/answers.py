@@ -44,9 +44,23 @@ def answer_key(plan: Plan) -> list[Planted]:
 
     drift = [Planted("ct-hu-drift-spct1", "drift", (Expected("DRIFT", ("SPCT1/ct_water/water_hu",), (0.9, 1.5)),))]
     return [
-        Planted("dead-pmt-gc1", "dead_photomultiplier", (Expected("PHANTOM_LIMIT", (series(f"flood-GC1-{day}"),), (40, 100)),)),
-        Planted("cor-offset-spct1", "rotation_offset", (Expected("PHANTOM_LIMIT", (series(f"cor-SPCT1-{day}"),), (2.8, 3.2)),)),
-        Planted("ct-hu-petct1", "ct_number_shift", (Expected("PHANTOM_LIMIT", (series(f"ct_water-PETCT1-{day}"),), (5, 7)),)),
+        Planted(
+            "dead-pmt-gc1",
+            "dead_photomultiplier",
+            (Expected("PHANTOM_LIMIT", (series(f"flood-GC1-{day}"),), (40, 100)), Expected("WORKLIST_HELD", ("GC1",))),
+        ),
+        Planted(
+            "cor-offset-spct1",
+            "rotation_offset",
+            (Expected("PHANTOM_LIMIT", (series(f"cor-SPCT1-{day}"),), (2.8, 3.2)),),
+            (Expected("WORKLIST_HELD", ("SPCT1",)),),
+        ),
+        Planted(
+            "ct-hu-petct1",
+            "ct_number_shift",
+            (Expected("PHANTOM_LIMIT", (series(f"ct_water-PETCT1-{day}"),), (5, 7)),),
+            (Expected("WORKLIST_HELD", ("PETCT1",)),),
+        ),
         Planted(
             "dead-block-petct1",
             "dead_pet_block",

@@ -367,6 +367,8 @@ def test_holds_and_overrides_are_rows_for_the_auditor(release: duckdb.DuckDBPyCo
         release,
         "SELECT subject_id, severity, staff_id, reason FROM marts.fct_finding WHERE rule_id = 'WORKLIST_OVERRIDE' ORDER BY 1",
     )
+    held = rows(release, "SELECT subject_id, severity, reason, limit_text FROM marts.fct_finding WHERE rule_id = 'WORKLIST_HELD'")
+    assert held == [(f"PETCT1/{DAY}", "info", "ct_water failed", "HOLD-NOT-FIT")]
     assert found == [
         ("o1", "warn", "P01", "one emergency"),
         ("o2", "warn", "NOBODY", "the person is not in the register of staff: one emergency"),

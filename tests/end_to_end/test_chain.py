@@ -144,6 +144,8 @@ def test_rebuild_derives_equal_rows_from_journals_and_objects(home: Settings) ->
     assert done.returncode == 0, done.stderr[-2000:]
     after = _marts(home)
     assert {t: len(r) for t, r in after.items()} == {t: len(r) for t, r in before.items()}
+    for release in (before, after):  # its name is made of the files of the lake, which hold other ranges when read in one go
+        release["mart_release"] = [row[1:] for row in release["mart_release"]]
     assert after == before
 
 

@@ -155,3 +155,16 @@ select
 from {{ ref('fct_worklist_hold') }} as h
 left join {{ ref('devices') }} as d on h.device_id = d.device_id
 where h.kind = 'override'
+
+union all
+
+-- one a day: why a device is held may change as tests come in
+select
+    h.site_id, 'WORKLIST_HELD', case when h.device_id is null then 'accession' else 'device/day' end,
+    coalesce(h.accession_number, h.device_id || '/' || {{ text(local_day('h.occurred_at_utc', 's.utc_offset_minutes')) }}), h.device_id, d.room_id,
+    h.accession_number, null, min(h.occurred_at_utc), null, null, max(h.policy_id), max(h.reason), null, null, 'fct_worklist_hold', 'fail'
+from {{ ref('fct_worklist_hold') }} as h
+inner join {{ ref('sites') }} as s on h.site_id = s.site_id
+left join {{ ref('devices') }} as d on h.device_id = d.device_id
+where h.kind <> 'override' and h.action = 'held'
+group by h.site_id, h.accession_number, h.device_id, d.room_id, {{ local_day('h.occurred_at_utc', 's.utc_offset_minutes') }}
