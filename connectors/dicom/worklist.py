@@ -105,7 +105,7 @@ class Worklist:
         for order in self._orders.open(now):
             if not starts_within(wanted, order.starts_at + offset):
                 continue
-            named = [s for s in free if (s.ae_title in order.stations if order.stations else order.exam_code in s.exam_codes)]
+            named = [s for s in free if _does(s, order, reference)]
             entry = self._patient(order, sorted(named, key=lambda s: (s is not asking, s.ae_title))) if named else None
             if entry is not None:
                 yield entry
@@ -164,6 +164,14 @@ class Worklist:
         unique = hashlib.sha256(f"photopeak/{self._settings.site_id}/{accession or number}".encode()).digest()[:16]
         entry.StudyInstanceUID, entry.AccessionNumber = f"2.25.{int.from_bytes(unique, 'big')}", accession
         return entry
+
+
+def _does(station: Station, order: Order, reference: Reference) -> bool:
+    """Return whether an order is for a station: named by the order, else by its examination, which if no row names it is for all."""
+    if order.stations:
+        return station.ae_title in order.stations
+    named = {s.ae_title for s in reference.stations.values() if order.exam_code in s.exam_codes}
+    return not named or station.ae_title in named
 
 
 def _read(keys: Callable[[], Dataset]) -> Dataset:

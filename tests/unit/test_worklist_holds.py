@@ -182,6 +182,12 @@ def test_an_order_is_offered_with_the_real_name_to_the_stations_that_do_it(house
     assert theirs.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID == "SPS7"
 
 
+def test_an_examination_that_no_station_is_said_to_do_is_lost_to_none_of_them(house: House) -> None:
+    house.states(GC1=FIT, SPCT1=BAD, PETCT1=FIT)
+    house.order("X1", "STRANGE")
+    assert house.offered("PETCT1") == ["X1"] and house.offered("GC1") == ["X1"] and house.offered("SPCT1") == []
+
+
 def test_no_entry_holds_anything_of_another_patient(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     for n in (1, 2, 3):
