@@ -247,7 +247,7 @@ def sentence(error: Exception) -> tuple[str, int] | None:
         TimeoutError,
     ):
         return text, FAILED
-    if name.startswith(("Spark", "PySpark", "AnalysisException", "PythonException")):
+    if name.startswith(("Spark", "PySpark", "AnalysisException", "PythonException", "RetriesExceeded")):
         return text[:500], FAILED
     return None
 

@@ -3,14 +3,16 @@
 supervisord alone leaves orphans of Airflow's tasks. `python -m photopeak.reaper -c supervisord.conf`
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-__all__ = ["descendants", "end", "main"]
+__all__ = ["descendants", "end", "lose_lines_on_a_full_disk", "main"]
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -49,6 +51,7 @@ def main(arguments: list[str]) -> int:
     """Run supervisord until it ends, then end what is left of its children."""
     from supervisor import supervisord
 
+    lose_lines_on_a_full_disk()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     code = 0
     try:
@@ -63,6 +66,23 @@ def main(arguments: list[str]) -> int:
                 _collect()
                 time.sleep(0.05)
     return code
+
+
+def lose_lines_on_a_full_disk() -> None:
+    """Let a line of a log be lost that cannot be written: supervisord would end, and with it every service."""
+    from supervisor.loggers import Handler, RotatingFileHandler
+
+    report, emit = Handler.handleError, RotatingFileHandler.emit
+
+    def told_or_lost(self: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            report(self)
+
+    def written_or_lost(self: Any, record: Any) -> None:
+        with contextlib.suppress(OSError):  # of the roll-over
+            emit(self, record)
+
+    Handler.handleError, RotatingFileHandler.emit = told_or_lost, written_or_lost
 
 
 def _collect() -> None:

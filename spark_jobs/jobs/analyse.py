@@ -219,6 +219,7 @@ def session(settings: Settings) -> Any:
     """Return the session that all jobs share: a new one costs 3 s, and a client of a dead server would hang for minutes."""
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
 
     address = require_spark(settings)
     note = settings.home / "run" / "spark-session"
@@ -229,6 +230,8 @@ def session(settings: Settings) -> Any:
             draft.write_text(str(uuid.uuid4()))
             draft.replace(note)
         spark = SparkSession.builder.remote(f"sc://{address}/;user_id=photopeak;session_id={note.read_text()}").getOrCreate()
+        # a server that died is waited for half a minute, not ten: the same job, run again, finds what is left to do
+        spark.client.set_retry_policies([DefaultPolicy(max_retries=9, max_backoff=5_000)])
         try:
             spark.range(1).count()
             return spark

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,32 @@ def test_every_port_is_one_setting(settings: Settings) -> None:
     ports = {s.name: s.port for s in services(settings).values() if s.port}
     assert len(set(ports.values())) == len(ports) == 8
     assert all(s.setting for s in services(settings).values() if s.port)
+
+
+def test_a_full_disk_costs_lines_of_logs_and_never_the_supervisor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its handler prints the error of a log to another log on the same disk: that raised, and all services ended with it."""
+    from supervisor import loggers
+
+    from photopeak.reaper import lose_lines_on_a_full_disk
+
+    class Full:
+        def write(self, *_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        flush = tell = close = write
+
+    for name in ("emit", "handleError"):  # put back afterwards: the change is for the whole process
+        monkeypatch.setattr(loggers.Handler, name, getattr(loggers.Handler, name))
+    monkeypatch.setattr(loggers.RotatingFileHandler, "emit", loggers.RotatingFileHandler.emit)
+    monkeypatch.setattr(sys, "stderr", Full())
+    handler = loggers.RotatingFileHandler(str(tmp_path / "a.log"), maxBytes=10)
+    handler.setFormat("%(message)s")
+    logger = loggers.Logger(loggers.LevelsByName.INFO, [handler])
+    handler.stream = Full()
+    with pytest.raises((OSError, TypeError)):
+        logger.critical("lost")
+    lose_lines_on_a_full_disk()
+    logger.critical("lost")
+    handler.stream = (tmp_path / "a.log").open("ab")
+    logger.critical("written")
+    assert b"written" in b"".join(p.read_bytes() for p in tmp_path.glob("a.log*"))
