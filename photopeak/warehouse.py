@@ -24,6 +24,7 @@ from connectors.settings import ROOT, Settings
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.tables import ensure_tables
+from connectors.words import CATALOGUE
 from spark_jobs.schemas.measures import MEASURES
 
 __all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "run_key"]
@@ -138,7 +139,7 @@ def _refuse_unknown_site(settings: Settings, project: Path) -> None:
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:
-    digest = hashlib.sha256(_moment(as_of_utc).encode())
+    digest = hashlib.sha256(_moment(as_of_utc).encode() + CATALOGUE.read_bytes())  # the marts hold reasons in Chinese too
     for path in sorted(p for p in project.rglob("*") if p.is_file() and p.suffix in (".sql", ".yml", ".csv")):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -197,6 +198,7 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
         "DBT_LOG_PATH": str(log),
         "DBT_VERSION_CHECK": "false",
         "DO_NOT_TRACK": "1",
+        "PYTHONPATH": str(ROOT),  # profiles.yml names a module of this checkout
     }
     # unit tests of models belong to `make test`: they say nothing about these data
     options = ["--no-use-colors", "--log-level-file", "info", "--exclude-resource-type", "unit_test", "--vars", json.dumps(given)]

@@ -15,6 +15,7 @@ from photopeak.pages.overview import intake_now, local_text, overview, rule_link
 from photopeak.pages.phantoms import Phantoms
 from photopeak.pages.services import Services
 from photopeak.pages.words import HERE, choose, texts
+from spark_jobs.measure_names import name_of
 from spark_jobs.pictures import TITLES
 
 __all__ = ["create_app"]
@@ -54,6 +55,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             tests_unreadable=unknown,
             again=HASTY_S if tests and tests["haste"] else CALM_S,
             title=lambda name: TITLES.get(name, (name.replace("_", " "), name.replace("_", " ")))[language == "zh"],
+            measure=lambda name: name_of(name, language),
             limit=_limit,
             release=release,
             services=states,

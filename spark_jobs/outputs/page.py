@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from connectors.words import both as in_both
+from spark_jobs.measure_names import name_of
 from spark_jobs.outputs.plots import control_chart, image_of, profile
 from spark_jobs.pictures import PAINTERS, STATUS, TITLES, chinese_font
 from spark_jobs.pictures.ink import INK, WORST
@@ -217,7 +218,10 @@ def _row(
 ) -> None:
     verdict = limit["verdict"] if limit else "none"
     about = [p for p in (m.aspect, m.region) if p and p != "whole"]
+    # the fixed name first: that is what limits, JSON and DICOM call it
     label = m.name + (f" ({', '.join(about)})" if about else "")
+    named = f"{label} {name_of(m.name, 'zh')}"
+    label = named if both and _shortened(named, 0.295, size) == named else label
     weight = "bold" if verdict in ("fail", "warn") else "normal"
     spread = f" ± {m.uncertainty:.2g}" if m.uncertainty is not None else ""
     unknown = limit is not None and all(limit[b] is None for b in BOUNDS)

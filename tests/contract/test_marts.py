@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import duckdb
 import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 
-from connectors.settings import Settings, load
+from connectors.settings import ROOT, Settings, load
+from connectors.words import reason as reason_in
 from photopeak.warehouse import PROJECT, BuildFailed, behind, build_marts, publish
 
 LIMITS = """limit_id,version,procedure,measure,device_id,detector,region,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
@@ -100,6 +102,9 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("STEP_TIMING", "fail", "A6/acquisition"),
     ]
     ranks = house.rows("SELECT severity FROM marts.fct_finding ORDER BY rank")
+    said = house.rows("SELECT DISTINCT reason, reason_zh FROM marts.fct_finding WHERE reason IS NOT NULL")
+    assert all(chinese == reason_in(english) for english, chinese in said), "the catalogue of pages and reports"
+    assert sum(bool(re.search("[\u4e00-\u9fff]", chinese)) for _, chinese in said) > 0.6 * len(said)
     assert ranks == [("fail",)] * 11 + [("warn",)] * 7 + [("info",)]
     columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
     assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
@@ -289,6 +294,7 @@ def dbt(house: House, work: Path, *arguments: str) -> subprocess.CompletedProces
         "DBT_PROFILES_DIR": str(house.project),
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "log"),
+        "PYTHONPATH": str(ROOT),
     }
     given = json.dumps({"as_of_utc": AS_OF.isoformat()})
     command = [str(Path(sys.executable).with_name("dbt")), *arguments, "--vars", given]
