@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -235,12 +236,11 @@ def sentence(error: Exception) -> tuple[str, int] | None:
         return f"the setting {place} is wrong: {wrong['msg']}", USAGE
     if name in ("EnvironmentLacks", "SparkUnreachable"):
         return text, ENVIRONMENT
+    # Spark's workers and libraries say it in the words of the system, within errors of their own
+    if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in text:
+        place = getattr(error, "filename", None) or "no space left"
+        return f"the disk is full ({place}): free space and run the same command again", ENVIRONMENT
     if isinstance(error, OSError):
-        if error.errno == errno.ENOSPC:
-            return (
-                f"the disk is full ({error.filename or 'no space left'}): free space and run the same command again",
-                ENVIRONMENT,
-            )
         return text, ENVIRONMENT if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) else FAILED
     if name in ("BuildFailed", "OtherMethods", "ServiceFailed", "SuiteError", "SwitchUnclear", "IOException") or type(error) in (
         RuntimeError,

@@ -15,7 +15,7 @@ import yaml
 from connectors.settings import Settings, load
 from connectors.stores.lake.lock import locked
 from photopeak import jobs, prepare, requirements
-from photopeak.cli import app, main
+from photopeak.cli import app, main, sentence
 from photopeak.services import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -160,3 +160,11 @@ def test_an_interrupted_command_says_that_it_goes_on(monkeypatch: pytest.MonkeyP
     with pytest.raises(SystemExit) as end:
         main(["demo"])
     assert end.value.code == 130 and "goes on where it stopped" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said_so_whoever_met_it() -> None:
+    full = OSError(28, "No space left on device", "/var/x")
+    for error in (full, RuntimeError("Job aborted: java.io.IOException: No space left on device")):
+        said = sentence(error)
+        assert said is not None and said[0].startswith("the disk is full (") and said[1] == 3
+    assert "/var/x" in str(sentence(full)) and sentence(ZeroDivisionError("x")) is None
