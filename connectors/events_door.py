@@ -30,6 +30,7 @@ from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, i
 from connectors.examinations import Examinations
 from connectors.free_text import blotted, secrets_of, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
+from connectors.questions import answer
 from connectors.settings import Settings, load
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.journal.sqlite import SqliteJournal
@@ -39,20 +40,10 @@ from connectors.stores.space import require_space
 
 __all__ = ["ACCEPTED", "Door", "main", "make_app"]
 
-ACCEPTED = frozenset(
-    (
-        "sensor.readings",
-        "examination.step",
-        "examination.dose",
-        "examination.preparation",
-        "staff.credential",
-        "device.check",
-        "device.hold_override",
-        "device.report",
-        "form.signed",
-        "adverse.event",
-    )
-)
+ACCEPTED = frozenset((
+    "sensor.readings", "examination.step", "examination.dose", "examination.preparation", "staff.credential",
+    "device.check", "device.hold_override", "device.report", "form.signed", "adverse.event",
+))  # fmt: skip
 REPORT = "device.report"
 # the field that people write in, and how long its schema lets it be
 FREE_TEXT = {
@@ -258,28 +249,9 @@ def make_app(
     def ready(accession: str, request: Request, step: str = "injection", at: str | None = None) -> JSONResponse:
         if _sender(request.headers.get("authorization", ""), tokens) is None:
             return _refusal(401, STRANGER, {"WWW-Authenticate": "Bearer"})
-        moment = _time(at) if at else now()
-        if moment is None:
-            return _refusal(400, "at is no RFC 3339 time with an offset")
-        try:
-            answer = examinations.readiness(accession, moment, step)
-        except (OSError, sqlite3.Error) as exc:
-            LOG.error("no answer about an examination: %s", exc)
-            return _refusal(503, "the journals or the reference data cannot be read: ask again later")
-        if answer is None:
-            return _refusal(404, f"no examination {accession[:64]} is known here")
-        return JSONResponse(answer.to_json())
+        return answer(examinations, accession, step, at, now)
 
     return app
-
-
-def _time(said: str) -> datetime | None:
-    """Return an aware moment, None for a text that is none; a plus that a URL made a blank is put back."""
-    try:
-        moment = datetime.fromisoformat(said.replace(" ", "+"))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def _handle(door: Door, raw: bytes, headers: dict[str, str], sender: str) -> JSONResponse:

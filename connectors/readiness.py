@@ -6,7 +6,7 @@ same words; `tests/contract/test_readiness.py` plays the same cases through both
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connectors.events import Event, utc_text
@@ -143,22 +143,25 @@ class _Told:
 
     def form(self, name: str) -> tuple[datetime, bool] | None:
         """Return when a form was last signed, and whether it was complete."""
-        signed = [(_moment(e.data["signed_at_utc"]), e) for e in self._of("form.signed") if e.data["form"] == name]
-        past = sorted(((t, e) for t, e in signed if t <= self._at), key=lambda s: (s[0], s[1].recorded_at))
+        past = self._past("signed_at_utc", (e for e in self._of("form.signed") if e.data["form"] == name))
         return (past[-1][0], bool(past[-1][1].data["complete"])) if past else None
 
     def answer(self, name: str) -> Any:
         """Return the newest answer to a question of the preparation; None: it was never asked."""
-        asked = [(_moment(e.data["asked_at_utc"]), e) for e in self._of("examination.preparation")]
-        past = sorted(((t, e) for t, e in asked if t <= self._at), key=lambda s: (s[0], s[1].recorded_at))
-        return next((e.data[name] for _, e in reversed(past) if e.data.get(name) is not None), None)
+        past = self._past("asked_at_utc", (e for e in self._of("examination.preparation") if e.data.get(name) is not None))
+        return past[-1][1].data[name] if past else None
+
+    def since(self, name: str) -> datetime | None:
+        """Return the newest answer that is a moment."""
+        told = (e for e in self._of("examination.preparation") if _moment(e.data.get(name)) is not None)
+        past = self._past("asked_at_utc", told)
+        return _moment(past[-1][1].data[name]) if past else None
 
     def observed(self, codes: str, unit: str) -> tuple[datetime, float] | None:
         """Return the newest laboratory value under one of the codes, when it is a number in this unit."""
         found = []
         for e in self._of("his.observation"):
-            said = e.data.get("observed_at_utc")
-            moment = _moment(said) if said else e.occurred_at
+            moment = _moment(e.data.get("observed_at_utc")) or e.occurred_at
             for o in e.data["observations"]:
                 value = _number(o.get("value"))
                 if o["code"] in codes.split() and o.get("unit") == unit and value is not None and moment <= self._at:
@@ -167,8 +170,13 @@ class _Told:
 
     def asked(self, name: str) -> datetime | None:
         """Return when the newest answer to a question was given."""
-        asked = [_moment(e.data["asked_at_utc"]) for e in self._of("examination.preparation") if e.data.get(name) is not None]
-        return max((t for t in asked if t <= self._at), default=None)
+        past = self._past("asked_at_utc", (e for e in self._of("examination.preparation") if e.data.get(name) is not None))
+        return past[-1][0] if past else None
+
+    def _past(self, when: str, events: Iterable[Event]) -> list[tuple[datetime, Event]]:
+        """Return the events that say a time before the moment, the newest last."""
+        timed = [(t, e) for e in events if (t := _moment(e.data.get(when))) is not None and t <= self._at]
+        return sorted(timed, key=lambda s: (s[0], s[1].recorded_at))
 
     def _of(self, kind: str) -> Iterator[Event]:
         return (e for e in self._events if e.type == kind)
@@ -225,8 +233,8 @@ def _value(told: _Told, row: Row, at: datetime) -> float | None:
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
         return None if told.answer("medication") is None else 0.0
     if item == "fasting_h":
-        since = told.answer("fasting_since_utc")
-        return None if since is None else (at - _moment(since)).total_seconds() / 3600
+        since = told.since("fasting_since_utc")
+        return None if since is None else (at - since).total_seconds() / 3600
     said, measured = told.answer(item), told.observed(row["observation_codes"], row["unit"]) if row["observation_codes"] else None
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
@@ -242,8 +250,8 @@ def _drugs(told: _Told, reference: Reference, code: str | None, step: str, at: d
         if row is None:
             continue
         name = f"{row['name_en']} / {row['name_zh']} (ATC {taken['atc']})"
-        needed, last = float(row["withhold_days"]), taken.get("last_taken_at_utc")
-        days = -1.0 if last is None else (at - _moment(last)).total_seconds() / DAY_S
+        needed, last = float(row["withhold_days"]), _moment(taken.get("last_taken_at_utc"))
+        days = -1.0 if last is None else (at - last).total_seconds() / DAY_S
         if days >= needed:
             continue
         if last is None:
@@ -292,5 +300,10 @@ def _number(said: Any) -> float | None:
         return None
 
 
-def _moment(said: str) -> datetime:
-    return datetime.fromisoformat(said)
+def _moment(said: Any) -> datetime | None:
+    """Return an aware moment, UTC where the text has no offset (as the warehouse reads it); None for a text that is no time."""
+    try:
+        moment = datetime.fromisoformat(said)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from connectors.events import Event
 from connectors.events_door import LARGEST
 from connectors.identity import Keys
 from connectors.settings import load
@@ -259,3 +261,36 @@ def test_a_report_that_cannot_be_read_is_kept_sealed_with_the_reason(door, new, 
         assert word in told[0]["reason"], (said, answer.text)
     assert {e.data["outcome"] for e in new()} == {"quarantined"}
     assert post(door, {**event, "source": "urn:photopeak:stranger", "data": SHEET}).json()["stored"] == 0
+
+
+@pytest.mark.req("EXM-02")
+def test_a_preparation_is_taken_cleaned_and_answers_before_the_injection(door, new, home):
+    now = datetime.now(UTC)
+    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    hl7 = SqliteJournal(home / "journal" / "hl7.db")
+    order = {
+        "message_type": "ORM", "trigger": "O01", "order_control": "NW", "accession_number": "A77", "patient_pseudonym": "P77",
+        "exam_code": "THYROID", "exam_name": None, "indication": None, "scheduled_at_utc": None, "placer": None,
+    }  # fmt: skip
+    hl7.append([Event("his.order", "urn:photopeak:hl7", "o77", "MAIN", "A77", now - timedelta(hours=1), now, order)])
+    said = {
+        "accession_number": "A77", "asked_at_utc": at, "staff_id": "N01", "note": "call 13812345678",
+        "medication": [{"atc": "H03AA01", "last_taken_at_utc": at}],
+    }  # fmt: skip
+    event = {**check("p77", type_="examination.preparation"), "subject": "A77", "data": said}
+    assert post(door, event).json() == {"stored": 1, "duplicate": 0, "quarantined": []}
+    (told,) = [e for e in new() if e.type == "examination.preparation"]
+    assert "13812345678" not in told.data["note"]
+    answer = door.get("/examinations/A77/readiness", params={"step": "injection"}).json()
+    assert answer["permitted"] is False and "DRUG_INTERFERENCE" in {b["rule_id"] for b in answer["blocks"]}
+    wrong = {**said, "medication": [{"atc": "levothyroxine", "last_taken_at_utc": "yesterday"}]}
+    assert post(door, {**event, "id": "p78", "data": wrong}).json()["quarantined"][0]["id"] == "p78"
+    # a step that is blocked and done all the same is stored: what happened, happened
+    step = {
+        "accession_number": "A77", "step": "injection", "occurrence": 1, "started_at_utc": at, "ended_at_utc": at, "staff_id": "N01",
+        "room_id": "INJECTION", "result": "done",
+    }  # fmt: skip
+    assert post(door, {**check("s77", type_="examination.step"), "data": step}).json()["stored"] == 1
+    assert door.get("/examinations/A78/readiness").status_code == 404
+    assert httpx.get(f"{door.base_url}/examinations/A77/readiness", trust_env=False).status_code == 401
+    hl7.close()

@@ -1,5 +1,6 @@
 """Whether a step may begin: the decision by hand-made events and rows, the index over two journals, and the question at the door."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from connectors.events import Event, validate
 from connectors.events_door import make_app
-from connectors.exam_reference import Reference, read_reference
+from connectors.exam_reference import SEEDS, Reference, read_reference
 from connectors.examinations import Examinations
 from connectors.readiness import Readiness, readiness
 from connectors.settings import load
@@ -258,3 +259,47 @@ def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Reference) 
             broken[exam.accession] = [c.subject for c in (*answer.blocks, *answer.warnings)]
     f = plan.faults
     assert broken == {f["interfering_drug"]: ["H03AA01"], f["unsigned_form"]: ["consent"], f["short_fasting"]: ["fasting_h"]}
+
+
+def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Reference) -> None:
+    def raw(kind: str, number: int, **data: object) -> Event:
+        return Event(
+            kind, "urn:photopeak:t", f"raw/{number}", "MAIN", "S", AT, AT, {"accession_number": "A1", "staff_id": "N01", **data}
+        )
+
+    asked = text(AT - timedelta(minutes=20))
+    odd = raw("form.signed", 1, form="consent", signed_at_utc="2026-13-45T00:00:00Z", complete=True)
+    told = [e for e in good("HEPATOBILIARY") if e.data.get("form") != "consent" and e.type != "examination.preparation"]
+    never = raw("examination.preparation", 2, asked_at_utc=asked, fasting_since_utc="2026-02-30T00:00:00Z", medication=[])
+    answer = ask(reference, [*told, odd, never])
+    assert [(c.subject, c.known) for c in answer.blocks] == [("consent", True), ("fasting_h", False)]
+    taken = [{"atc": "N02AA01", "last_taken_at_utc": "2026-02-30T00:00:00Z"}]
+    unknown = raw("examination.preparation", 3, asked_at_utc=asked, fasting_since_utc="2026-03-09T16:00:00Z", medication=taken)
+    answer = ask(reference, [*told, form("consent"), unknown])
+    assert answer.permitted is None and "not known" in answer.blocks[0].reason_en
+
+
+def test_the_index_reads_only_what_came_since_the_last_question(home) -> None:
+    folder, hl7, events = home
+    asked = Examinations(load(home=folder))
+    hl7.append(good("THYROID")[:2])
+    assert len(asked.events("A1")) == 2
+    seen = dict(asked._seen)
+    events.append(good("THYROID")[2:])
+    assert len(asked.events("A1")) == 5 and asked._seen["hl7"] == seen["hl7"] and asked._seen["events"] == 3
+    with pytest.raises(OSError, match="shorter"):
+        asked._seen["events"] = 9
+        asked.events("A1")
+
+
+def test_a_damaged_row_permits_nothing(home) -> None:
+    folder, hl7, events = home
+    hl7.append(good("THYROID")[:2])
+    events.append(good("THYROID")[2:])
+    seeds = folder / "seeds"
+    shutil.copytree(SEEDS, seeds)
+    door = TestClient(make_app(None, lambda: {"t": "tablet"}, Examinations(load(home=folder), seeds), lambda: AT))  # type: ignore[arg-type]
+    assert door.get("/examinations/A1/readiness", headers=TOKEN).json()["permitted"] is True
+    table = seeds / "exam_forms.csv"
+    table.write_text(table.read_text().replace(",168,", ",a week,"))
+    assert door.get("/examinations/A1/readiness", headers=TOKEN).status_code == 503

@@ -1,0 +1,38 @@
+"""What the HTTP door answers to questions about examinations."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fastapi.responses import JSONResponse
+
+from connectors.examinations import Examinations
+
+__all__ = ["answer"]
+
+LOG = logging.getLogger("photopeak.events")
+
+
+def answer(examinations: Examinations, accession: str, step: str, at: str | None, now: Callable[[], datetime]) -> JSONResponse:
+    """Return what the door says to `GET /examinations/<accession>/readiness`; without `at` the question is about this moment."""
+    moment = _time(at) if at else now()
+    if moment is None:
+        return JSONResponse({"error": "at is no RFC 3339 time with an offset"}, 400)
+    try:
+        said = examinations.readiness(accession, moment, step)
+    except (OSError, sqlite3.Error, KeyError, ValueError) as exc:  # a damaged row of the reference data permits nothing
+        LOG.error("no answer about an examination: %s: %s", type(exc).__name__, exc)
+        return JSONResponse({"error": "the journals or the reference data cannot be read: ask again later"}, 503)
+    if said is None:
+        return JSONResponse({"error": f"no examination {accession[:64]} is known here"}, 404)
+    return JSONResponse(said.to_json())
+
+
+def _time(said: str) -> datetime | None:
+    """Return an aware moment, None for a text that is none; a plus that a URL made a blank is put back."""
+    try:
+        moment = datetime.fromisoformat(said.replace(" ", "+"))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
