@@ -27,7 +27,7 @@ NO_SENTENCE = re.compile(
 # names, and the progress of a command
 NAMES = {
     "header completeness", "bold red", "no such table", "offset, source, id, sha256, type, site, subject, occurred_at, recorded_at, data",
-    "and {} more", "longer than usual", "about {} s left",
+    "and {} more", "No space left|disk (is )?full|ENOSPC|Errno 28", "longer than usual", "about {} s left",
 }  # fmt: skip
 
 
