@@ -212,6 +212,14 @@ def test_findscu_asks_by_every_key_and_strangers_are_told_nothing(hospital: Hosp
         numbers, text = hospital.findscu("NOBODY")
         assert numbers == [] and "Failed" in text
         assert "DataSetDoesNotMatchSOPClass" in hospital.findscu("GC1", f"{day}=tomorrow")[1]
+        for key in (
+            "PatientBirthDate=19500102-x",
+            f"PatientName={'Zhang^San' * 40}",
+            "PatientID=H4711\\H4712",
+            "PatientAge=Zhang",
+        ):
+            hospital.findscu("GC1", key)
+        assert hospital.findscu("GC1")[0] == ["A1"]
         assert all(s.decode() not in (hospital.settings.home.parent / "home.log").read_text() for s in SECRETS)
 
 
