@@ -212,7 +212,18 @@ def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Reference)
     assert ask(reference, exactly).permitted is True
 
 
-PERSONS = [("F", 1990, True), ("F", 2016, False), ("F", 1950, False), ("M", 1990, False), (None, 1990, True), ("F", None, True)]
+PERSONS = [
+    ("F", 1990, True),
+    ("F", 1970, True),
+    ("F", 1969, False),
+    ("F", 2014, True),
+    ("F", 2015, False),
+    ("F", 2016, False),
+    ("F", 1950, False),
+    ("M", 1990, False),
+    (None, 1990, True),
+    ("F", None, True),
+]
 
 
 @pytest.mark.parametrize("sex, born, asked", PERSONS)
