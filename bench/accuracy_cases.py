@@ -14,6 +14,7 @@ from scipy.special import erf
 
 from bench.cases import Case, Truth
 
+import acr_phantom  # isort: skip
 from ct_phantom import Scan, files  # isort: skip  # on the path since bench.cases
 from qc_images import dicom, grid, water  # isort: skip
 from pet_images import F18_S, SPHERES_MM, cylinder, dosed, iq_phantom, points, slices  # isort: skip
@@ -30,7 +31,9 @@ SAME = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
 def further(folder: Path) -> list[Case]:
     """Write the images and return their cases."""
     return [
-        case for maker in (_even, _suv, _spheres, _pairs, _sheets, _catphan, _no_water, _shaded_water) for case in maker(folder)
+        case
+        for maker in (_even, _suv, _spheres, _pairs, _sheets, _catphan, _acr, _no_water, _shaded_water)
+        for case in maker(folder)
     ]
 
 
@@ -175,6 +178,30 @@ def _catphan(folder: Path) -> Iterator[Case]:
         "not_measured",
         "catphan",
     )
+
+
+def _acr(folder: Path) -> Iterator[Case]:
+    for title, scan in {
+        "as it should lie": acr_phantom.Acr(),
+        "turned by 11°, lying off the axis": acr_phantom.Acr(roll=11, shift_mm=(-6, 4)),
+        "table that goes 3 % too far": acr_phantom.Acr(slice_mm=2.5, count=63, travel=1.03),
+    }.items():
+        data = []
+        for k, z in enumerate(acr_phantom.positions(scan)):
+            stored = np.clip(np.rint(acr_phantom.slice_of(scan, k) + 1024), 0, None)
+            place = {"ImagePositionPatient": ["0", "0", str(z)], "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"]}
+            scale = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "SliceThickness": str(scan.slice_mm)}
+            about = {"InstanceNumber": str(k + 1), "PatientPosition": "HFS", **place, **scale}
+            data.append(dicom(stored, modality="CT", kind="AXIAL", pixel_mm=scan.pixel, **about))
+        truths = [Truth(f"{n}_hu {n.title()}", hu, 1.0, f"{n}_hu") for n, (_, hu) in scan.rods.items()]
+        half = float(np.sqrt(0.4**2 + np.log(2) / (2 * np.pi**2 * scan.blur_mm**2)))
+        truths += [
+            Truth("noise_hu", scan.noise, 0.02 * scan.noise, "noise_hu"),
+            Truth("table_travel_mm", 120 / scan.travel, 0.5),
+            Truth("bead_distance_mm", 100.0, 0.4, "bead_distance_mm"),
+            Truth("mtf50_bar_lp_per_mm", half, 0.04 * half, "mtf50_bar_lp_per_mm"),
+        ]
+        yield Case("ACR CT phantom", title, _saved(folder, f"acr {title}", data), tuple(truths), peer="acr")
 
 
 def _no_water(folder: Path) -> Iterator[Case]:

@@ -128,6 +128,21 @@ def catphan(path, **_):
     return began, out
 
 
+def acr(path, **_):
+    from pylinac import ACRCT
+
+    test = ACRCT(path)
+    began = time.process_time()
+    test.analyze()
+    data = test.results_data()
+    rods = {"Air": "air_hu", "Poly": "polyethylene_hu", "Acrylic": "acrylic_hu", "Bone": "bone_hu", "Water": "water_hu"}
+    found = {rods[name]: hu for name, hu in data.ct_module.rois.items()}
+    found["noise_hu"] = data.uniformity_module.center_roi_stdev
+    found["bead_distance_mm"] = data.uniformity_module.bb_distance_mm
+    half = test.spatial_resolution_module.mtf.relative_resolution(50)
+    return began, {**found, "mtf50_bar_lp_per_mm": half} if half is not None else found
+
+
 KINDS = {
     f.__name__: f
     for f in (
@@ -140,6 +155,7 @@ KINDS = {
         count_rate,
         sensitivity,
         catphan,
+        acr,
     )
 }
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.acr_modules import acr_measures
 from spark_jobs.qc.bar_pattern import bar_modulation, find_bars
-from spark_jobs.qc.ct_kinds import Model
+from spark_jobs.qc.ct_kinds import ACR, Model
 from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.low_contrast import contrast_to_noise
@@ -20,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured
@@ -127,7 +128,7 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     measures += _visibility(rods)
     has_bars = any(m.bars_mm is not None for m in pose.kind.models)
     bars = find_bars(stack, pose, middle_mm) if pose.kind.ramps and has_bars else None
-    if not has_bars:
+    if pose.kind.ramps and not has_bars:
         warnings.append("the bars of this kind do not lie around a circle: no modulation of bars")
     if bars is not None:
         modulation = bar_modulation(stack, pose, [k for k in (bars - 1, bars, bars + 1) if 0 <= k < len(stack.positions)])
@@ -318,6 +319,8 @@ def _further_modules(stack: Stack, pose: Pose, middle_mm: float, layout: tuple[M
         out += _uniform(stack, pose, uniform)
     else:
         warnings.append("the uniform module was not found: no noise and no uniformity")
+    if pose.kind.name == ACR:
+        out += acr_measures(stack, pose, middle_mm, way, warnings)
     discs = None
     if model.low_contrast_mm is not None and _inside(stack, middle_mm + way * model.low_contrast_mm):
         discs = contrast_to_noise(stack, pose, middle_mm + way * model.low_contrast_mm)

@@ -6,7 +6,7 @@ of the ranges in the manufacturer's manual (CatPhan) and in the instructions of 
 
 from dataclasses import dataclass
 
-__all__ = ["BAR_GROUPS", "CATPHAN_BARS", "KINDS", "BarGroup", "Insert", "Kind", "Model"]
+__all__ = ["ACR", "BAR_GROUPS", "CATPHAN_BARS", "KINDS", "BarGroup", "Insert", "Kind", "Model"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ BAR_GROUPS = (
     BarGroup(0.7, 0.4105, 5),
     BarGroup(0.8, 0.461, 5),
 )
+ACR = "ACR 464"
 FOUR_RAMPS = (-90.0, 0.0, 90.0, 180.0)
 SUPRA_SLICE = ((-87.4, 50, 15), (-69.1, 50, 9), (-52.7, 50, 8), (-38.5, 50, 7), (-25.1, 50, 6), (-12.9, 50, 5))
 
@@ -136,7 +137,7 @@ KINDS = (
         (-90.0, 90.0),
     ),
     Kind(
-        "ACR 464",
+        ACR,
         200,
         63,
         25,
@@ -148,7 +149,7 @@ KINDS = (
             Insert("water", "Water", 180, 0),
         ),
         (),
-        (Model("ACR 464", 120, 35, 75),),
+        (Model(ACR, 120, 35, 70),),
         ((-90, 60, 25),),
         66,
         (),
