@@ -35,8 +35,11 @@ class Engine:
         self._context.add_data_docs_site("auditors", site)
         self._source = self._context.data_sources.add_pandas("warehouse")
 
-    def validate(self, suite: Suite, frame: pd.DataFrame) -> list[dict[str, Any]]:
-        """Return one dictionary an expectation: meta, type, success, error (or None), population, failing, rows (positions)."""
+    def validate(self, suite: Suite, frame: pd.DataFrame, population: int) -> list[dict[str, Any]]:
+        """Return one dictionary an expectation: meta, type, success, error (or None), population, failing, rows (positions in `frame`).
+
+        `population` is how many rows there are: of a large one only those are in `frame` that may break a rule.
+        """
         expectations = [{"type": e["type"], "kwargs": e.get("kwargs", {}), "meta": e["meta"]} for e in suite.expectations]
         batch = self._source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("all")
         made = self._context.suites.add(
@@ -49,7 +52,7 @@ class Engine:
         )
         ran = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=self._run)
         (result,) = ran.run_results.values()
-        return [_plain(r.to_json_dict(), len(frame)) for r in result.results]
+        return [_plain(r.to_json_dict(), population) for r in result.results]
 
     def build_docs(self) -> None:
         """Write the pages of what was validated; the site's own index is left out, for it needs a network."""

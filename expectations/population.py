@@ -10,9 +10,13 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-__all__ = ["Release", "find_release", "open_release", "release_of", "rows", "rules_in_force"]
+from expectations.suites import Suite
+from expectations.suspects import suspects
+
+__all__ = ["Population", "Release", "find_release", "open_release", "population_of", "release_of", "rules_in_force"]
 
 LAKE = ("events", "readings", "measures")
+LARGEST = 100_000  # rows of one population that are held in memory
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,15 @@ def find_release(warehouse: Path) -> Path | None:
         if path.exists():
             return path.resolve()
     return None
+
+
+@dataclass(frozen=True)
+class Population:
+    """What a suite is judged by: the rows that were read, how many there are, and how many in each group ("" for null)."""
+
+    frame: pd.DataFrame
+    size: int
+    groups: dict[str, int]
 
 
 @contextmanager
@@ -73,9 +86,22 @@ def rules_in_force(connection: duckdb.DuckDBPyConnection, utc_offset_minutes: in
     return {str(r["rule_id"]): {str(k): v for k, v in r.items()} for r in frame.to_dict("records")}
 
 
-def rows(connection: duckdb.DuckDBPyConnection, sql: str, utc_offset_minutes: int) -> pd.DataFrame:
-    """Return the query's rows with `row` in front, a number that names each; times are naive UTC."""
-    frame = connection.execute(sql.replace("{utc_offset_minutes}", str(int(utc_offset_minutes)))).df()
+def population_of(connection: duckdb.DuckDBPyConnection, suite: Suite, utc_offset_minutes: int) -> Population:
+    """Return a suite's population; of one that is larger than `LARGEST` only rows that may break a rule are read, at most so many.
+
+    Rows have `row` in front, a number that names each; times are naive UTC.
+    """
+    sql = suite.sql.replace("{utc_offset_minutes}", str(int(utc_offset_minutes)))
+    group = f"coalesce(cast({suite.group} as varchar), '')" if suite.group else "''"
+    groups = dict(connection.execute(f"select {group}, count(*) from ({sql}) as p group by 1").fetchall())
+    size = sum(groups.values())
+    doubt = suspects(suite.expectations) if size > LARGEST else None
+    if doubt is not None:
+        sql = f"select * from ({sql}) as p qualify row_number() over () > 0 and ({doubt}) limit {LARGEST}"
+    return Population(_numbered(connection.execute(sql).df()), size, groups)
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     for column in frame.columns:
         if isinstance(frame[column].dtype, pd.DatetimeTZDtype):
             frame[column] = frame[column].dt.tz_convert("UTC").dt.tz_localize(None)

@@ -13,10 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from connectors.settings import Settings
 from expectations import data_docs, history, pages, population
+from expectations.population import Population
 from expectations.suites import Checkpoint, Suite, read_checkpoint, read_suites
 
 __all__ = ["attest"]
@@ -44,7 +43,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
         if current.exists() and current.resolve() == path and history.has(settings.reports, run_id):
             return _job(run_id, began)
         rules = population.rules_in_force(connection, settings.utc_offset_minutes)
-        frames = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
+        populations = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
     moment = datetime.fromisoformat(release.as_of_utc)
     draft = settings.reports / f".docs-{run_id}"
     shutil.rmtree(draft, ignore_errors=True)
@@ -60,13 +59,16 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
         "rules": [],
     }
     for suite in suites:
-        frame = frames[suite.name]
-        results = engine.validate(suite, frame) if isinstance(frame, pd.DataFrame) else _unread(suite, frame)
-        size = len(frame) if isinstance(frame, pd.DataFrame) else 0
+        # let go of one after the other: together they need not fit
+        read_rows = populations.pop(suite.name)
+        results = (
+            _unread(suite, read_rows) if isinstance(read_rows, str) else engine.validate(suite, read_rows.frame, read_rows.size)
+        )
+        size = 0 if isinstance(read_rows, str) else read_rows.size
         run["suites"].append(
             {"name": suite.name, "layer": suite.layer, "title_en": suite.title_en, "title_zh": suite.title_zh, "population": size}
         )
-        run["rules"] += [_rule(suite, frame, r, rules, checkpoint) for r in results]
+        run["rules"] += [_rule(suite, read_rows, r, rules, checkpoint) for r in results]
     engine.build_docs()
     data_docs.install(draft, settings.reports, run)
     broken = [r["rule"] for r in run["rules"] if r["severity"] == "integrity" and not r["success"]]
@@ -102,10 +104,10 @@ def _run_id(release: population.Release, digest: str) -> str:
     return f"{moment:%Y%m%dT%H%M%SZ}-{sha256(f'{release.release_id}/{digest}'.encode()).hexdigest()[:12]}"
 
 
-def _read(connection: Any, suite: Suite, utc_offset_minutes: int) -> pd.DataFrame | str:
+def _read(connection: Any, suite: Suite, utc_offset_minutes: int) -> Population | str:
     """Return the suite's rows, or why they cannot be read: that is a failure of every rule in it, never a pass."""
     try:
-        return population.rows(connection, suite.sql, utc_offset_minutes)
+        return population.population_of(connection, suite, utc_offset_minutes)
     except Exception as failed:
         return f"the population could not be read: {str(failed).splitlines()[0]}"
 
@@ -128,7 +130,7 @@ def _unread(suite: Suite, error: str) -> list[dict[str, Any]]:
 
 
 def _rule(
-    suite: Suite, frame: pd.DataFrame | str, result: dict[str, Any], rules: dict[str, dict[str, Any]], checkpoint: Checkpoint
+    suite: Suite, read_rows: Population | str, result: dict[str, Any], rules: dict[str, dict[str, Any]], checkpoint: Checkpoint
 ) -> dict[str, Any]:
     """Return what the reports say of one rule: its reference data in force, population, failing rows and their share by group."""
     meta = {**result["meta"]}
@@ -146,17 +148,16 @@ def _rule(
     shown: list[dict[str, Any]] = []
     columns: list[str] = []
     groups: list[dict[str, Any]] = []
-    if isinstance(frame, pd.DataFrame):
+    if not isinstance(read_rows, str):
+        frame = read_rows.frame
         columns = [str(c) for c in frame.columns if c != "row"]
         failed = frame.iloc[result["rows"]]
         shown = json.loads(failed.head(checkpoint.rows_kept)[columns].to_json(orient="records", date_format="iso", date_unit="s"))
         if suite.group:
-            total, bad = (
-                Counter(f[suite.group].astype(object).where(f[suite.group].notna(), "").map(str)) for f in (frame, failed)
-            )
+            bad = Counter(failed[suite.group].astype(object).where(failed[suite.group].notna(), "").map(str))
             groups = [
                 {"group": g, "population": n, "failing": bad[g]}
-                for g, n in sorted(total.items(), key=lambda i: (-bad[i[0]], i[0]))
+                for g, n in sorted(read_rows.groups.items(), key=lambda i: (-bad[i[0]], i[0]))
             ]
     return {
         "suite": suite.name,

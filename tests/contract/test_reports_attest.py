@@ -158,3 +158,27 @@ def test_a_rule_out_of_force_is_not_attested_under_a_version_that_does_not_exist
 def test_before_the_first_release_there_is_nothing_to_attest(settings: Settings) -> None:
     answer = attest(settings, MOMENT, pytest.fail)
     assert (answer["job"], answer["read"], answer["written"]) == ("attest_quality", 0, 0)
+
+
+def test_a_population_that_is_not_read_whole_is_judged_the_same(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for three rows only: every rule finds what it finds with all rows, where not more than that fail."""
+    from expectations import population
+
+    sample.make_release(settings.warehouse, "r1")
+    _, whole = run(settings)
+    other = load(home=tmp_path / "other")
+    sample.make_release(other.warehouse, "r1")
+    monkeypatch.setattr(population, "LARGEST", 3)
+    read = []
+    monkeypatch.setattr(
+        population, "_numbered", lambda frame, number=population._numbered: read.append(len(frame)) or number(frame)
+    )
+    _, part = run(other)
+    assert whole.keys() == part.keys() and max(read) <= 3 and sum(r["population"] > 3 for r in part.values()) > 10
+    for name, rule in whole.items():
+        if rule["failing"] <= 3:
+            same = ("success", "population", "failing", "error")
+            assert [part[name][k] for k in same] == [rule[k] for k in same], name
+            assert part[name]["groups"] == rule["groups"], name
