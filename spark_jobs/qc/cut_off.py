@@ -6,7 +6,7 @@ Nothing here depends on the scale of the values: counts that were multiplied, or
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_tomogram_cut_off"]
+__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_tomogram_cut_off", "noise_ratio"]
 
 CUT_OFF = "many voxels hold the same largest value: the values were cut off"
 FLAT = "no verdict: every pixel of the field holds the same value, which no acquisition gives: a drawn image, or all of it was cut off"
@@ -17,7 +17,9 @@ SOLID = 0.95  # of the neighbours of such pixels are such where a plateau lies
 ROUNDED = 0.15  # variance of a pixel: that of rounding to whole numbers is 1/12
 # how often checkerboard differences of independent noise, so many rows and columns apart, have one sign: ½ + asin(ρ)/π, ρ = -½, 0, ¼
 LAGS = {((0, 1), (1, 0)): 1 / 3, ((0, 2), (2, 0)): 1 / 2, ((1, 1),): 0.58}
+FEWEST_FLAT = 100  # pixels that tell the scale of the counts
 NEAR, SPREAD = 0.06, 0.5
+COUNTED = (0.02, 3.0)  # times counting noise: more is the steep rim of a drawn plateau
 SAME = 1e-5  # slices that are scaled one by one round the same value differently
 LEAST_STEP = 2e-4  # of the largest value
 LEAST_PART_OF_VOLUME = 0.005
@@ -32,20 +34,37 @@ def is_cut_off(image: NDArray) -> bool:
     piled = int(at_top.sum())
     if top < LEAST_TOP or piled <= FEWEST_PIXELS or piled <= LEAST_PART * int((image > top / 2).sum()):
         return False
-    if _beside(at_top) > SOLID * 2 * piled:
-        return False
     rows, columns = np.nonzero(at_top)
     box = np.s_[max(rows.min() - 16, 0) : rows.max() + 17, max(columns.min() - 16, 0) : columns.max() + 17]
-    part = image[box].astype(np.float64)
-    fits = (part > top / 8) & ~at_top[box]
+    ratio = _noise(image[box].astype(np.float64), (image[box] > top / 8) & ~at_top[box])
+    if _beside(at_top) <= SOLID * 2 * piled:
+        return ratio is not None
+    # a plateau is one that was drawn, or one whose noisy top was cut off: its rim or the noise around it tells
+    if ratio is not None and COUNTED[0] < ratio < COUNTED[1]:
+        return True
+    return _noise(image.astype(np.float64), image <= top / 8) is not None
+
+
+def noise_ratio(image: NDArray) -> float | None:
+    """Return the variance of bright pixels over their value (1: counts, n: counts times n); None where no random noise is seen."""
+    flat = image > 0.6 * np.percentile(image[image > image.max() / 2], 75)
+    for _ in range(2):  # rims make differences of their own
+        flat[1:-1, 1:-1] &= flat[:-2, 1:-1] & flat[2:, 1:-1] & flat[1:-1, :-2] & flat[1:-1, 2:]
+    flat[[0, -1]] = flat[:, [0, -1]] = False
+    return _noise(image.astype(np.float64), flat) if int(flat.sum()) > FEWEST_FLAT else None
+
+
+def _noise(part: NDArray[np.float64], fits: NDArray[np.bool_]) -> float | None:
     whole = fits[:-1, :-1] & fits[1:, :-1] & fits[:-1, 1:] & fits[1:, 1:]
     if int(whole.sum()) <= FEWEST_PIXELS:
-        return False
+        return None
     # a checkerboard difference is blind to slopes
     checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
-    if float(np.median(checker[whole] ** 2)) / 0.455 / 4 < ROUNDED:
-        return False
-    return _is_random(checker, whole)
+    variance = float(np.median(checker[whole] ** 2)) / 0.455 / 4
+    if variance < ROUNDED or not _is_random(checker, whole):
+        return None
+    held = part[:-1, :-1] + part[1:, :-1] + part[:-1, 1:] + part[1:, 1:]
+    return variance / (float(held[whole].mean()) / 4)
 
 
 def _beside(at_top: NDArray[np.bool_]) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.cut_off import is_cut_off, noise_ratio
 from spark_jobs.qc.decay import mean_factor
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -17,11 +18,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty"
 
 PROCEDURE = "sensitivity"
 METHOD = "NEMA NU 1 2.5"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 BLOCK_MM = 4.0  # the source is looked for on blocks of about this size
 LARGEST_PART, LARGEST_MM = 0.4, 320.0  # of the image, and in diameter: a larger even area is a flood
 MOST_ELSEWHERE = 0.05  # of the source's brightness, anywhere outside its circle
 EDGES = 4.5  # widths of the flank between 50 and 10 % that the circle goes beyond the 50 % line
+SCALED = (0.5, 2.2)  # times the noise of counts
 LARGEST_SE = 0.01  # relative; above it there are too few counts for a verdict
 
 
@@ -108,6 +110,8 @@ def measure(
     def refuse(reason: str) -> Result:
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
+    if is_cut_off(image):
+        return refuse("many pixels hold the same largest value: the counts were cut off")
     source = find_source(image, pixel_mm)
     if source is None:
         return refuse("no single compact source with an even background around it, whole inside the field, was found")
@@ -143,10 +147,13 @@ def measure(
     )
     few = se > LARGEST_SE * net
     reason = f"too few counts for a verdict: ± {100 * se / net:.1f} %" if few else None
+    noise = noise_ratio(image)
+    if noise is not None and not SCALED[0] < noise < SCALED[1]:
+        reason = f"no verdict: pixels vary {noise:.2g} times as much as their counts let them: the counts were scaled"
     circle = (source.x, source.y, source.radius)
     figure = {"kind": PROCEDURE, "image": image, "circle": circle, "pixel_mm": pixel_mm}
     return Result(
-        PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, METHOD, VERSION, measures, tuple(warnings), figure
+        PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, measures, tuple(warnings), figure
     )
 
 

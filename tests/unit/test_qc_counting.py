@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from spark_jobs.measure import measure_series, render
 from spark_jobs.qc import count_rate, energy_resolution, sensitivity
 from spark_jobs.qc import multiple_window_registration as windows
+from spark_jobs.qc.cut_off import is_cut_off, noise_ratio
 
 LIFE = 6.0067 * 3600
 
@@ -63,6 +64,29 @@ def test_sensitivity_is_recovered_over_an_hour_with_background(pixel_mm, n, diam
         assert result.value("sensitivity_cps_per_mbq") == pytest.approx(85.0, abs=0.085 + noise)
         assert result.value("net_rate_cps") == pytest.approx(net / scale / 3600, rel=0.001, abs=noise * 400)
     assert render([], result).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("background", [0.0, 3.0, 20.0])
+def test_a_dish_whose_counts_were_cut_off_or_scaled_gets_no_verdict(background):
+    whole = np.random.default_rng(0).poisson(expected_counts(2.0) * dish() + background)
+    assert measure_series([dicom(whole, pixel_mm=4.0, **header())])[0].status == "measured"
+    for part in (0.8, 0.9) if background < 1 else (0.3, 0.5, 0.8, 0.9):
+        (result,) = measure_series([dicom(np.minimum(whole, int(part * whole.max())), pixel_mm=4.0, **header())])
+        assert result.status == "not_measured" and "cut off" in result.reason, part
+    for times in (0.25, 4.0):
+        (result,) = measure_series([dicom(np.rint(whole * times), pixel_mm=4.0, **header())])
+        assert result.status == "indicative" and "scaled" in result.reason, times
+
+
+@pytest.mark.parametrize(
+    ("pixel_mm", "n", "diameter", "sigma"), [(4.0, 128, 100, 4), (2.4, 256, 150, 5), (8.0, 64, 70, 0.5), (6.4, 64, 60, 3)]
+)
+def test_a_dish_without_noise_or_with_a_hard_rim_is_neither_cut_off_nor_scaled(pixel_mm, n, diameter, sigma):
+    for net in (2e4, 5e5, 2e7):
+        shape = dish(pixel_mm, n, diameter, sigma) * net
+        for image in (np.rint(shape), np.rint(shape + 3), np.random.default_rng(1).poisson(shape + 0.5)):
+            ratio = noise_ratio(image)
+            assert not is_cut_off(image) and (ratio is None or 0.5 < ratio < 2.2)
 
 
 @pytest.mark.req("ENG-03")
