@@ -50,6 +50,34 @@ def test_an_order_says_the_same_in_every_character_set(charset: str, codec: str,
     }  # fmt: skip
 
 
+def test_an_imaging_order_says_what_a_worklist_needs() -> None:
+    ipc = "IPC|A100|RP1|1.2.840.1^^DICOM|SPS1|NM|BONE|GC1-ROOM||GC1~SPCT1"
+    (fact,) = said(text("OMI^O23^OMI_O23", *ORDER[:3], ipc).encode())
+    names = ("stations", "procedure_id", "step_id", "study_uid", "order_status")
+    assert [fact.data[n] for n in names] == [["GC1", "SPCT1"], "RP1", "SPS1", "1.2.840.1", "SC"]
+    # after IHE an ORM says it in OBR-19, OBR-20 and ZDS; a number that DICOM would cut, or no UID, is not said
+    obr = ORDER[2].replace("A100" + "|" * 18, "A100|RP2|" + "9" * 17 + "|" * 16)
+    (fact,) = said(text("ORM^O01^ORM_O01", *ORDER[:2], obr, "ZDS|one.two").encode())
+    assert fact.data["procedure_id"] == "RP2" and not {"step_id", "study_uid", "stations"} & set(fact.data)
+
+
+@pytest.mark.parametrize(
+    "field, name",
+    [
+        ("王^小明", "王^小明"),
+        ("Zhang^San~张^三", "Zhang^San=张^三"),
+        ("张^三^^^^^I~Zhang^San^^^^^A", "Zhang^San=张^三"),
+        ("Smith&van^John^Q^Jr^Dr", "Smith^John^Q^Dr^Jr"),
+        ("A=B^C\\S\\D", "A B^C D"),
+        ("Zhang^San~Zhang^Other", "Zhang^San"),
+        ("", ""),
+    ],
+)
+def test_a_name_is_kept_as_dicom_writes_it(field: str, name: str) -> None:
+    message = parse(text("ADT^A04", f"PID|1||P1||{field}").encode())
+    assert (patient(message).identity["person_name"] or "") == name
+
+
 def test_gb18030_bytes_that_look_like_separators_stay_inside_their_character() -> None:
     # the second byte of each of these characters is one of | ^ ~ \ in GB18030
     name = "".join(c for c in map(chr, range(0x4E00, 0x9FA5)) if c.encode("gb18030")[1:] in (b"|", b"^", b"~", b"\\"))[:40]

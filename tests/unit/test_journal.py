@@ -37,6 +37,12 @@ def test_offsets_start_at_one_and_have_no_gaps(journal):
     assert journal.head() == 3
 
 
+def test_events_of_some_types_behind_an_offset(journal):
+    journal.append([event("a"), event("b", type_="his.order"), event("c"), event("d", type_="his.patient")])
+    assert [(n, e.id) for n, e in journal.since(0, "his.order", "his.patient")] == [(2, "b"), (4, "d")]
+    assert [n for n, _ in journal.since(2, "device.check")] == [3] and journal.since(4, "his.order") == []
+
+
 def test_what_was_written_is_read_back_equal(journal):
     journal.append([event("a")])
     assert journal.read()[0][1] == event("a")
