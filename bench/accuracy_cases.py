@@ -152,7 +152,7 @@ def _sheets(folder: Path) -> Iterator[Case]:
 
 
 def _catphan(folder: Path) -> Iterator[Case]:
-    whole = {"slice_mm": 4.0, "first_mm": -92.0, "count": 36, "discs_mm": -40.0}
+    whole = {"slice_mm": 4.0, "first_mm": -92.0, "count": 42, "discs_mm": -40.0}
     scans = {
         "as it should lie": Scan(**whole),  # type: ignore[arg-type]
         "shifted by 14 and -17 mm": Scan(shift_mm=(14, -17), n=370, **whole),  # type: ignore[arg-type]
