@@ -56,6 +56,7 @@ RULES = {
     "IMAGE_KIND": ("fail", "An image is of another kind than the examination ordered", "影像种类与医嘱检查不符"),
     "IMAGE_MISSING": ("fail", "An examination has no image of the required kind", "检查缺少所需种类的影像"),
     "ORDER_IN_FORCE": ("fail", "The order was not known or not in force", "医嘱未知或已失效"),
+    "WORKLIST_HELD": ("info", "A worklist or an examination in it was held", "工作列表或其中的检查被暂停"),
     "WORKLIST_OVERRIDE": ("warn", "A held worklist was offered on a person's word", "已暂停的工作列表经人工批准继续提供"),
 }
 
