@@ -112,11 +112,10 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     for k in range(len(series)):
         stack.hu(k)
     copied = same_pixels(stack, prints)
-    if copied and len(set(prints.values())) > 1:
+    if copied:
         return [refusal(ct_water, copied)]
-    reserved = "all slices hold the same pixels: one image was copied" if copied else order.reserved
     slices = [i.hu for i in middle(series, MEASURED_SLICES)]
-    return [_reserved(ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0])), reserved)]
+    return [_reserved(ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0])), order.reserved)]
 
 
 def _catphan(series: Sequence[Instance]) -> list[Result]:
