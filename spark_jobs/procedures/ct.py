@@ -115,7 +115,10 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     if copied:
         return [refusal(ct_water, copied)]
     slices = [i.hu for i in middle(series, MEASURED_SLICES)]
-    return [_reserved(ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0])), order.reserved)]
+    result = ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0]))
+    if len(series) > 1 and len(set(prints.values())) == 1 and result.status != NOT_MEASURED:
+        result = replace(result, warnings=(*result.warnings, "all slices hold the same pixels: they tell no more than one"))
+    return [_reserved(result, order.reserved)]
 
 
 def _catphan(series: Sequence[Instance]) -> list[Result]:

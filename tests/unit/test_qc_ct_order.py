@@ -71,6 +71,11 @@ def test_missing_slices_and_a_tilted_gantry_give_values_without_a_verdict(images
     assert backwards.status == "measured", backwards.reason
 
 
+def test_one_image_shown_many_times_is_said_to_be_one():
+    result = measure_series(series(WATER[:1] * 5, PLACES[:5]))[0]
+    assert result.status == "measured" and any("same pixels" in w for w in result.warnings)
+
+
 @pytest.mark.req("ANA-05")
 def test_shuffled_pixels_are_seen_though_the_header_agrees_with_itself():
     for order in (ORDER, SWAPPED):
