@@ -1,4 +1,4 @@
-"""Everything that `make test` checks, in two lanes side by side; the last line counts. Standard library only.
+"""Everything that `make test` checks, two at a time; the last line counts. Standard library only.
 
 .venv/bin/python tests/all.py
 """
@@ -17,56 +17,63 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
 RESULTS = ROOT / "var" / "test"
 
+WORKERS = 2  # cores of the smallest machine that runs the tests
 PYTHON, AIRFLOW = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
 ROOMS = ["photopeak", "connectors", "spark_jobs", "expectations", "dashboards", "simulator", "dags", "plugins", "bench", "tests"]
 PYTEST = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-COMPUTING = [f"tests/contract/test_{n}.py" for n in ("marts", "marts_devices", "examinations", "design_charts")]
-LANES: list[dict[str, list[str]]] = [  # side by side, one core each: what only computes, and what starts services and waits for them
-    {
+CONTRACTS = {  # a group is one run of pytest; files that are named nowhere are a group of their own
+    "marts": ["marts", "marts_devices", "examinations", "design_charts"],
+    "pairs and switches": ["reports_and_pairs", "switched_off"],
+    "Superset": ["superset"],
+    "reports and cluster": ["reports_attest", "reports_service", "spark_cluster"],
+}
+
+
+def checks() -> dict[str, list[str]]:
+    """Return what is run, the longest first: two workers take the next one whenever they are free, so that both end together."""
+    groups = {name: [f"tests/contract/test_{n}.py" for n in files] for name, files in CONTRACTS.items()}
+    others = [f"--ignore={path}" for paths in groups.values() for path in paths]
+    return {
         "ruff check": [PYTHON, "-m", "ruff", "check", *ROOMS],
         "ruff format": [PYTHON, "-m", "ruff", "format", "--check", *ROOMS],
         "mypy": [PYTHON, "-m", "mypy"],
         "import rules": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
         "unit tests": [*PYTEST, "tests/unit"],
+        "whole chain": [*PYTEST, "tests/end_to_end"],
+        "contract tests": [*PYTEST, "tests/contract", *others],
+        **{f"contract tests of {name}": [*PYTEST, *paths] for name, paths in groups.items()},
         "tests of DAGs": [
             AIRFLOW, "-m", "pytest", "-q", "-c", "tests/dags/pytest.ini", "--rootdir", ".", "-p", "no:cacheprovider", "tests/dags",
         ],
-        "contract tests of the marts": [*PYTEST, *COMPUTING],
-    },
-    {
-        "contract tests": [*PYTEST, "tests/contract", *(f"--ignore={path}" for path in COMPUTING)],
-        "whole chain": [*PYTEST, "tests/end_to_end"],
-    },
-]  # fmt: skip
+    }  # fmt: skip
 
 
 def main() -> int:
     """Return 0 when every check and test passed; all of them run in any case, so that one look shows everything."""
     began = time.monotonic()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(len(LANES)) as pool:
-        done = {name: outcome for lane in pool.map(walk, LANES) for name, outcome in lane.items()}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = dict(pool.map(told, checks().items()))
     merge()
     counts: Counter[str] = Counter()
     for _, text in done.values():
         for number, what in re.findall(r"(\d+) (passed|failed|skipped|error)s?\b", text.splitlines()[-1] if text.strip() else ""):
             counts[what] += int(number)
     failed = [name for name, (code, _) in done.items() if code]
-    told = ", ".join(f"{n} {what}" for what, n in counts.items())
-    print(f"[test] {told}; {len(done) - len(failed)} of {len(done)} checks ok in {time.monotonic() - began:.0f} s"
+    said = ", ".join(f"{n} {what}" for what, n in counts.items())
+    print(f"[test] {said}; {len(done) - len(failed)} of {len(done)} checks ok in {time.monotonic() - began:.0f} s"
           + (f"; FAILED: {', '.join(failed)}" if failed else ""), flush=True)  # fmt: skip
     return 1 if failed else 0
 
 
-def walk(lane: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
-    """Run the checks of one lane in turn and return the code and the output of each."""
-    done = {}
-    for name, command in lane.items():
-        since = time.monotonic()
-        print(f"[test] {name} …", flush=True)
-        done[name] = run(name, command)
-        print(f"[test] {name}: {'FAILED' if done[name][0] else 'ok'} in {time.monotonic() - since:.0f} s", flush=True)
-    return done
+def told(check: tuple[str, list[str]]) -> tuple[str, tuple[int, str]]:
+    """Run one check, say when it begins and ends, and return its name, its code and its output."""
+    name, command = check
+    since = time.monotonic()
+    print(f"[test] {name} …", flush=True)
+    outcome = run(name, command)
+    print(f"[test] {name}: {'FAILED' if outcome[0] else 'ok'} in {time.monotonic() - since:.0f} s", flush=True)
+    return name, outcome
 
 
 def run(name: str, command: list[str]) -> tuple[int, str]:
