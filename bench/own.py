@@ -66,7 +66,7 @@ def main() -> None:
     import spark_jobs.measure  # noqa: F401
 
     imported = time.process_time() - BEGAN
-    from spark_jobs.reading import load_pydicom
+    from spark_jobs.lean_pydicom import load_pydicom
 
     load_pydicom()  # the engine does when it reads the first file: memory of the imports, not of the work
 

@@ -31,7 +31,7 @@ CODES = {
 TABLE = [
     "CPU time in ms, the least of a few runs. *method*: on decoded pixels, with all that it has to find on them. *all*: read, tell what it is,",
     "measure, look for artefacts; of pylinac: construct and analyse. *peak*: the most memory of the process in MB; *above*: what of it came",
-    "after the imports (Python, NumPy and pydicom alone are some 55 MB; pylinac brings SciPy, scikit-image, Matplotlib, pydantic).",
+    "after the imports (Python, NumPy and pydicom alone are some 38 MB; pylinac brings SciPy, scikit-image, Matplotlib, pydantic).",
     "",
     "| image | method | all | pylinac | time | peak | pylinac | memory | above | pylinac | goals |",
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",

@@ -3,12 +3,16 @@
 Intake and analysis read documents by this file alone, so that what a door took can be measured later.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
-from xml.etree.ElementTree import Element, TreeBuilder, tostring
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 __all__ = ["About", "NoDocument", "about", "looks_like_document", "nameless", "parsed", "utc_of"]
 
@@ -79,6 +83,8 @@ def utc_of(moment: str | None, utc_offset_minutes: int) -> datetime | None:
 
 def nameless(content: Element | dict[str, Any]) -> bytes:
     """Return the copy that analyses read: without persons and free texts, comments and processing instructions."""
+    from xml.etree.ElementTree import tostring
+
     if isinstance(content, dict):
         return _text(_without(content))
     _strip(content)
@@ -112,6 +118,7 @@ def _first(data: bytes) -> bytes:
 
 def _xml(data: bytes) -> Element:
     """Return the root of an XML document; one that declares a document type or an entity is refused before anything is expanded."""
+    from xml.etree.ElementTree import TreeBuilder
     from xml.parsers import expat
 
     parser = expat.ParserCreate()

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.lean_pydicom import load_decoder
+
 __all__ = ["LARGEST_BYTES", "Unreadable", "decode", "is_deflated", "is_lossy", "refuse_inflated", "rescaled"]
 
 LARGEST_BYTES = 2**30  # of a file and of an image in memory: 4000 slices of 512 × 512; more is a mistake or an attack
@@ -41,7 +43,8 @@ def decode(ds: Any) -> NDArray:
             _same_length(len(ds.PixelData), size, frames)
         else:
             _same_size_inside(ds.PixelData, rows, columns)
-        pixels = pixel_array(ds)
+            load_decoder(syntax)
+        pixels = pixel_array(ds, view_only=True)
     except Unreadable:
         raise
     except NotImplementedError:

@@ -1,11 +1,15 @@
 """Reports that are no DICOM images, as procedures take them: a vendor's XML, a JSON sheet of readings."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Any
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING, Any
 
 from connectors.documents import NoDocument, about, looks_like_document, parsed
 from spark_jobs.reading import Unreadable
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 __all__ = ["Document", "looks_like_document", "read_document"]
 

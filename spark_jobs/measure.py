@@ -1,9 +1,9 @@
 """From the bytes of one series, or of a folder of mixed files, to results: read, tell the procedure, measure. The one entrance."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,15 @@ from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
 from spark_jobs.selector import choose
 
 __all__ = [
-    "METHODS_DIGEST",
     "Found",
     "measure_instances",
     "measure_mixed",
     "measure_series",
+    "methods_digest",
     "read_object",
     "render",
     "told_elsewhere",
 ]
-
-METHODS_DIGEST: str = hashlib.sha256(
-    "\n".join(f"{name}|{m.METHOD}|{m.VERSION}" for name, m in sorted(MODULES.items())).encode()
-).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,15 @@ class Found:
     station_name: str | None
     acquired_on: str | None
     results: list[Result]
+
+
+@cache
+def methods_digest() -> str:
+    """Return the SHA-256 of the names and versions of all methods: any change of a method is a new run of everything."""
+    import hashlib  # not where one image is measured: OpenSSL is 3 MB
+
+    lines = (f"{name}|{m.METHOD}|{m.VERSION}" for name, m in sorted(MODULES.items()))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_object(place: bytes | Path) -> Instance | Document:

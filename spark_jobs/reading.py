@@ -1,6 +1,5 @@
-"""DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. Here and in `decoding.py` alone the engine uses pydicom."""
+"""DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. pydicom is used here, in `decoding` and `lean_pydicom` alone."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 
 from spark_jobs.canonical import Turn, canonise
 from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
+from spark_jobs.lean_pydicom import load_pydicom
+from spark_jobs.qc.order import median
 
-__all__ = ["Instance", "Unreadable", "grouped", "load_pydicom", "read", "read_file"]
+__all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 AIR_HU = -1000.0
@@ -182,19 +183,6 @@ def read_file(path: Path) -> Instance:
     return _read(path, str(path))
 
 
-def load_pydicom() -> None:
-    """Import pydicom without requests (it would fetch examples) and Pillow: 8 MB and 0.1 s, and JPEG always has the same decoder, pylibjpeg's."""
-    if "pydicom" in sys.modules:
-        return
-    away = [name for name in ("PIL", "requests") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(away))  # type: ignore[arg-type]  # None there: not installed
-    try:
-        import pydicom  # noqa: F401
-    finally:
-        for name in away:
-            del sys.modules[name]
-
-
 def _read(place: BytesIO | Path, source: str | None) -> Instance:
     load_pydicom()
     import pydicom
@@ -285,4 +273,4 @@ def _cut_off(pixels: NDArray, top: int) -> bool:
     beside = sum(n.astype(np.int8) for n in near)
     holes = int(((beside >= 3) & ~full).sum())
     rim = pixels[(beside > 0) & ~full]
-    return holes > 0 or rim.size == 0 or float(np.median(top - rim.astype(np.float64))) > 0.08 * abs(top)
+    return holes > 0 or rim.size == 0 or median(top - rim.astype(np.float64)) > 0.08 * abs(top)

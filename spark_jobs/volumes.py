@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Volume", "volume_of"]
@@ -55,7 +56,7 @@ def volume_of(series: Sequence[Instance]) -> Volume:
     order = np.argsort([float(np.dot(p, normal)) for p in places], kind="stable")
     along = np.array([float(np.dot(places[k], normal)) for k in order])
     gaps = np.diff(along)
-    middle = float(np.median(gaps))
+    middle = median(gaps)
     if not np.isfinite(along).all() or middle > MOST_MM:
         raise Unreadable("ImagePositionPatient is absurd: the places of slices are unknown")
     if middle < LEAST_MM or (gaps < 0.5 * middle).any():

@@ -23,7 +23,7 @@ from connectors.stores.lake.write import place
 from spark_jobs.components import refuse_switched_off
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.judge import device_of, judge, read_limits
-from spark_jobs.measure import METHODS_DIGEST, measure_series, render, told_elsewhere
+from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
 from spark_jobs.qc.result import Result, refused
 from spark_jobs.schemas.measures import MEASURES
 
@@ -115,7 +115,7 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
 
 def _same_methods(table: pa.Table) -> None:
     """Raise unless all rows were measured by the methods that the run keys name: workers keep the code that they once loaded."""
-    if set(table["methods"].to_pylist()) - {METHODS_DIGEST}:
+    if set(table["methods"].to_pylist()) - {methods_digest()}:
         raise OtherMethods(
             "the methods were edited while Spark was running, and nothing was written: end the process of `spark` that `photopeak status` "
             "names, which starts it anew, and run this again"
@@ -131,7 +131,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         },
         **{k: series.get(k) for k in ("manufacturer", "model", "modality", "switched_off")},
         "analysis": analysis,
-        "methods": METHODS_DIGEST,
+        "methods": methods_digest(),
         "acquired_at_utc": utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
         "series_recorded_at_utc": utc(datetime.fromisoformat(series["recorded_at_utc"])),
         "instance_count": len(series["instances"]),

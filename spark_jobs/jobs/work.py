@@ -14,7 +14,7 @@ from typing import Any
 from connectors.settings import Settings
 from spark_jobs.components import in_force, read_switches, reasons, said_of
 from spark_jobs.judge import device_of
-from spark_jobs.measure import METHODS_DIGEST
+from spark_jobs.measure import methods_digest
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.clinical_header import CLASSES
 
@@ -86,7 +86,7 @@ def run_key(analysis: str, sha256s: Iterable[str], beside: Iterable[str] = (), s
     so does what was switched off, if anything was.
     """
     others = sorted(beside)
-    lines = [analysis, METHODS_DIGEST, *sorted(sha256s), *(["beside", *others] if others else [])]
+    lines = [analysis, methods_digest(), *sorted(sha256s), *(["beside", *others] if others else [])]
     lines += ["off", switched_off] if switched_off else []
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

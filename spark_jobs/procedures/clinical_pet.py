@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
-
 from spark_jobs.procedures.administration import LARGEST_MBQ, factor_of
 from spark_jobs.procedures.clinical_header import PET, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import pet_patient
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance, Unreadable
 from spark_jobs.volumes import volume_of
@@ -73,7 +72,7 @@ def _nec(series: Sequence[Instance]) -> float | None:
         lasting, scatter = number(i.dataset, "ActualFrameDuration"), number(i.dataset, "ScatterFractionFactor")
         if prompts and lasting and scatter is not None:
             rates.append(pet_patient.noise_equivalent_cps(prompts, randoms or 0.0, scatter, lasting / 1000))
-    return float(np.median(rates)) if rates else None
+    return median(rates) if rates else None
 
 
 def _given(instance: Instance) -> float | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spark_jobs.procedures.clinical_header import GATED, TOMO, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import myocardial_projections
+from spark_jobs.qc.order import percentile
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
 
@@ -43,7 +44,7 @@ def look(series: Sequence[Instance]) -> str | None:
         # phantoms are short and lie in the axis; a patient goes on along the table, and the heart turns beside the axis
         wide = np.ptp(heart["column"][np.isfinite(heart["column"])])
         lit = np.percentile(views, 90, axis=2).mean(0)
-        long = (lit > 0.1 * np.percentile(lit, 75)).sum()
+        long = (lit > 0.1 * percentile(lit, 75)).sum()
         if wide * (first.pixel_mm or 1.0) < ASIDE_MM or long * (first.pixel_mm or 1.0) < LONG_MM:
             return None
     return LOOK

@@ -93,7 +93,7 @@ def _is_scan(instance: Instance) -> bool:
 def _are_points_in_windows(series: Sequence[Instance]) -> bool:
     first = series[0]
     detectors, windows = first.vector("DetectorVector"), first.vector("EnergyWindowVector")
-    for detector in np.unique(detectors):
+    for detector in sorted(set(detectors.tolist())):
         mine = np.flatnonzero(detectors == detector)
         if not 1 < len(mine) == len(set(windows[mine].tolist())):
             return False
@@ -185,9 +185,9 @@ def _count_rate(series: Sequence[Instance]) -> list[Result]:
             mine = instance.vector("DetectorVector") == detector
             windows = instance.vector("EnergyWindowVector")
             sums = instance.pixels.sum((1, 2), dtype=np.int64)
-            there = np.unique(windows[mine])
-            best = max(there, key=lambda w: int(sums[mine & (windows == w)].sum())) if there.size else 0
-            notes += [f"{there.size} energy windows; the one with most counts was measured"] if there.size > 1 else []
+            there = sorted(set(windows[mine].tolist()))
+            best = max(there, key=lambda w: int(sums[mine & (windows == w)].sum())) if there else 0
+            notes += [f"{len(there)} energy windows; the one with most counts was measured"] if len(there) > 1 else []
             chosen.append(np.flatnonzero(mine & (windows == best)))
         times = frame_times(series, chosen)
         life = half_life(series[0])
@@ -204,7 +204,7 @@ def _windows(series: Sequence[Instance]) -> list[Result]:
     results = []
     for instance in series:
         detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
-        for detector in np.unique(detectors):
+        for detector in sorted(set(detectors.tolist())):
             mine = np.flatnonzero(detectors == detector)
             images = {str(windows[f]): instance.pixels[f] for f in mine}
             if len(images) < 2 or len(images) < len(mine):
@@ -220,7 +220,7 @@ def _energy(series: Sequence[Instance]) -> list[Result]:
     for instance in series:
         detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
         limits, nuclide = _limits_kev(instance), nuclide_of_header(instance)
-        for detector in np.unique(detectors):
+        for detector in sorted(set(detectors.tolist())):
             mine = np.flatnonzero(detectors == detector)
             if len(set(windows[mine].tolist())) < len(mine) or not set(windows[mine].tolist()) <= set(limits):
                 reason = "one frame and one range for each energy window are expected"

@@ -26,7 +26,7 @@ def floods(series: Sequence[Instance]) -> list[Result]:
         detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
         sums = instance.pixels.sum((1, 2), dtype=np.int64)
         measured: dict[str, int] = {}
-        for detector in np.unique(detectors):
+        for detector in sorted(set(detectors.tolist())):
             frames = np.flatnonzero(detectors == detector)
             name = str(detector)
             if len(set(windows[frames].tolist())) < len(frames):
@@ -53,7 +53,7 @@ def floods(series: Sequence[Instance]) -> list[Result]:
             if result.status != NOT_MEASURED:
                 measured[name] = int(sums[best])
             results.append(result)
-        if len(measured) > 1 and len(measured) == len(np.unique(detectors)):
+        if len(measured) > 1 and len(measured) == len(set(detectors.tolist())):
             results.append(head_sensitivity_match.measure(measured))
     return results
 

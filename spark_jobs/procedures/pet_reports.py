@@ -1,10 +1,12 @@
 """Reports of PET scanners that are no images: how a vendor's daily XML and a sheet of efficiencies are read."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import isfinite
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from spark_jobs.qc import pet_daily_qc, pet_normalisation
 from spark_jobs.qc.pet_daily_qc import Reading
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Unreadable
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 __all__ = ["ROWS", "SHEETS"]
 

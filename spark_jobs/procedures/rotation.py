@@ -31,16 +31,16 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         if isinstance(angles, str):
             return [refusal(centre_of_rotation, angles)]
         sums = instance.pixels.sum((1, 2), dtype=np.int64)
-        for detector in np.unique(detectors):
+        for detector in sorted(set(detectors.tolist())):
             mine = detectors == detector
-            there = np.unique(windows[mine])
+            there = sorted(set(windows[mine].tolist()))
             window = max(there, key=lambda w: int(sums[mine & (windows == w)].sum()))
             chosen = np.flatnonzero(mine & (windows == window))
             result = centre_of_rotation.measure(
                 instance.pixels[chosen], angles[chosen], instance.pixel_mm or 0.0, detector=str(detector)
             )
-            if there.size > 1 and result.status == MEASURED:
-                note = f"{there.size} energy windows; the one with most counts was measured"
+            if len(there) > 1 and result.status == MEASURED:
+                note = f"{len(there)} energy windows; the one with most counts was measured"
                 result = replace(result, warnings=(*result.warnings, note))
             results.append(result)
     return _between_heads(results)

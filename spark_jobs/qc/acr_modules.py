@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.ct_stack import Stack
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc, sampled
 from spark_jobs.qc.result import Measure
 from spark_jobs.qc.sensitometry import Pose
@@ -99,16 +100,16 @@ def _plane(stack: Stack, pose: Pose, position_mm: float) -> list[float]:
         hu, z = stack.hu(k), float(stack.positions[k])
         for clock in CLOCK:
             values = _polar(hu, pose, z, radii, clock + angles)
-            middle = float(np.median(values))
+            middle = median(values)
             tops[clock].append(float(values.max()) - middle)
-            noise[clock].append(1.4826 * float(np.median(np.abs(values - middle))))
+            noise[clock].append(1.4826 * median(np.abs(values - middle)))
     out = []
     for clock in CLOCK:
         height = np.array(tops[clock])
-        floor = float(np.median(height))
+        floor = median(height)
         height = height - floor
         top = int(height.argmax())
-        if height[top] < max(SEEN_HU, SEEN_NOISE * float(np.median(noise[clock]))) or top in (0, len(height) - 1):
+        if height[top] < max(SEEN_HU, SEEN_NOISE * median(noise[clock])) or top in (0, len(height) - 1):
             continue
         around = slice(max(top - 2, 0), top + 3)
         weight = np.where(height[around] > 0.15 * height[top], height[around], 0.0)
@@ -137,8 +138,8 @@ def _distance(stack: Stack, pose: Pose, position_mm: float) -> float | None:
             part = hu[top : int(row + reach) + 2, left : int(column + reach) + 2].astype(np.float64)
             if not part.size:
                 continue
-            part = part - np.median(part)
-            noise = 1.4826 * float(np.median(np.abs(part)))
+            part = part - median(part)
+            noise = 1.4826 * median(np.abs(part))
             y, x = divmod(int(part.argmax()), part.shape[1])
             height = float(part[y, x])
             if height < max(SEEN_HU, SEEN_NOISE * noise) or (best is not None and height <= best[0]):
@@ -183,7 +184,7 @@ def _bars(stack: Stack, pose: Pose, position_mm: float) -> list[_Group] | None:
         found = 2 * found / window.sum()
         best = int(found.argmax())
         off = np.abs((np.arange(DIRECTIONS) - best + DIRECTIONS / 2) % DIRECTIONS - DIRECTIONS / 2) * 180 / DIRECTIONS
-        noise = float(np.median(found[off > OTHER_DEG]))
+        noise = median(found[off > OTHER_DEG])
         groups.append(_Group(frequency, float(np.sqrt(max(found[best] ** 2 - noise**2, 0.0))), noise))
     if not groups:
         return None

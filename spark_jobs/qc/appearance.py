@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc.bars import Bars, find_bars, is_quadrant_phantom
 from spark_jobs.qc.field import lit_area, peel
 from spark_jobs.qc.lines import Pattern, line_pattern
+from spark_jobs.qc.order import median
 from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 
 __all__ = ["Seen", "look_of_rotation", "look_of_static"]
@@ -55,7 +56,7 @@ def _look_of_field(image: NDArray, pixel_mm: float) -> Seen | None:
     inside = blocks[peel(lit)]
     if inside.size == 0:
         return None
-    flat = (np.abs(inside - np.median(inside)) < EVEN * np.median(inside)).mean() >= FLAT_PART
+    flat = (np.abs(inside - median(inside)) < EVEN * median(inside)).mean() >= FLAT_PART
     structure = _structure(image, lit, n) if flat else np.inf
     # fine bars that a camera hardly resolves are flat to the eye of the blocks, yet they are no flood
     bars = find_bars(image, pixel_mm) if structure > FAINT else []
@@ -68,14 +69,18 @@ def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
     """Return the relative structure at pixel scale beyond Poisson noise (trimmed mean over tiles: dead tubes drop out)."""
     tile = 2 * n if n > 1 else 4
     rows, columns = image.shape[0] // tile, image.shape[1] // tile
-    tiles = image[: rows * tile, : columns * tile].reshape(rows, tile, columns, tile).swapaxes(1, 2).astype(np.float64)
     step = tile // n
-    inner = peel(lit)[: rows * step, : columns * step].reshape(rows, step, columns, step).all((1, 3))
-    chosen = tiles[inner]
-    if len(chosen) < 8:
+    inner = np.asarray(peel(lit)[: rows * step, : columns * step].reshape(rows, step, columns, step).all((1, 3)))
+    means, variances = [], []
+    for row, wanted in enumerate(inner):  # the whole image in double precision would be the most memory that an analysis takes
+        strip = image[row * tile : (row + 1) * tile, : columns * tile].reshape(tile, columns, tile)
+        chosen = strip[:, wanted].swapaxes(0, 1).astype(np.float64)
+        means.append(chosen.mean((1, 2)))
+        variances.append(chosen.var((1, 2), ddof=1))
+    if sum(map(len, means)) < 8:
         return 0.0
-    mean = chosen.mean((1, 2))
-    excess = np.sort((chosen.var((1, 2), ddof=1) - mean) / np.maximum(mean, 1e-9) ** 2)
+    mean = np.concatenate(means)
+    excess = np.sort((np.concatenate(variances) - mean) / np.maximum(mean, 1e-9) ** 2)
     cut = len(excess) // 10
     return float(np.sqrt(max(excess[cut : len(excess) - cut].mean(), 0.0)))
 
@@ -91,7 +96,7 @@ def look_of_rotation(views: NDArray, pixel_mm: float) -> str:
         padded = np.pad(image, 1)
         smooth = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
         smooth = (smooth[:-2] + smooth[1:-1] + smooth[2:]) / 9
-        net = smooth - np.median(smooth)
+        net = smooth - median(smooth)
         bright = net > 0.5 * net.max()
         if bright.mean() > 0.02 and bright.sum() > 120:
             return OTHER

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.field import Mask
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.tomogram import boxed
 
@@ -81,7 +82,7 @@ def measure(
     top, left = int(ys.min()), int(xs.min())
     rows, columns = -(-(int(ys.max()) + 1 - top) // n), -(-(int(xs.max()) + 1 - left) // n)
     values, valid = _coarse(image, field, top, left, rows, columns, n)
-    level = float(np.median(values[valid]))
+    level = median(values[valid])
     if level <= 0:
         return Result(PROCEDURE, NOT_MEASURED, "the uniform part is empty", detector, METHOD, VERSION)
     work = _Work(
@@ -164,7 +165,7 @@ class _Work:
             t = terms[keep]
             factors = np.linalg.solve(t.T @ t, t.T @ values[keep])
             rest = values - terms @ factors
-            spread = max(1.4826 * float(np.median(np.abs(rest[keep]))), SPREAD_FLOOR)
+            spread = max(1.4826 * median(np.abs(rest[keep])), SPREAD_FLOOR)
             keep = valid & (np.abs(rest) < 3 * spread)
             if keep.sum() < ENOUGH_PIXELS:
                 keep = valid
@@ -269,7 +270,7 @@ class _Work:
                 usable[k] = True
             if usable.sum() < 8:
                 continue
-            score = _scored(contrast / noise, usable, float(np.median(counts[usable])) * width)
+            score = _scored(contrast / noise, usable, median(counts[usable]) * width)
             k = int(np.argmax(score))
             if best is None or score[k] > best.score:
                 at = {
@@ -283,7 +284,7 @@ class _Work:
 
 def _scored(response: NDArray[np.float64], usable: Mask, pixels: float) -> NDArray[np.float64]:
     """Return the absolute response in units of its robust spread; `pixels` are those whose mean a response is."""
-    spread = 1.4826 * float(np.median(np.abs(response[usable])))
+    spread = 1.4826 * median(np.abs(response[usable]))
     return np.where(usable, np.abs(response), 0.0) / max(spread, SPREAD_FLOOR * np.sqrt(pixels))
 
 
@@ -295,4 +296,4 @@ def _radial(values: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArr
     edges = np.searchsorted(ring[there][order], np.arange(ring.max() + 2))
     sorted_values = values[there][order]
     radii = [k for k in range(len(edges) - 1) if edges[k + 1] > edges[k]]
-    return np.interp(distance, radii, [float(np.median(sorted_values[edges[k] : edges[k + 1]])) for k in radii])
+    return np.interp(distance, radii, [median(sorted_values[edges[k] : edges[k + 1]]) for k in radii])

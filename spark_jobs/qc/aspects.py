@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import Measure
 
 __all__ = [
@@ -104,7 +105,7 @@ def banding_percent(counts: NDArray[np.float64], mask: NDArray[np.bool_]) -> flo
         for step in (-1, 0, 1):
             lines.append(np.where(inside, np.roll(counts, step, 1 - axis), 0.0).sum(axis))
         total = lines[0] + 2 * lines[1] + lines[2]
-        good = total > 0.2 * np.median(total[total > 0]) if (total > 0).any() else np.zeros(total.shape, bool)
+        good = total > 0.2 * median(total[total > 0]) if (total > 0).any() else np.zeros(total.shape, bool)
         if good.sum() < 8:
             continue
         second = (lines[1] - (lines[0] + lines[2]) / 2)[good]
@@ -138,7 +139,7 @@ def outside_percent(counts: NDArray[np.float64], mask: NDArray[np.bool_]) -> flo
     outside = counts[~grown(mask, 3)]
     if outside.size == 0 or counts.sum() <= 0:
         return 0.0
-    level = float(np.median(outside))
+    level = median(outside)
     bright = outside[outside > level + 5 * np.sqrt(level) + 5]
     return 100 * float((bright - level).sum()) / float(counts.sum())
 
@@ -151,7 +152,7 @@ def body_of(image: NDArray[np.float64]) -> NDArray[np.bool_]:
     lit = smooth[smooth > 0.02 * smooth.max()]
     if lit.size == 0:
         return np.zeros(image.shape, bool)
-    return ndimage.binary_fill_holes(smooth > 0.2 * float(np.median(lit)))
+    return ndimage.binary_fill_holes(smooth > 0.2 * median(lit))
 
 
 def grown(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:

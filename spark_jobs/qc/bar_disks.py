@@ -12,6 +12,7 @@ HARMONICS = 3  # of bars that a camera blurs: where MTF is 0.9, the fifth holds 
 LINE, PIXEL = 0.15, 0.6  # of the mean, beyond noise: what bars of all widths and pitches leave in one row, in one pixel
 SIGMAS = 6.0
 RIDGE = 1e-6  # of the pixels: harmonics that fold onto each other share their part
+TOGETHER = 4  # disks whose harmonics are in memory at once
 SHORTEST = 0.4  # of the disk's diameter: shorter rows and columns of a disk are its rim
 
 
@@ -50,6 +51,11 @@ def left_over(disks: Disks, chosen: NDArray[np.int64], fx: float, fy: float) -> 
 
     That is the variance ÷ mean (1: counting noise) of each, and what stands out in it: a 'row', a 'column', a 'pixel', or None.
     """
+    parts = [_left_over(disks, chosen[k : k + TOGETHER], fx, fy) for k in range(0, len(chosen), TOGETHER)]
+    return np.concatenate([rest for rest, _ in parts]), [name for _, odd in parts for name in odd]
+
+
+def _left_over(disks: Disks, chosen: NDArray[np.int64], fx: float, fy: float) -> tuple[NDArray[np.float64], list[str | None]]:
     lit, means, pixels = disks.inside[chosen].astype(np.float32), disks.means[chosen], disks.pixels[chosen]
     # in float32 all this costs half, and no residual needs more; a harmonic beyond half a cycle a pixel folds back, as the image's do
     waves = (np.exp(2j * np.pi * f * v[chosen]).astype(np.complex64) for f, v in ((fy, disks.y), (fx, disks.x)))
@@ -63,7 +69,7 @@ def left_over(disks: Disks, chosen: NDArray[np.int64], fx: float, fy: float) -> 
     base = base.reshape(*base.shape[:2], -1)
     relative = (disks.counts[chosen].astype(np.float32) / means.astype(np.float32)[:, None, None] - lit).reshape(len(lit), -1, 1)
     gram = base @ base.swapaxes(1, 2) + RIDGE * pixels[:, None, None] * np.eye(base.shape[1])
-    fit = np.linalg.solve(gram, base @ relative).astype(np.float32)
+    fit = _solved(np.concatenate([gram, base @ relative], 2)).astype(np.float32)
     rest = (relative - base.swapaxes(1, 2) @ fit).reshape(lit.shape)
     flat = np.abs(rest).reshape(len(lit), -1)
     # half of the pixels inside leave less: no row or pixel that stands out moves it
@@ -79,3 +85,13 @@ def left_over(disks: Disks, chosen: NDArray[np.int64], fx: float, fy: float) -> 
     for name, where in found:
         odd = [name if here else before for here, before in zip(where.tolist(), odd, strict=True)]
     return (rest**2).sum((1, 2), dtype=np.float64) / pixels * means, odd
+
+
+def _solved(systems: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the solutions of systems (each positive definite, its right side as last column) by elimination: LAPACK alone is 1 MB."""
+    left = systems.astype(np.float64)
+    for k in range(left.shape[1]):
+        left[:, k] /= left[:, k, k, None]
+        others = np.arange(left.shape[1]) != k
+        left[:, others] -= left[:, others, k, None] * left[:, None, k]
+    return left[..., -1:]

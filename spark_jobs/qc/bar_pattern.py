@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.ct_kinds import BAR_GROUPS, CATPHAN_BARS, BarGroup
 from spark_jobs.qc.ct_stack import Stack
+from spark_jobs.qc.order import median, percentile
 from spark_jobs.qc.outline import sampled
 from spark_jobs.qc.sensitometry import Pose
 
@@ -43,8 +44,8 @@ def find_bars(stack: Stack, pose: Pose, module_mm: float) -> int | None:
         row, column = pose.axis.at(float(z))
         r = CATPHAN_BARS / pose.pixel_mm
         ring = sampled(stack.hu(k), row + r * np.sin(angles), column + r * np.cos(angles))
-        middle = float(np.median(ring))
-        strength = float(np.percentile(ring, 85)) - middle
+        middle = median(ring)
+        strength = percentile(ring, 85) - middle
         if middle > -300 and strength > SEEN_HU and (best is None or strength > best[0]):
             best = (strength, k)
     return best[1] if best else None
@@ -79,7 +80,7 @@ def _groups(profile: NDArray[np.float64], forward: bool) -> list[float] | None:
     # turned so that the pattern begins at sample 0 and runs upwards
     half = STEPS // 2
     turned = np.roll(profile[::-1], 1 + half) if forward else profile
-    turned = turned - float(np.median(np.roll(turned, -int(0.52 * STEPS))[: int(0.42 * STEPS)]))
+    turned = turned - median(np.roll(turned, -int(0.52 * STEPS))[: int(0.42 * STEPS)])
     shift, best = 0, -np.inf
     reach = int(SEARCH_DEG / 360 * STEPS)
     for s in range(-reach, reach + 1, 6):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median, percentile
+
 __all__ = ["Bars", "find_bars", "is_quadrant_phantom"]
 
 TILE_MM = 34.0
@@ -23,6 +25,7 @@ LEAST_PART = 0.35  # of the tiles of the largest pattern
 WHOLE = 0.75  # of the pattern's contrast: a tile below it is only partly covered
 WIDEST_SHARE = 0.45  # of the lit tiles: a pattern over half of the field is no quadrant
 APART_DEG = 55.0
+RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,30 +52,36 @@ def find_bars(image: NDArray, pixel_mm: float) -> list[Bars]:
     ny, nx = image.shape[0] // tile, image.shape[1] // tile
     if min(ny, nx) < 3:
         return []
-    tiles = image[: ny * tile, : nx * tile].reshape(ny, tile, nx, tile).swapaxes(1, 2).astype(np.float32)
+    tiles = image[: ny * tile, : nx * tile].reshape(ny, tile, nx, tile).swapaxes(1, 2)
     mean = tiles.mean((2, 3), dtype=np.float64)
-    lit = mean > LIT * np.percentile(mean, 90)
+    lit = mean > LIT * percentile(mean, 90)
     where = np.argwhere(lit)
     if len(where) < 2 * LEAST_TILES:
         return []
     window = np.hanning(tile + 2)[1:-1]
     weight = np.outer(window, window).astype(np.float32)
     level = mean[lit]
-    relative = (tiles[lit] / level[:, None, None].astype(np.float32) - 1) * weight
-    spectrum = np.fft.rfft2(relative)
-    size = np.abs(spectrum)
-    ky, kx = np.fft.fftfreq(tile)[:, None] * tile, np.arange(spectrum.shape[2])[None, :]
-    size[:, np.hypot(kx, ky) < max(2.2, tile * pixel_mm / LONGEST_PITCH_MM)] = 0
-    frequency, height = _peaks(size, tile)
+    ky, kx = np.fft.fftfreq(tile)[:, None] * tile, np.arange(tile // 2 + 1)[None, :]
+    too_long = np.hypot(kx, ky) < max(2.2, tile * pixel_mm / LONGEST_PITCH_MM)
+    found = []
+    for row in np.flatnonzero(lit.any(1)):  # the spectra of all tiles would be several times the image
+        relative = tiles[row, lit[row]].astype(np.float32)
+        relative /= mean[row, lit[row], None, None].astype(np.float32)
+        relative -= 1
+        relative *= weight
+        size = np.abs(np.fft.rfft2(relative))
+        size[:, too_long] = 0
+        found.append((*_peaks(size, tile), np.einsum("ijk,ijk->i", relative, relative)))
+    frequency, height, squares = (np.concatenate(part) for part in zip(*found, strict=True))
     contrast = 2 * height / weight.sum()
     noise = 2 * np.sqrt((weight**2).sum() / level * np.log(tile * tile / 2)) / weight.sum()
     # of the variance that counting noise does not explain, a pattern explains nearly all; the rim of a field or a bone does not
-    excess = (relative**2).sum((1, 2)) / (weight**2).sum() - 1 / level
+    excess = squares / (weight**2).sum() - 1 / level
     strong = (contrast > LEAST_CONTRAST) & (contrast > ABOVE_NOISE * noise) & (contrast**2 / 2 > PURE * excess)
     groups = _groups(frequency, contrast, strong, SAME_BIN / tile)
     out = []
     for group in groups:
-        best = float(np.percentile(contrast[group], 75))
+        best = percentile(contrast[group], 75)
         whole = group[contrast[group] >= WHOLE * best]
         if len(whole) < LEAST_TILES:
             continue
@@ -93,7 +102,7 @@ def is_quadrant_phantom(bars: list[Bars], image: NDArray) -> bool:
     tile = bars[0].tile
     ny, nx = bars[0].tiles.shape
     mean = image[: ny * tile, : nx * tile].reshape(ny, tile, nx, tile).mean((1, 3))
-    lit = mean > LIT * np.percentile(mean, 90)
+    lit = mean > LIT * percentile(mean, 90)
     if any(b.tiles.sum() > WIDEST_SHARE * lit.sum() for b in bars):
         return False
     places = np.array([(b.row, b.column) for b in bars])
@@ -141,7 +150,7 @@ def _groups(
         middle = frequency[seed]
         for _ in range(2):
             mine = left & (np.hypot(*(frequency - middle).T) <= near)
-            middle = np.median(frequency[mine], axis=0) if mine.any() else middle
+            middle = np.array([median(f) for f in frequency[mine].T]) if mine.any() else middle
         left[seed] = False
         if mine.sum() >= LEAST_TILES:
             out.append(np.flatnonzero(mine))
@@ -155,19 +164,24 @@ def _refined(
     """Return the frequency from how the phase of the pattern grows from tile to tile (least squares over all tiles)."""
     f = start.copy()
     inner = np.arange(tile)
-    chosen = tiles[where[:, 0], where[:, 1]].astype(np.float64)
-    chosen = (chosen - chosen.mean((1, 2))[:, None, None]) * weight
+    chosen = tiles[where[:, 0], where[:, 1]].astype(np.float32)
+    chosen -= chosen.mean((1, 2), dtype=np.float64).astype(np.float32)[:, None, None]
+    chosen *= weight
     places = where[:, ::-1] * float(tile)  # x, y of the first pixel
     for turn in range(3):
-        wave = np.outer(np.exp(-2j * np.pi * f[1] * inner), np.exp(-2j * np.pi * f[0] * inner))
-        value = (chosen * wave).sum((1, 2)) * np.exp(-2j * np.pi * places @ f)
+        down, along = (np.exp(-2j * np.pi * f[k] * inner).astype(np.complex64) for k in (1, 0))
+        # a row at a time along the columns, then down the rows: real and imaginary part are products of matrices
+        rows = chosen @ np.stack([along.real, along.imag], 1)
+        value = ((rows[..., 0] + 1j * rows[..., 1]) @ down).astype(np.complex128) * np.exp(-2j * np.pi * places @ f)
         if turn == 0:
             f = f + _steps(value, where, tile)
             continue
         phase = np.angle(value * np.conj(value.sum()))
-        base = np.concatenate([places - places.mean(0), np.ones((len(places), 1))], 1)
-        fit, *_ = np.linalg.lstsq(base, phase, rcond=None)
-        f = f + fit[:2] / (2 * np.pi)
+        # least squares of a plane over places about their middle, where its constant is the mean; the ridge is for tiles in one line
+        x, y = (places - places.mean(0)).T
+        ridge = RIDGE * float(x @ x + y @ y)
+        xx, xy, yy, xp, yp = float(x @ x) + ridge, float(x @ y), float(y @ y) + ridge, float(x @ phase), float(y @ phase)
+        f = f + np.array([xp * yy - yp * xy, yp * xx - xp * xy]) / (xx * yy - xy**2) / (2 * np.pi)
     return float(f[0]), float(f[1])
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import percentile
+
 __all__ = ["FWHM_PER_SIGMA", "SphereFit", "fit_sphere", "profile"]
 
 FWHM_PER_SIGMA = 2.3548200450309493
@@ -67,7 +69,7 @@ def fit_sphere(
     data = box[inside]
     zs, ys, xs = (np.broadcast_to(a, box.shape)[inside] for a in (z[:, None, None], y[:, None], x))
     known = height is not None
-    unit = height if height is not None else float(np.percentile(data, 98)) - background
+    unit = height if height is not None else percentile(data, 98) - background
     if unit <= 0:
         return None
 

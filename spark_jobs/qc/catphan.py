@@ -12,6 +12,7 @@ from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.low_contrast import contrast_to_noise
 from spark_jobs.qc.noise_power import noise_power, patches
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.ramps import Thickness, slice_thickness, unblurred
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
@@ -206,7 +207,7 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
         for insert in pose.kind.inserts:
             pixels[insert.name].append(hu[disc(shape, *pose.place(insert.angle, pose.ring_mm, z), radius)])
         between.append(hu[disc(shape, *pose.place(gap, pose.ring_mm, z), radius)])
-    background = float(np.median(np.concatenate(between)))
+    background = median(np.concatenate(between))
     out = []
     for insert in pose.kind.inserts:
         values = np.sort(np.concatenate(pixels[insert.name]).astype(np.float64))
@@ -222,7 +223,7 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
 
 def _cut_off(rods: list[_Rod]) -> str | None:
     """Return which end of the rods is a plateau among rods with noise; air may be one, for many scanners cut below it."""
-    usual = float(np.median([r.noise for r in rods]))
+    usual = median([r.noise for r in rods])
     densest, thinnest = max(rods, key=lambda r: r.hu), min(rods, key=lambda r: r.hu)
     if usual > NOISE_HU and densest.noise < PLATEAU_PART * usual:
         return "the densest rod shows no noise and the others do: values above it were cut off"
@@ -257,8 +258,8 @@ def _own_centre(image: NDArray, row: float, column: float, radius: float) -> tup
     rows, columns = np.nonzero(disc((image.shape[0], image.shape[1]), row, column, 1.6 * radius))
     values = image[rows, columns].astype(np.float64)
     away = np.hypot(rows - row, columns - column)
-    background = float(np.median(values[away > 1.35 * radius]))
-    weights = np.clip((values - background) / (float(np.median(values[away < 0.5 * radius])) - background), -0.2, 1.2)
+    background = median(values[away > 1.35 * radius])
+    weights = np.clip((values - background) / (median(values[away < 0.5 * radius]) - background), -0.2, 1.2)
     return float((weights * rows).sum() / weights.sum()), float((weights * columns).sum() / weights.sum())
 
 
@@ -306,8 +307,8 @@ def _even(stack: Stack, pose: Pose, position_mm: float) -> bool:
     rows, columns = hu.shape[0] // step, hu.shape[1] // step
     blocks = hu[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3))
     inside = blocks[disc(blocks.shape, (row + 0.5) / step - 0.5, (column + 0.5) / step - 0.5, EVEN_MM / (step * stack.pixel_mm))]
-    middle = float(np.median(inside))
-    spread = 1.4826 * float(np.median(np.abs(inside - middle)))
+    middle = median(inside)
+    spread = 1.4826 * median(np.abs(inside - middle))
     return abs(middle) < 150 and float((np.abs(inside - middle) > EVEN_HU + 4 * spread).mean()) < 0.01
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.point import around, settled
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
@@ -63,8 +64,8 @@ def measure(
     x, y, net, problem = centroids(views, band, widest)
     if problem:
         return refuse(problem)
-    if float(np.median(net)) < LEAST_NET_COUNTS:
-        return refuse(f"too few counts: {np.median(net):.0f} net counts a view")
+    if median(net) < LEAST_NET_COUNTS:
+        return refuse(f"too few counts: {median(net):.0f} net counts a view")
 
     theta = np.deg2rad(angles)
     design = np.column_stack([np.ones_like(theta), np.sin(theta), np.cos(theta)])
@@ -125,7 +126,7 @@ def _arc(angles: NDArray[np.float64]) -> float:
     if unique.size < 2:
         return 0.0
     gaps = np.diff(np.append(unique, unique[0] + 360))
-    return float(min(360.0, 360 - gaps.max() + np.median(gaps)))
+    return float(min(360.0, 360 - gaps.max() + median(gaps)))
 
 
 def _conjugate(angles: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, int] | None:
@@ -150,7 +151,7 @@ def _offset_of(
 def axial_bands(views: NDArray) -> list[tuple[int, int]]:
     """Return the row ranges (first, last + 1) of the sources along the axis, from the profile of all views' brightest pixels."""
     profile = views.max(axis=2).mean(axis=0).astype(float)
-    low, high = float(np.median(profile)), float(profile.max())
+    low, high = median(profile), float(profile.max())
     if high <= low:
         return []
     above = profile > low + 0.25 * (high - low)

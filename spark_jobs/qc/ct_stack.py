@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import Outline, find_outline
 
 __all__ = ["Axis", "Stack", "axis_of"]
@@ -27,7 +28,7 @@ class Stack:
     @property
     def spacing_mm(self) -> float | None:
         """Return the distance of neighbours, None for a single slice."""
-        return float(np.median(np.diff(self.positions))) if len(self.positions) > 1 else None
+        return median(np.diff(self.positions)) if len(self.positions) > 1 else None
 
     def mean(self, indices: list[int]) -> NDArray[np.float32]:
         """Return the mean of some slices."""
@@ -76,18 +77,18 @@ def axis_of(stack: Stack) -> Axis | str:
             found.append((float(stack.positions[k]), outline))
     if not found:
         return max(reasons, key=reasons.count)
-    diameter = float(np.median([o.diameter_mm for _, o in found]))
+    diameter = median([o.diameter_mm for _, o in found])
     found = [(z, o) for z, o in found if abs(o.diameter_mm - diameter) < SAME_MM]
     z = np.array([z for z, _ in found])
     rows, columns = np.array([o.row for _, o in found]), np.array([o.column for _, o in found])
     if len(found) < 3 or np.ptp(z) < LEVER_MM:
-        return Axis(float(np.median(rows)), float(np.median(columns)), 0.0, 0.0, diameter)
+        return Axis(median(rows), median(columns), 0.0, 0.0, diameter)
     slope_y, slope_x = _slope(z, rows), _slope(z, columns)
-    return Axis(float(np.median(rows - slope_y * z)), float(np.median(columns - slope_x * z)), slope_y, slope_x, diameter)
+    return Axis(median(rows - slope_y * z), median(columns - slope_x * z), slope_y, slope_x, diameter)
 
 
 def _slope(z: NDArray[np.float64], values: NDArray[np.float64]) -> float:
     """Return the median of the slopes of all pairs: one wrong outline does not turn the axis."""
     first, second = np.triu_indices(len(z), 1)
     far = np.abs(z[second] - z[first]) > LEVER_MM / 2
-    return float(np.median((values[second] - values[first])[far] / (z[second] - z[first])[far])) if far.any() else 0.0
+    return median((values[second] - values[first])[far] / (z[second] - z[first])[far]) if far.any() else 0.0

@@ -6,6 +6,8 @@ Nothing here depends on the scale of the values: counts that were multiplied, or
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median, percentile
+
 __all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_tomogram_cut_off", "noise_ratio"]
 
 CUT_OFF = "many voxels hold the same largest value: the values were cut off"
@@ -47,7 +49,7 @@ def is_cut_off(image: NDArray) -> bool:
 
 def noise_ratio(image: NDArray) -> float | None:
     """Return the variance of bright pixels over their value (1: counts, n: counts times n); None where no random noise is seen."""
-    flat = image > 0.6 * np.percentile(image[image > image.max() / 2], 75)
+    flat = image > 0.6 * percentile(image[image > image.max() / 2], 75)
     for _ in range(2):  # rims make differences of their own
         flat[1:-1, 1:-1] &= flat[:-2, 1:-1] & flat[2:, 1:-1] & flat[1:-1, :-2] & flat[1:-1, 2:]
     flat[[0, -1]] = flat[:, [0, -1]] = False
@@ -60,7 +62,7 @@ def _noise(part: NDArray[np.float64], fits: NDArray[np.bool_]) -> float | None:
         return None
     # a checkerboard difference is blind to slopes
     checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
-    variance = float(np.median(checker[whole] ** 2)) / 0.455 / 4
+    variance = median(checker[whole] ** 2) / 0.455 / 4
     if variance < ROUNDED or not _is_random(checker, whole):
         return None
     held = part[:-1, :-1] + part[1:, :-1] + part[:-1, 1:] + part[1:, 1:]
@@ -100,4 +102,4 @@ def is_tomogram_cut_off(volume: NDArray) -> bool:
     beside = volume[rim & ~at_top].astype(np.float64)
     levels = np.unique(beside)
     step = max(float(np.diff(levels).min(initial=np.inf)), LEAST_STEP * top)
-    return float(np.median(top - beside)) > STEEP * step
+    return median(top - beside) > STEEP * step

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import Outline, find_outline, sampled
 
 __all__ = ["Cylinder", "find_cylinder"]
@@ -41,10 +42,10 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     diameter = outline.diameter_mm / size
     yy, xx = np.ogrid[:rows, :columns]
     radius = np.hypot(yy - ((outline.row + 0.5) / step - 0.5), xx - ((outline.column + 0.5) / step - 0.5))
-    median = float(np.median(coarse[radius <= 0.2 * diameter]))
+    middle = median(coarse[radius <= 0.2 * diameter])
     ring = radius.astype(int).ravel()
     means = np.bincount(ring, coarse.ravel()) / np.maximum(np.bincount(ring), 1)
-    beyond = np.flatnonzero(np.abs(means - median) > WATER_BAND_HU)
+    beyond = np.flatnonzero(np.abs(means - middle) > WATER_BAND_HU)
     beyond = beyond[beyond > 0.25 * diameter]
     inner = min(float(beyond[0]) if beyond.size else diameter / 2, diameter / 2)
     if inner < 0.4 * diameter:
@@ -53,9 +54,9 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     if wall > BONE_HU:
         return f"a ring of {wall:.0f} HU surrounds the inside: bone, as of a head, and not the plastic wall of a phantom"
     inside = coarse[radius < 0.92 * inner]
-    noise = float(np.median(np.abs(inside - np.median(inside)))) * 1.4826
-    odd = float((np.abs(inside - median) > 30 + 4 * noise).mean())
-    return Cylinder(outline.row, outline.column, 2 * inner * size, outline.diameter_mm, median, odd < 0.005 and noise < 40)
+    noise = median(np.abs(inside - median(inside))) * 1.4826
+    odd = float((np.abs(inside - middle) > 30 + 4 * noise).mean())
+    return Cylinder(outline.row, outline.column, 2 * inner * size, outline.diameter_mm, middle, odd < 0.005 and noise < 40)
 
 
 def _densest_around(hu: NDArray, outline: Outline, inner_mm: float, pixel_mm: float) -> float:
@@ -64,4 +65,4 @@ def _densest_around(hu: NDArray, outline: Outline, inner_mm: float, pixel_mm: fl
     reach = np.arange(0.45 * inner_mm, outline.diameter_mm / 2, 0.5) / pixel_mm
     values = sampled(hu, outline.row + np.outer(np.sin(angles), reach), outline.column + np.outer(np.cos(angles), reach))
     around = np.mean([np.roll(values, k - ALIKE // 2, axis=0) for k in range(ALIKE)], axis=0)
-    return float(np.median(around.max(1)))
+    return median(around.max(1))

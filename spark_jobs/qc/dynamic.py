@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc import aspects
 from spark_jobs.qc.alignment import neighbour_shifts
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import Measure
 
 __all__ = [
@@ -68,7 +69,7 @@ def empty_study(frames: NDArray) -> bool:
 
 def few_counts(frames: NDArray, motion_se_px: float) -> str | None:
     """Return why the counts are too few for a verdict, or None."""
-    usual = float(np.median(frames.sum((1, 2), dtype=np.float64)))
+    usual = median(frames.sum((1, 2), dtype=np.float64))
     if usual < FEWEST_COUNTS:
         return f"too few counts for a verdict: {usual:.0f} in a frame, at least {FEWEST_COUNTS} are needed to tell a weak one"
     if motion_se_px > UNSURE_PX:
@@ -98,7 +99,7 @@ def organ_aspects(
     around = aspects.body_of(frames.sum(0, dtype=np.float64))
     for mask in organs.values():
         around = around & ~aspects.grown(mask, 3)
-    level = float(np.median(smooth[around])) if around.any() else 0.0
+    level = median(smooth[around]) if around.any() else 0.0
     shown = (times.middle_s >= seen_s[0]) & (times.middle_s < seen_s[1])
     measures, curves, boxes = [], {}, {}
     for region, mask in organs.items():
@@ -117,8 +118,8 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     """Return how many frames are missing, repeated, empty or too weak, the time of each phase, and gaps between frames."""
     sums = frames.sum((1, 2), dtype=np.float64)
     rate = sums / times.duration_s
-    arrived = int(np.argmax(sums > 0.02 * np.median(sums)))  # before the tracer comes there is nothing to count
-    empty = arrived + np.flatnonzero(sums[arrived:] <= 0.02 * np.median(sums))
+    arrived = int(np.argmax(sums > 0.02 * median(sums)))  # before the tracer comes there is nothing to count
+    empty = arrived + np.flatnonzero(sums[arrived:] <= 0.02 * median(sums))
     same = np.flatnonzero((frames[1:] == frames[:-1]).reshape(len(frames) - 1, -1).all(1) & (sums[1:] > 0)) + 1
     least, most = np.minimum(rate[:-2], rate[2:]), np.maximum(rate[:-2], rate[2:])
     middle = slice(1, -1)
@@ -141,7 +142,7 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     ]
     for p in np.unique(times.phase):
         own = times.duration_s[times.phase == p]
-        out.append(aspects.measure(TIMING, "frame_time_s", float(np.median(own)), "s", f"phase {p}"))
+        out.append(aspects.measure(TIMING, "frame_time_s", median(own), "s", f"phase {p}"))
     return out
 
 
@@ -162,7 +163,7 @@ def counts_of(frames: NDArray, times: FrameTimes, mask: NDArray[np.bool_]) -> li
     inside = whole[mask]
     noise = 100 * aspects.noise(whole, mask) / float(inside.mean()) if mask.any() and inside.mean() > 0 else 0.0
     return [
-        aspects.measure(COUNTS, "frame_kcts", float(np.median(sums)) / 1000, "kcts"),
+        aspects.measure(COUNTS, "frame_kcts", median(sums) / 1000, "kcts"),
         aspects.measure(COUNTS, "total_mcts", float(sums.sum()) / 1e6, "Mcts"),
         aspects.measure(COUNTS, "max_rate_kcps", float(rate.max()) / 1000, "kcts/s"),
         aspects.measure(COUNTS, "noise_percent", noise, "%"),

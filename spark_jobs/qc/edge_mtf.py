@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["mtf_at", "mtf_of_edges", "radial_edge"]
 
 BIN_MM = 0.1
@@ -44,7 +46,7 @@ def mtf_of_edges(
         if filled.sum() < 0.5 * len(grid):
             return None
         esf = np.interp(grid, grid[filled], total[filled] / count[filled])
-        inner, outer = float(np.median(esf[grid < -3])), float(np.median(esf[grid > 3]))
+        inner, outer = median(esf[grid < -3]), median(esf[grid > 3])
         if inner == outer:
             return None
         lsf = np.gradient((esf - outer) / (inner - outer), BIN_MM)
@@ -58,7 +60,7 @@ def mtf_of_edges(
     near = np.abs(grid - middle) < 1.5
     middle = float((grid[near] * lsf[near]).sum() / lsf[near].sum())
     above = np.abs(grid - middle)[smooth > 0.5 * smooth.max()]
-    half = max(0.5, float(np.median(above)) * 2)  # half of the FWHM
+    half = max(0.5, median(above) * 2)  # half of the FWHM
     flat = min(2.6 * half, REACH_MM - 0.8)
     taper = np.clip((np.abs(grid - middle) - flat) / min(1.4 * half, REACH_MM - flat), 0, 1)
     window = 0.5 * (1 + np.cos(np.pi * taper))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["Fiducials", "find_fiducials"]
 
 COARSE_MM = 3.0
@@ -44,8 +46,8 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
     blocks = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2])
     coarse = blocks.max((1, 3, 5)) if not emission else blocks.mean((1, 3, 5))
     size = [v * s for v, s in zip(voxel_mm, steps, strict=True)]
-    rest = float(np.median(coarse))
-    spread = 1.4826 * float(np.median(np.abs(coarse - rest)))
+    rest = median(coarse)
+    spread = 1.4826 * median(np.abs(coarse - rest))
     peak = float(coarse.max()) - rest
     if peak <= 0 or peak < SIGMAS * spread:
         return "nothing stands out"
@@ -60,7 +62,7 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
         inner = ndimage.minimum_filter((opened > rest + 0.3 * peak).astype(np.uint8), 3) > 0
         hat = np.where(inner, hat, 0)
         top = float(hat.max())
-        noise = 1.4826 * float(np.median(np.abs(hat[inner] - np.median(hat[inner])))) if inner.any() else 0.0
+        noise = 1.4826 * median(np.abs(hat[inner] - median(hat[inner]))) if inner.any() else 0.0
         found = _small(hat, top, size) if top > max(SIGMAS * noise, 0.1 * peak) else found
     if isinstance(found, str):
         return found
@@ -96,7 +98,7 @@ def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDA
             axes = [(np.arange(a, b) - c) * v for a, b, c, v in zip(low, high, centre, voxel_mm, strict=True)]
             r2 = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
             inside, shell = r2 <= reach**2, (r2 > (0.75 * reach) ** 2) & (r2 <= (1.1 * reach) ** 2)
-            net = box - (float(np.median(box[shell])) if shell.any() else 0.0)
+            net = box - (median(box[shell]) if shell.any() else 0.0)
             net = np.where(inside, net, 0)
             net = np.where(net > FAINTEST * net.max(), net, 0)
             weight = float(net.sum())
@@ -124,6 +126,6 @@ def _shining(values: NDArray, voxel_mm: tuple[float, float, float]) -> float:
     counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
     cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
     means = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2]).mean((1, 3, 5), dtype=np.float64)
-    ground = float(np.median(means))
-    spread = 1.4826 * float(np.median(np.abs(means - ground)))
+    ground = median(means)
+    spread = 1.4826 * median(np.abs(means - ground))
     return float(np.where(means > ground + 4 * spread, means - ground, 0).sum() * np.prod(steps))

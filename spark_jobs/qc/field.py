@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median, percentile
+
 __all__ = [
     "PIECE",
     "Mask",
@@ -132,8 +134,8 @@ def lit_area(blocks: NDArray[np.float64]) -> Mask:
     A dead photomultiplier must not take itself out of the field: inner holes are filled, and bites at the rim are filled where
     the mirrored area or the convex hull says that the field goes on (only bites of 3 × 3 pixels or more: rims stay as they are).
     """
-    bright = blocks > 0.3 * np.percentile(blocks, 99)
-    plateau = float(np.median(blocks[bright])) if bright.any() else 0.0
+    bright = blocks > 0.3 * percentile(blocks, 99)
+    plateau = median(blocks[bright]) if bright.any() else 0.0
     if plateau <= 0:
         return np.zeros(blocks.shape, bool)
     mask = filled(_joined(blocks > 0.5 * plateau))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.field import shifted
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc
 
 __all__ = ["ForeignObject", "Water", "cut_off", "find_objects", "pixel_noise", "water_of"]
@@ -101,7 +102,7 @@ def find_objects(water: Water, pixel_mm: float, wide_mm: float) -> tuple[Foreign
         if usable.sum() < ENOUGH_CELLS // 2:
             continue
         independent = noise / side * np.sqrt(1 + side**2 / _wide(side) ** 2)
-        spread = 1.4826 * float(np.median(np.abs(contrast[usable])))
+        spread = 1.4826 * median(np.abs(contrast[usable]))
         spread = min(max(spread, independent), CORRELATED * independent)
         least = max(WIDE_HU if side > WIDE_SIDE else LEAST_HU, FOUND_Z * spread)
         mean = np.where(usable, np.abs(contrast), 0.0)
@@ -141,7 +142,7 @@ def _rest(
         kept = terms[keep]
         factors = np.linalg.solve(kept.T @ kept, kept.T @ cells[keep])
         rest = cells - terms @ factors
-        spread = 1.4826 * float(np.median(np.abs(rest[water])))
+        spread = 1.4826 * median(np.abs(rest[water]))
         keep = water & (np.abs(rest) <= 3 * spread + 1e-6)
     return np.where(water, rest, 0.0), spread
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects, dynamic
 from spark_jobs.qc.aspects import POSITIONING, TIMING
+from spark_jobs.qc.order import median, percentile
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.time_curve import fit_uptake
 
@@ -67,10 +68,10 @@ def liver_of(image: NDArray[np.float64], pixel_mm: float) -> NDArray[np.bool_] |
     from scipy import ndimage
 
     smooth = aspects.binomial(image, int(np.clip(round(2 * (6.0 / pixel_mm) ** 2), 1, 12)))
-    top = float(np.percentile(smooth, 99.5))
+    top = percentile(smooth, 99.5)
     if top <= 0:
         return None
-    level = float(np.median(smooth[smooth > 0.02 * top]))
+    level = median(smooth[smooth > 0.02 * top])
     labels, pieces = ndimage.label(smooth > level + 0.4 * (top - level))
     if not pieces:
         return None
@@ -81,7 +82,7 @@ def liver_of(image: NDArray[np.float64], pixel_mm: float) -> NDArray[np.bool_] |
 
 
 def _clearance(curve: NDArray[np.float64], times: dynamic.FrameTimes) -> tuple[list[Measure], list[str]]:
-    usual = float(np.median(times.duration_s))
+    usual = median(times.duration_s)
     scaled = curve * usual / times.duration_s
     fit = fit_uptake(times.middle_s, scaled)
     if fit is None or not fit.good:

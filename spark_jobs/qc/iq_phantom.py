@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.blurred_sphere import SphereFit, fit_sphere
+from spark_jobs.qc.order import median, percentile
 
 __all__ = ["DIAMETERS_MM", "IqPhantom", "find_iq_phantom", "lit_level"]
 
@@ -32,8 +33,8 @@ class IqPhantom:
 def lit_level(values: NDArray) -> float:
     """Return the middle value of what shines in a volume, 0 when nothing does."""
     sample = values[:: max(1, values.shape[0] // 40), :: max(1, values.shape[1] // 96), :: max(1, values.shape[2] // 96)]
-    bright = float(np.percentile(sample, 99))
-    return float(np.median(sample[sample > 0.4 * bright])) if bright > 0 else 0.0
+    bright = percentile(sample, 99)
+    return median(sample[sample > 0.4 * bright]) if bright > 0 else 0.0
 
 
 def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> IqPhantom | str:
@@ -50,7 +51,7 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
     filled = values[body & (smooth > 0.7 * level) & (smooth < HOT * level)]
     if not filled.size:
         return "no even background is seen in the body"
-    level = float(np.median(filled))
+    level = median(filled)
     labels, pieces = ndimage.label((smooth > HOT * level) & body)
     if pieces < 4:
         return f"{pieces} hot places in the body: no six spheres"
@@ -83,7 +84,7 @@ def _body(lit: NDArray[np.bool_], voxel_mm: tuple[float, float, float]) -> NDArr
     body = labels == 1 + int(np.argmax(sizes))
     filled = np.stack([ndimage.binary_fill_holes(s) for s in body])
     area = filled.sum((1, 2)) * voxel_mm[1] * voxel_mm[2]
-    return filled if 20_000 <= float(np.percentile(area[area > 0], 75)) <= 160_000 else None
+    return filled if 20_000 <= percentile(area[area > 0], 75) <= 160_000 else None
 
 
 def _circle(centres: NDArray, voxel_mm: tuple[float, float, float]) -> tuple[NDArray, float] | None:
@@ -107,7 +108,7 @@ def _circle(centres: NDArray, voxel_mm: tuple[float, float, float]) -> tuple[NDA
         # stronger places come first; the number that fits counts most
         score = float(fits.sum()) + float((fits * np.linspace(0.5, 0, len(fits))).sum()) / 10
         if fits.sum() >= 4 and len({round(s) % 6 for s in step[fits]}) == int(fits.sum()) and score > best:
-            turn = float(np.median(((angle[fits] - first + 30) % 60) - 30))
+            turn = median(((angle[fits] - first + 30) % 60) - 30)
             best = score
             found = (np.array([every[fits, 0].mean(), *middle]) / scale, float(first + turn))
     return found

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.field import declared_shape
 from spark_jobs.qc.lines import Line, Pattern, half_maxima, line_pattern, strip_sums
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
@@ -128,7 +129,7 @@ def measure(
 
 def _located(image: NDArray, lines: Sequence[Line], pixel_mm: float, axis: str) -> Slits:
     """Return the peaks of slits that run down an image, strip by strip."""
-    height = float(np.median([x.height for x in lines]))
+    height = median([x.height for x in lines])
     wanted = math.ceil(STRIP_COUNTS / max(height, 1e-9))
     rows = int(max(1, min(max(wanted, round(THINNEST_MM / pixel_mm)), THICKEST_MM // pixel_mm)))
     sums = strip_sums(image, rows)
@@ -144,7 +145,7 @@ def _located(image: NDArray, lines: Sequence[Line], pixel_mm: float, axis: str) 
         highest = near + window.argmax(1) - reach // 2
         window = padded[strips[:, None], highest[:, None] + 2 * reach + np.arange(-reach, reach + 1)]
         peak = window[:, reach]
-        tall = peak >= LEAST_HEIGHT * (np.median(peak) if len(peak) else 0.0)
+        tall = peak >= LEAST_HEIGHT * (median(peak) if len(peak) else 0.0)
         slit.append(np.full(int(tall.sum()), k))
         strip.append(strips[tall])
         top.append(highest[tall])
@@ -152,14 +153,14 @@ def _located(image: NDArray, lines: Sequence[Line], pixel_mm: float, axis: str) 
     seen = np.concatenate(windows)
     left, right = half_maxima(seen)
     good = np.isfinite(left + right)
-    width = float(np.median((left + right)[good])) if good.any() else 0.0
+    width = median((left + right)[good]) if good.any() else 0.0
     away, error = _matched(seen[good], max(width / 2.3548, LEAST_SIGMA))
     return Slits(
         axis,
         np.concatenate(slit)[good],
         middles[np.concatenate(strip)[good]] * pixel_mm,
         (np.concatenate(top)[good] + away) * pixel_mm,
-        float(np.median(error)) * pixel_mm if good.any() else 0.0,
+        median(error) * pixel_mm if good.any() else 0.0,
         width,
     )
 

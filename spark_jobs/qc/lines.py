@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median, percentile
+
 __all__ = ["Line", "Pattern", "find_lines", "half_maxima", "line_pattern", "strip_sums"]
 
 STRIP_MM = 8.0  # height of the strips in which lines are looked for
@@ -111,14 +113,16 @@ def _peaks(sums: NDArray[np.float64], pixel_mm: float) -> Peaks:
     near, reach = max(1, round(4 / pixel_mm)), max(3, round(REACH_MM / pixel_mm))
     smooth = sums
     for _ in range(min(2, near // 2)):
-        p = np.pad(smooth, ((0, 0), (1, 1)))
-        smooth = (p[:, :-2] + 2 * smooth + p[:, 2:]) / 4
+        once, smooth = smooth, 2 * smooth
+        smooth[:, 1:] += once[:, :-1]
+        smooth[:, :-1] += once[:, 1:]
+        smooth /= 4
     tops = smooth.max(1)
     lit = tops[tops > 0.05 * tops.max()]
     if lit.size == 0:
         none = np.zeros(0)
         return Peaks(none.astype(np.int64), none, none, none)
-    found = smooth > 0.2 * np.median(lit)
+    found = smooth > 0.2 * median(lit)
     for k in range(1, near + 1):
         found[:, k:] &= smooth[:, k:] > smooth[:, :-k]
         found[:, :-k] &= smooth[:, :-k] >= smooth[:, k:]
@@ -172,7 +176,7 @@ def _line(track: list[int], peaks: Peaks, height: int, pixel_mm: float) -> Line 
     columns, widths, tops = peaks.column[chosen], peaks.width[chosen], peaks.height[chosen]
     if len(chosen) < 4:
         return None
-    middle = np.median(widths)
+    middle = median(widths)
     # strips where another line crosses or a blob lies give other widths
     plain = np.abs(widths - middle) <= max(0.25 * middle, 1.0)
     if plain.sum() < max(4, 0.5 * len(chosen)):
@@ -186,7 +190,7 @@ def _line(track: list[int], peaks: Peaks, height: int, pixel_mm: float) -> Line 
     residual = columns[kept] - (offset + slope * rows[kept])
     first, last = float(rows[kept].min() - (height - 1) / 2), float(rows[kept].max() + (height - 1) / 2)
     length = last - first + 1
-    spread = float(np.ptp(np.percentile(widths[kept], (10, 90)))) / max(float(middle), 1.0)
+    spread = (percentile(widths[kept], 90) - percentile(widths[kept], 10)) / max(float(middle), 1.0)
     crooked = float(np.sqrt((residual**2).mean())) > max(CROOKED_MM / pixel_mm, 0.3)
     seen = kept.sum() * height / length
     if (
@@ -204,7 +208,7 @@ def _line(track: list[int], peaks: Peaks, height: int, pixel_mm: float) -> Line 
         first,
         last,
         float(middle),
-        float(np.median(tops[kept])) / height,
+        median(tops[kept]) / height,
         rows[kept],
         columns[kept],
     )
@@ -234,7 +238,7 @@ def _kind(image: NDArray, pixel_mm: float, down: list[Line], across: list[Line])
     if len(lines) <= 2:
         return "line" if min(x.length / x.width for x in lines) >= SLENDER else None
     steps = _steps(lines)
-    even = np.abs(steps - np.median(steps)).max() <= EVEN_PITCH * np.median(steps)
+    even = np.abs(steps - median(steps)).max() <= EVEN_PITCH * median(steps)
     return "slits" if even and len(lines) >= LEAST_SLITS else None
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc import aspects
 from spark_jobs.qc.alignment import neighbour_shifts
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
+from spark_jobs.qc.order import median, percentile
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "heart_of", "measure"]
@@ -66,7 +67,7 @@ def measure(
     numbers = numbers or [list(range(1, len(h) + 1)) for h in heads]
     labels = [(d + 1, v) for d, own in enumerate(numbers) for v in own]
     kcts = views.sum((1, 2)) / 1000
-    if np.median(kcts) <= 0:
+    if median(kcts) <= 0:
         return _refused("the views hold no counts")
     heart = heart_of(views, pixel_mm, max(1, len(views) // LOOKED))
     if heart is None:
@@ -84,7 +85,7 @@ def measure(
         breaks.append(left)
         spread.append(1.4826 * np.median(np.abs(left), axis=0))
     measures = [*_motion(breaks, spread, numbers), _creep(creeps, spread, [len(b) for b in breaks])]
-    unsure = max(float(np.hypot(*s)) for s in spread) > UNSURE_PX or 1000 * np.median(kcts) < FEWEST_COUNTS
+    unsure = max(float(np.hypot(*s)) for s in spread) > UNSURE_PX or 1000 * median(kcts) < FEWEST_COUNTS
     measures += _counts(views, kcts, heart)
     measures += _gating(gates, beats)
     measures += [*timing, aspects.measure(TIMING, "missing_views_count", missing_views, "1")]
@@ -102,7 +103,7 @@ def measure(
     }
     reason = None
     if unsure:
-        reason = f"too few counts per view ({np.median(kcts):.1f} kcts) to tell a motion of one pixel from noise"
+        reason = f"too few counts per view ({median(kcts):.1f} kcts) to tell a motion of one pixel from noise"
     return Result(PROCEDURE, INDICATIVE if unsure else MEASURED, reason, None, METHOD, VERSION, tuple(measures), (), figure)
 
 
@@ -123,7 +124,7 @@ def heart_of(views: NDArray[np.float64], pixel_mm: float, step: int = 1) -> dict
             continue
         peak = np.unravel_index(int(image.argmax()), image.shape)
         body = image > 0.05 * top
-        level = float(np.median(image[body]))
+        level = median(image[body])
         hot, _ = ndimage.label(image > (top + level) / 2)
         organ = hot == hot[peak]
         rows, columns = np.nonzero(organ)
@@ -132,7 +133,7 @@ def heart_of(views: NDArray[np.float64], pixel_mm: float, step: int = 1) -> dict
             continue
         found[k] = (
             rows.mean(), columns.mean(), organ.sum() * pixel_mm**2,
-            float(image[organ].mean()) / max(float(np.median(image[rest])), 1e-9), rows.min(), rows.max(),
+            float(image[organ].mean()) / max(median(image[rest]), 1e-9), rows.min(), rows.max(),
         )  # fmt: skip
     seen = (found[:, 3] > 1.4) & (found[:, 2] > 300) & (found[:, 2] < 25_000) & ((found[:, 5] - found[:, 4]) * pixel_mm < 180)
     if seen.sum() < 0.4 * len(smooth):
@@ -199,10 +200,10 @@ def _counts(views: NDArray[np.float64], kcts: NDArray[np.float64], heart: dict[s
     mask = aspects.binomial(view, 4) > 0.05 * aspects.binomial(view, 4).max()
     mean = float(view[mask].mean())
     return [
-        aspects.measure(COUNTS, "view_kcts", float(np.median(kcts)), "kcts"),
+        aspects.measure(COUNTS, "view_kcts", median(kcts), "kcts"),
         aspects.measure(COUNTS, "total_mcts", float(kcts.sum()) / 1000, "Mcts"),
         aspects.measure(COUNTS, "noise_percent", 100 * aspects.noise(view, mask) / mean if mean > 0 else 0.0, "%"),
-        aspects.measure(CONTRAST, "heart_background_ratio", float(np.percentile(heart["contrast"], 90)), "1", "heart"),
+        aspects.measure(CONTRAST, "heart_background_ratio", percentile(heart["contrast"], 90), "1", "heart"),
     ]
 
 
@@ -237,7 +238,7 @@ def _artefacts(views: NDArray[np.float64], kcts: NDArray[np.float64], labels: li
     at = {"detector": where[0], "view": int(where[1])}
     return [
         aspects.measure(UNIFORMITY, "view_counts_jump_percent", 100 * worst, "%", at=at),
-        aspects.measure(ARTEFACT, "empty_views_count", int((kcts <= 0.05 * np.median(kcts)).sum()), "1"),
+        aspects.measure(ARTEFACT, "empty_views_count", int((kcts <= 0.05 * median(kcts)).sum()), "1"),
         aspects.measure(ARTEFACT, "repeated_views_count", repeated, "1"),
     ]
 
@@ -249,7 +250,7 @@ def _coverage(views: NDArray[np.float64], heart: dict[str, NDArray], pixel_mm: f
     distance = np.minimum.reduce([row, rows - 1 - row, column, columns - 1 - column]) - radius
     # the body goes on above and below the field by nature; what it must not do is to leave it at the sides
     lit = aspects.binomial(views, 4).mean(0)
-    mask = lit > 0.1 * np.percentile(lit, 95)
+    mask = lit > 0.1 * percentile(lit, 95)
     lines = mask.any(1)
     cut = (mask[:, 0] | mask[:, -1])[lines].mean() if lines.any() else 0.0
     return [

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.field import largest, shifted
+from spark_jobs.qc.order import median
 
 __all__ = ["BODY_HU", "Outline", "disc", "find_outline", "sampled"]
 
@@ -107,7 +108,7 @@ def _circle(hu: NDArray, row: float, column: float, radius: float, pixel_mm: flo
         cy, cx = p / 2, q / 2
         radius_px = float(np.sqrt(s + cy**2 + cx**2))
         away = np.abs(np.hypot(py - cy, px - cx) - radius_px)
-        spread = float(np.median(away[keep]))
+        spread = median(away[keep])
         keep = found & (away <= max(TRIM_MM / pixel_mm, 4 * spread))
         if spread * pixel_mm > TRIM_MM or keep.sum() < 0.5 * RAYS:
             return "the object is not round"

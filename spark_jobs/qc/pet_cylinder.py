@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.iq_phantom import lit_level
+from spark_jobs.qc.order import median
 
 __all__ = ["NOT_COLD", "PetCylinder", "find_pet_cylinder"]
 
@@ -50,7 +51,7 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     if is_tomogram_cut_off(values):
         return CUT_OFF
     smooth = ndimage.gaussian_filter(values, [3.0 / v for v in voxel_mm])
-    level = float(np.median(smooth[smooth > 0.5 * level]))
+    level = median(smooth[smooth > 0.5 * level])
     count = len(values)
     rows, columns, radii = (np.full(count, np.nan) for _ in range(3))
     for k in range(count):
@@ -69,7 +70,7 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     there = np.flatnonzero(~np.isnan(radii))
     if len(there) < FEWEST_SLICES:
         return "the object is not round, or too small: no cylinder"
-    radius = float(np.median(radii[there]))
+    radius = median(radii[there])
     if 2 * radius > LARGEST_MM:
         return f"an object of {2 * radius:.0f} mm is no cylinder for calibration"
     whole = there[np.abs(radii[there] - radius) < 0.06 * radius]
@@ -86,7 +87,7 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     line_rows, line_columns = (np.polyval(np.polyfit(whole, c[whole], 1), fit).astype(np.float64) for c in (rows, columns))
     found = PetCylinder(first, last, line_rows, line_columns, radius)
     around = ~found.inside(values.shape, voxel_mm, 1 + AWAY_MM / radius)[first : last + 1]
-    if around.any() and float(np.median(smooth[first : last + 1][around])) > COLD * level:
+    if around.any() and median(smooth[first : last + 1][around]) > COLD * level:
         return NOT_COLD
     inner = found.inside(values.shape, voxel_mm, INNER)
     odd = (np.abs(smooth - level) > ODD * level) & inner

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outliers import DEVIATIONS, robust_z
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
@@ -76,7 +77,7 @@ def measure(
     missing = [name for name in READINGS[:2] if name not in readings] + (["block_efficiency"] if blocks.size == 0 else [])
     if missing:
         return Result(PROCEDURE, NOT_MEASURED, f"the report lacks {', '.join(missing)}", detector, METHOD, VERSION)
-    middle = float(np.median(blocks))
+    middle = median(blocks)
     if middle <= 0 or blocks.min() < 0:
         fault = "more than half of the blocks have no efficiency" if blocks.min() >= 0 else "a block efficiency is negative"
         return Result(PROCEDURE, NOT_MEASURED, f"{fault}: no outlier can be told", detector, METHOD, VERSION)

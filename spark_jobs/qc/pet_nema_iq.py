@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc.blurred_sphere import SphereFit
 from spark_jobs.qc.cut_off import CUT_OFF
 from spark_jobs.qc.iq_phantom import DIAMETERS_MM, IqPhantom, find_iq_phantom
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
@@ -130,8 +131,8 @@ def measure(
 def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str | None:
     """Return what is wrong with slices that the spheres lie in, or with the tops of the spheres; None when nothing is."""
     common = phantom.body[list(planes)].sum(0) > len(planes) / 2
-    levels = np.array([np.median(s[common]) for s in values[planes[0] : planes[-1] + 1]])
-    middle = float(np.median(levels))
+    levels = np.array([median(s[common]) for s in values[planes[0] : planes[-1] + 1]])
+    middle = median(levels)
     worst = int(np.argmax(np.abs(levels - middle)))
     part = float(levels[worst]) / middle
     if abs(part - 1) > SAME_LEVEL:
@@ -140,7 +141,7 @@ def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str 
     piled = int((near >= near.max() * (1 - EQUAL)).sum())
     if piled <= MOST_EQUAL:
         return None
-    noise = float(np.median(np.abs(near[:, common] / middle - 1)))  # spheres and insert are the lesser part
+    noise = median(np.abs(near[:, common] / middle - 1))  # spheres and insert are the lesser part
     return CUT_OFF if noise > NOISY else None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outliers import DEVIATIONS, robust_z
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
@@ -47,7 +48,7 @@ def measure(
         return refuse(f"{blocks.size} block efficiencies: too few for a block map")
     if not np.isfinite(blocks).all() or (blocks < 0).any():
         return refuse("a block efficiency is negative or no number")
-    middle = float(np.median(blocks))
+    middle = median(blocks)
     if middle <= 0:
         return refuse("more than half of the blocks are dead: the data are no normalisation")
     z = robust_z(blocks)
@@ -63,10 +64,10 @@ def measure(
         before = np.asarray(baseline, np.float64).ravel()
         if before.size != blocks.size:
             return refuse(f"the baseline has {before.size} blocks, today's data {blocks.size}")
-        if not np.isfinite(before).all() or np.median(before) <= 0:
+        if not np.isfinite(before).all() or median(before) <= 0:
             return refuse("the baseline holds a value that is no efficiency")
-        alive = before >= DEAD_PART * np.median(before)
-        change = np.where(alive, 100 * ((blocks / middle) / np.where(alive, before / np.median(before), 1.0) - 1), 0.0)
+        alive = before >= DEAD_PART * median(before)
+        change = np.where(alive, 100 * ((blocks / middle) / np.where(alive, before / median(before), 1.0) - 1), 0.0)
         moved = np.flatnonzero(np.abs(robust_z(100 + change)) > DEVIATIONS)
         far = int(np.argmax(np.abs(change)))
         out.append(Measure("block_change_max_percent", round(abs(float(change[far])), 4), "%", None, {"block": far + 1}))

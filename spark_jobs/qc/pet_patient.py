@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc import aspects
 from spark_jobs.qc.alignment import neighbour_shifts
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, UNIFORMITY
+from spark_jobs.qc.order import median, percentile
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "measure", "noise_equivalent_cps"]
@@ -57,7 +58,7 @@ def measure(
     if body is None:
         return Result(PROCEDURE, NOT_MEASURED, "no body is seen in the volume", None, METHOD, VERSION)
     notes = list(warnings)
-    level = float(np.median(values[body]))
+    level = median(values[body])
     planes = np.flatnonzero(body.any((1, 2)))
     measures = []
     if nec_cps is not None:
@@ -103,10 +104,10 @@ def body_of(values: NDArray, voxel_mm: Voxel) -> Mask | None:
     from scipy import ndimage
 
     small, step = _coarse(values, voxel_mm)
-    high = float(np.percentile(small, 99.5))
+    high = percentile(small, 99.5)
     if high <= 0:
         return None
-    tissue = float(np.median(small[small > 0.05 * high]))
+    tissue = median(small[small > 0.05 * high])
     labels, pieces = ndimage.label(small > 0.3 * tissue)
     if not pieces:
         return None

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from spark_jobs.qc import dome
 from spark_jobs.qc.cut_off import FLAT
 from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure"]
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.3"
+VERSION = "1.1.4"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
@@ -91,7 +92,7 @@ def measure(
     lit = lit_area(blocks)
     if lit.sum() < 100 or min(np.ptp(np.nonzero(lit), axis=1)) < 10:
         return refuse("no evenly lit field of at least 10 × 10 pixels of 6.4 mm was found: this is no flood image")
-    if (blocks > 0.5 * np.median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
+    if (blocks > 0.5 * median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
         return refuse("the lit area lies in pieces: two candidates, or a part of the detector is dead")
     pixel_noise = _pixel_noise(image)
     warnings = []
@@ -239,7 +240,7 @@ def _pixel_noise(image: NDArray) -> float:
     rows, columns = image.shape
     part = image[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4][:128, :128].astype(np.float64)
     checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
-    return float(np.median(np.abs(checker))) * 1.4826 / 2
+    return median(np.abs(checker)) * 1.4826 / 2
 
 
 def _middle(image_shape: tuple[int, ...], n: int) -> tuple[float, float]:
@@ -261,7 +262,7 @@ def _is_whole(blocks: NDArray[np.float64], found: Mask) -> bool:
     """
     ys, xs = np.nonzero(found)
     part = blocks[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-    dark = part <= 0.5 * float(np.median(blocks[found]))
+    dark = part <= 0.5 * median(blocks[found])
     high, wide = dark.shape[0] // 2, dark.shape[1] // 2
     corners = [int(c.sum()) for c in (dark[:high, :wide], dark[:high, -wide:], dark[-high:, :wide], dark[-high:, -wide:])]
     return min(corners) >= CORNER_BLOCKS and max(corners) - min(corners) <= CORNERS_ALIKE * float(np.sqrt(max(corners)))
@@ -345,23 +346,44 @@ def _contrast(high: float, low: float) -> float:
     return 100 * (high - low) / (high + low) if high + low > 0 else 100.0
 
 
-def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> dict[str, NDArray[np.float64]]:
+def _replicates(blocks: NDArray[np.float64], gain: NDArray[np.float64], ufov: Mask, cfov: Mask) -> dict[str, list[float]]:
     """Return the values of images with fresh counting noise; their spread is the uncertainty (parametric bootstrap, seeded)."""
-    noisy = np.random.default_rng(1).poisson(np.maximum(blocks, 0), (REPLICATES, *blocks.shape)) * gain
     rows, columns = np.flatnonzero(ufov.any(1)), np.flatnonzero(ufov.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # nothing outside it counts
-    ufov, cfov = ufov[box], cfov[box]
-    smooth = _smoothed(noisy[:, *box], ufov)
-    along = {"x": _differential(smooth), "y": _differential(np.ascontiguousarray(smooth.swapaxes(1, 2)))}
-    out: dict[str, NDArray[np.float64]] = {}
-    for name, mask in (("ufov", ufov), ("cfov", cfov)):
-        inside = smooth[:, mask]
-        pairs = zip(inside.max(1).tolist(), inside.min(1).tolist(), strict=True)
-        out[f"{name}_iu_percent"] = np.array([_contrast(high, low) for high, low in pairs])
-        for axis, inner in (("x", mask), ("y", mask.T)):
-            whole = _whole(inner)
-            out[f"{name}_du_{axis}_percent"] = (along[axis] * whole).max((1, 2))
+    blocks, gain, ufov, cfov = np.maximum(blocks[box], 0), gain[box], ufov[box], cfov[box]
+    root = np.sqrt(blocks)
+    masks = {"ufov": ufov, "cfov": cfov}
+    whole = {(name, axis): _whole(m if axis == "x" else m.T) for name, m in masks.items() for axis in "xy"}
+    out: dict[str, list[float]] = {}
+    for number in range(REPLICATES):
+        noisy = np.maximum(blocks + root * _normal(number, blocks.shape), 0)
+        smooth = _smoothed(noisy * gain, ufov)
+        along = {"x": _differential(smooth), "y": _differential(np.ascontiguousarray(smooth.T))}
+        for name, mask in masks.items():
+            inside = smooth[mask]
+            out.setdefault(f"{name}_iu_percent", []).append(_contrast(float(inside.max()), float(inside.min())))
+            for axis, values in along.items():
+                out.setdefault(f"{name}_du_{axis}_percent", []).append(float((values * whole[name, axis]).max()))
     return out
+
+
+def _normal(stream: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return numbers of a standard normal distribution (Box and Muller), the same on every machine; numpy.random alone is 5 MB."""
+    count = int(np.prod(shape))
+    first, second = _uniform(2 * stream, (count + 1) // 2), _uniform(2 * stream + 1, (count + 1) // 2)
+    radius, angle = np.sqrt(-2 * np.log(first)), 2 * np.pi * second
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count].reshape(shape)
+
+
+def _uniform(stream: int, count: int) -> NDArray[np.float64]:
+    """Return numbers evenly spread over (0, 1] (SplitMix64: Steele, Lea and Flood 2014)."""
+    z = np.arange(1, count + 1, dtype=np.uint64) + np.uint64(stream << 32)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z ^= z >> np.uint64(shift)
+        z *= np.uint64(factor)
+    z ^= z >> np.uint64(31)
+    return (((z >> np.uint64(11)) + np.uint64(1)) * 2.0**-53).astype(np.float64)
 
 
 def _image_pixels(at: dict | None, image: NDArray, n: int) -> dict | None:

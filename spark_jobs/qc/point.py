@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["around", "find_points", "settled", "smoothed"]
 
 FAINTEST = 0.3  # of the brightest point
@@ -66,7 +68,7 @@ def find_points(image: NDArray, most: int, widest: float) -> list[tuple[float, f
         Width in pixels above which a bright spot is no point.
     """
     smooth = smoothed(image)
-    floor = float(np.median(smooth))
+    floor = median(smooth)
     net = smooth - floor
     noise = 6 * np.sqrt(max(floor, 0.0) / 9) + 0.5
     highest = float(net.max())

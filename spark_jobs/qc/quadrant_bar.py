@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.bar_disks import cut, left_over
 from spark_jobs.qc.bars import Bars, find_bars, is_quadrant_phantom
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "quadrant_bar"
 METHOD = "Hander 1997 bar modulation"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 COARSEST_MM = 1.6  # Hander: a larger pixel does not sample the bars
 LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below, bars count as not resolved
 FACTOR = 1.058
@@ -139,10 +140,10 @@ def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, Any] | N
         clean = np.array([o is None for o in odd])
     dead = None if clean.any() else odd[0]
     clean |= dead is not None
-    middle = float(np.median(squares[clean]))
+    middle = median(squares[clean])
     away = np.abs(squares - middle)
     # a disk that reaches over the seam of two quadrants, in a tile that is only partly filled, is far from the others
-    kept = clean & (away <= max(SAME_SQUARE * middle, 6 * float(np.median(away[clean]))))
+    kept = clean & (away <= max(SAME_SQUARE * middle, 6 * median(away[clean])))
     mtf = math.sqrt(max(float(np.mean(squares[kept])), 1e-6))
     mean = float(np.mean(disks.means))
     # error of a sample variance under Poisson noise; two disks that overlap are not independent, so the pixels of one count
@@ -158,7 +159,7 @@ def _quadrant(image: NDArray, bars: Bars, pixel_mm: float) -> dict[str, Any] | N
         "column": first[1],
         "radius": radius,
         "odd": dead,
-        "scaled": (float(np.median(noise)) - 1) / (mean * mtf**2),
+        "scaled": (median(noise) - 1) / (mean * mtf**2),
         "box": float(np.sinc(bars.fx) * np.sinc(bars.fy)),
     }
 

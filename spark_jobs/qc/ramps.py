@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.ct_stack import Stack
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import sampled
 from spark_jobs.qc.sensitometry import Pose
 
@@ -141,15 +142,15 @@ def _climb(
             continue
         at, along = np.array([z[k] for k, _ in seen]), np.array([u for _, u in seen])
         first, second = np.triu_indices(len(at), 1)
-        slopes[i] = float(np.median((along[second] - along[first]) / (at[second] - at[first])))
+        slopes[i] = median((along[second] - along[first]) / (at[second] - at[first]))
         away = along - slopes[i] * at
-        away -= np.median(away)
-        scatter[i] = float(np.median(np.abs(away)))
+        away -= median(away)
+        scatter[i] = median(np.abs(away))
         for (k, _), value in zip(seen, away, strict=True):
             rest[k].append(float(value))
     if len(slopes) < 2:
         return None, True, there
-    usual = float(np.median([abs(s) for s in slopes.values()]))
+    usual = median([abs(s) for s in slopes.values()])
     usable = tuple(
         there[i] and (i not in slopes or (abs(abs(slopes[i]) / usual - 1) < CLIMB_ALIKE and scatter[i] < STRAY_MM))
         for i in range(len(PLACES))
@@ -157,7 +158,7 @@ def _climb(
     if not any(usable):
         usable = there
     stray = max(STRAY_MM, ORDER_PART * usual * (stack.spacing_mm or 0.0))
-    in_order = all(len(r) < 2 or float(np.median(np.abs(r))) < stray for r in rest.values())
+    in_order = all(len(r) < 2 or median(np.abs(r)) < stray for r in rest.values())
     return usual * float(np.tan(np.radians(ANGLE_DEG))), in_order, usable
 
 
@@ -177,7 +178,7 @@ def _profiles(hu: NDArray, pose: Pose, position_mm: float) -> list[NDArray[np.fl
         rows = row + (r * dy + along[None, :] * ty) / pose.pixel_mm
         columns = column + (r * dx + along[None, :] * tx) / pose.pixel_mm
         box = sampled(hu, rows, columns)
-        box = box - np.median(box)
+        box = box - median(box)
         strength = np.abs(box.clip(-5000, 5000)).max(1)
         peak = float(across[int(_smooth(strength, 3).argmax())])
         band = np.abs(across - peak) <= BAND_MM
@@ -192,10 +193,10 @@ def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 def _width(profile: NDArray[np.float64]) -> tuple[float, float] | None:
     """Return where the middle of a ramp lies and its FWHM, both in mm along the ramp; None when it is lost in the noise."""
     smooth = _smooth(profile, BOX)
-    top = int(np.abs(smooth - float(np.median(smooth))).argmax())
+    top = int(np.abs(smooth - median(smooth)).argmax())
     outer = smooth[np.abs(np.arange(len(smooth)) - top) * STEP_MM > LONGEST_MM]
-    smooth = smooth - float(np.median(outer))
-    noise = 1.4826 * float(np.median(np.abs(outer - np.median(outer))))
+    smooth = smooth - median(outer)
+    noise = 1.4826 * median(np.abs(outer - median(outer)))
     sign = np.sign(smooth[top])
     smooth = smooth * sign
     if smooth[top] < SEEN * noise or smooth[top] < 10:

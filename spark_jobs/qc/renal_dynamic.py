@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects, dynamic
 from spark_jobs.qc.aspects import POSITIONING, TIMING
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.shape import likeness
 from spark_jobs.qc.time_curve import fit_bolus
@@ -80,7 +81,7 @@ def kidneys_of(image: NDArray[np.float64], pixel_mm: float) -> list[NDArray[np.b
     top = float(smooth.max())
     if top <= 0:
         return None
-    level = float(np.median(smooth[smooth > 0.05 * top]))
+    level = median(smooth[smooth > 0.05 * top])
     best: tuple[float, NDArray[np.bool_], NDArray[np.bool_]] | None = None
     for part in (0.75, 0.6, 0.5, 0.4, 0.3, 0.2):
         bright = smooth > level + part * (top - level)
@@ -117,7 +118,7 @@ def _single(image: NDArray[np.float64], body: NDArray[np.bool_], pixel_mm: float
     top = float(smooth.max())
     if top <= 0 or not body.any():
         return {}
-    level = float(np.median(smooth[smooth > 0.05 * top]))
+    level = median(smooth[smooth > 0.05 * top])
     labels, _ = ndimage.label(smooth > (level + top) / 2)
     kidney = labels == labels[np.unravel_index(int(smooth.argmax()), smooth.shape)]
     middle = float(np.nonzero(body)[1].mean())
@@ -134,7 +135,7 @@ def _bolus(
 ) -> tuple[list[Measure], list[str]]:
     """Return the width of the bolus in the vessels between and above the kidneys, or a warning why there is none."""
     early = times.start_s < dynamic.BOLUS_S
-    if early.sum() < 8 or float(np.median(times.duration_s[early])) > LONGEST_BOLUS_FRAME_S:
+    if early.sum() < 8 or median(times.duration_s[early]) > LONGEST_BOLUS_FRAME_S:
         return [], [f"the bolus cannot be followed: frames of the first minute are longer than {LONGEST_BOLUS_FRAME_S:g} s"]
     first = frames[early].astype(np.float64)
     time = times.middle_s[early]

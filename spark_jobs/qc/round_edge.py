@@ -12,6 +12,8 @@ from math import erf
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["Edge", "Edges", "find_edges"]
 
 LARGEST_PART = 0.85  # of the water's radius
@@ -101,10 +103,10 @@ def _one(field: NDArray[np.float64], at: tuple[float, float], reach: float, nois
         height = np.where(usable, np.abs(heights), 0.0)
         tops.append((float(height.max()), int(height.argmax())))
         if usable.sum() > 60:
-            grains.append(1.4826 * float(np.median(height[usable])) / norm / max(noise, 1e-9))
+            grains.append(1.4826 * median(height[usable]) / norm / max(noise, 1e-9))
     if not tops:
         return Edges(None, radii, np.zeros(0))
-    grain = min(max(float(np.median(grains)) if grains else LEAST_GRAIN, LEAST_GRAIN), MOST_GRAIN)
+    grain = min(max(median(grains) if grains else LEAST_GRAIN, LEAST_GRAIN), MOST_GRAIN)
     errors = np.array(norms) * noise * grain + 1e-6
     k = int(np.argmax([t[0] for t in tops] / errors))
     row, column = divmod(tops[k][1], side)
@@ -194,7 +196,7 @@ def _looked_at(field: NDArray[np.float64], row: int, column: int, radius: float,
     spread = float(np.std(heights, ddof=1) / np.sqrt(len(heights))) if len(heights) > 3 else error
     better = (other - left) / (min(other, left) / max(len(values) - 5, 1) + 1e-12)
     kind = "step" if better > TOLD_APART else "neither" if better > -TOLD_APART else "ring" if ring < soft else "soft"
-    if len(heights) > 3 and abs(float(np.median(heights))) < ROUND_PART * abs(height):
+    if len(heights) > 3 and abs(median(heights)) < ROUND_PART * abs(height):
         kind = "other"
     return Edge(y, x, radius + shift, height, error, spread, kind)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.cut_off import is_cut_off, noise_ratio
 from spark_jobs.qc.decay import mean_factor
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty", "measure"]
@@ -43,7 +44,7 @@ def find_source(image: NDArray, pixel_mm: float) -> Source | None:
     n = max(1, int(BLOCK_MM / pixel_mm))
     blocks = _blocks(image, n)
     smooth = _nine(blocks)
-    floor = float(np.median(smooth))
+    floor = median(smooth)
     net = smooth - floor
     peak = float(net.max())
     noise = 5 * np.sqrt(max(floor, 1.0) / 7)
@@ -78,7 +79,7 @@ def is_empty(image: NDArray, pixel_mm: float, source: Source) -> bool:
     """Return whether an image shows nothing like a source, so that it can serve as the background of another."""
     n = max(1, int(BLOCK_MM / pixel_mm))
     smooth = _nine(_blocks(image, n))
-    floor = float(np.median(smooth))
+    floor = median(smooth)
     return float(smooth.max() - floor) < max(0.1 * source.brightness * n**2, 6 * np.sqrt(max(floor, 1.0) / 7))
 
 
@@ -165,5 +166,11 @@ def _blocks(image: NDArray, n: int) -> NDArray[np.float64]:
 
 def _nine(a: NDArray[np.float64]) -> NDArray[np.float64]:
     padded = np.pad(a, 1, mode="edge")
-    rows = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    return (rows[:-2] + 2 * rows[1:-1] + rows[2:]) / 16
+    rows = 2 * padded[:, 1:-1]
+    rows += padded[:, :-2]
+    rows += padded[:, 2:]
+    out = 2 * rows[1:-1]
+    out += rows[:-2]
+    out += rows[2:]
+    out /= 16
+    return out

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.ct_kinds import KINDS, Insert, Kind
 from spark_jobs.qc.ct_stack import Axis, Stack
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc, sampled
 
 __all__ = ["Match", "Pose", "find_module", "fit_pose", "match_profile", "module_slices", "ring_profile"]
@@ -102,7 +103,7 @@ def _blank(smooth: NDArray[np.float64], kind: Kind, sign: int, roll: int, reach:
     free = np.ones(360, bool)
     for angle in (*taken, *spare):
         free &= np.abs((degrees - angle + 180) % 360 - 180) > half
-    background = float(np.median(smooth[free]))
+    background = median(smooth[free])
     if np.abs(smooth[free] - background).max() > BLANK_HU:
         return False
     there = [float(smooth[round(a) % 360]) for a in spare]
@@ -198,9 +199,9 @@ def _centroid(image: NDArray, row: float, column: float, radius: float, pixel_mm
     values = image[rows, columns].astype(np.float64)
     away = np.hypot(rows - row, columns - column)
     outer = values[away > radius + 2.5 / pixel_mm]
-    background = float(np.median(outer))
-    noise = 1.4826 * float(np.median(np.abs(outer - background)))
-    contrast = float(np.median(values[away < 0.6 * radius])) - background
+    background = median(outer)
+    noise = 1.4826 * median(np.abs(outer - background))
+    contrast = median(values[away < 0.6 * radius]) - background
     weights = (values - background) / contrast if contrast else np.zeros_like(values)
     total = float(weights.sum())
     if abs(contrast) < 3 * noise or abs(contrast) < 5 or total < 0.5 * np.pi * radius**2:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["SETS", "Ring", "Sphere", "blurred_ball", "find_ring", "sampled"]
 
 # the two sets that are sold, largest first; on the ring they follow each other in this order, 60° apart
@@ -94,7 +96,7 @@ def find_ring(
     flat = places[:, 1:] - origin[1:] - (places[:, :1] - origin[0]) * slope
     height = places[:, 0] + flat @ slope  # along the axis
     radii, angles = np.hypot(*flat.T), np.arctan2(flat[:, 0], flat[:, 1])
-    plane, radius = float(np.median(height[:4])), float(np.median(radii[:4]))
+    plane, radius = median(height[:4]), median(radii[:4])
     if not RING_MM[0] <= radius <= RING_MM[1]:
         return f"the cold spots lie {radius:.0f} mm from the axis: not the ring of a Jaszczak phantom"
     turn = float(np.angle(np.exp(6j * angles[:3]).mean()) / 6)

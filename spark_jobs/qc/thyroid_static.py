@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects, thyroid_uptake
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
+from spark_jobs.qc.order import percentile
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
@@ -104,10 +105,10 @@ def _gland(
     off = middle - (np.array(counts.shape) - 1) / 2
     down, across = centres[1] - centres[0]
     smooth = aspects.binomial(counts, max(1, round(2 * (SMOOTH_MM / pixel_mm) ** 2)))
-    top = float(np.percentile(smooth[gland], 90))
+    top = percentile(smooth[gland], 90)
     gy, gx = np.gradient(smooth, axis=0), np.gradient(smooth, axis=1)
     ring = aspects.grown(gland, max(2, round(8 / pixel_mm)))
-    steep = float(np.percentile(np.hypot(gy, gx)[ring], 95))
+    steep = percentile(np.hypot(gy, gx)[ring], 95)
     share = [float(counts[lobe].sum()) for lobe in lobes]
     return [
         aspects.measure(COUNTS, "thyroid_kcts", float(counts[gland].sum()) / 1000, "kcts", region),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects
 from spark_jobs.qc.decay import decayed, mean_factor
+from spark_jobs.qc.order import percentile
 from spark_jobs.qc.result import Measure
 
 __all__ = ["EDGE", "UPTAKE", "Gland", "Syringe", "gland_of", "percent", "values"]
@@ -73,7 +74,7 @@ def gland_of(counts: NDArray[np.float64], lobes: tuple[NDArray[np.bool_], NDArra
         return None
     smooth = aspects.binomial(counts, int(np.clip(round(2 * (SMOOTH_MM / pixel_mm) ** 2), 1, 12)))
     level = float(counts[ring].mean())
-    top = float(np.percentile(smooth[core], 90))
+    top = percentile(smooth[core], 90)
     bright = (smooth > level + EDGE * (top - level)) | core
     mask = aspects.grown(bright, max(1, round(BLUR_MM / pixel_mm))) & aspects.grown(core, max(1, round(REACH_MM / pixel_mm)))
     a, b = (np.array(np.nonzero(lobe)).mean(1) for lobe in lobes)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
+
 __all__ = ["Fit", "fit_bolus", "fit_uptake", "fit_washout"]
 
 Curve = NDArray[np.float64]
@@ -42,7 +44,7 @@ def fit_bolus(time_s: Curve, counts: Curve) -> Fit | None:
     if len(counts) < 6 or counts.max() <= 0:
         return None
     top = int(np.argmax(counts))
-    base = float(np.median(counts[: max(1, top // 2)])) if top >= 4 else 0.0
+    base = median(counts[: max(1, top // 2)]) if top >= 4 else 0.0
     base = min(base, 0.2 * float(counts[top]))
     net = counts - base
     end = top + 1
@@ -52,7 +54,7 @@ def fit_bolus(time_s: Curve, counts: Curve) -> Fit | None:
     t, y = time_s[:end], net[:end]
     if len(t) < 6:
         return None
-    frame = float(np.median(np.diff(time_s)))
+    frame = median(np.diff(time_s))
     variance = np.maximum(counts[:end], 1.0)
 
     def model(shape: Curve) -> Curve:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.field import Mask
+from spark_jobs.qc.order import median, percentile
 
 __all__ = ["Phantom", "boxed", "find_phantom", "radial_median"]
 
@@ -66,14 +67,14 @@ class Phantom:
 def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom | str:
     """Return the cylinder phantom in a volume (slices × rows × columns), or the reason why there is none."""
     coarse = volume[::2, ::2, ::2] if len(volume) > 8 else volume[:, ::2, ::2]
-    high = float(np.percentile(coarse, 99))
+    high = percentile(coarse, 99)
     if high <= 0:
         return "the volume is empty"
-    level = float(np.median(coarse[coarse > 0.3 * high]))
+    level = median(coarse[coarse > 0.3 * high])
     areas = (volume > 0.4 * level).sum((1, 2))
-    there = areas > 0.6 * np.median(areas[areas > 0.3 * areas.max()])
+    there = areas > 0.6 * median(areas[areas > 0.3 * areas.max()])
     mean = volume[there].mean(0, dtype=np.float64)
-    lit = mean > 0.5 * np.median(mean[mean > 0.3 * high])
+    lit = mean > 0.5 * median(mean[mean > 0.3 * high])
     outline = _outline(_spanned(lit) & _spanned(lit.T).T, mean, pixel_mm)
     if isinstance(outline, str):
         return outline
@@ -93,8 +94,8 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
         return "the slices do not follow each other along one cylinder: they are out of order, or there is more than one object"
     if is_tomogram_cut_off(volume):
         return CUT_OFF
-    run = _run(q > 0.5 * np.percentile(q, 95), int(np.argmax(q)))
-    plateau = float(np.percentile(q[run], 95))
+    run = _run(q > 0.5 * percentile(q, 95), int(np.argmax(q)))
+    plateau = percentile(q[run], 95)
     axis = _axis(box, run, 0.5 * q, distance <= radius + 3 * pixel_mm, top, left)
     lean_deg = float(np.degrees(np.arctan(np.hypot(*axis[2]) * pixel_mm / slice_mm)))
     if len(run) > 4 and lean_deg > STEEPEST_DEG:
@@ -104,7 +105,7 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
         return "fewer than three slices of one level: no evenly filled cylinder"
     rest = _residual(box, full, q, distance, pixel_mm, slice_mm)
     inside = rest[:, field]
-    noise = 1.4826 * float(np.median(np.abs(inside)))
+    noise = 1.4826 * median(np.abs(inside))
     if (np.abs(inside) < 0.35).mean() < 0.85:
         return "the object is not filled evenly: a patient, or another phantom"
     steps = (slice_mm, pixel_mm, pixel_mm)
@@ -115,7 +116,7 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
     spheres = tuple((int(full[z]), y + top, x + left) for z, y, x in cold)
     even = full[q[full] >= UNIFORM * plateau]
     if len(spheres) > 2:
-        plane = float(np.median([s[0] for s in spheres]))
+        plane = median([s[0] for s in spheres])
         even = even[np.abs(even - plane) * slice_mm > SPHERE_REACH_MM]
     return Phantom(
         *axis[:2],
@@ -148,12 +149,12 @@ def _outline(mask: Mask, mean: NDArray[np.float64], pixel_mm: float) -> tuple[fl
     height, width = np.ptp(ys) + 1, np.ptp(xs) + 1
     if wrong.sum() > 0.01 * len(ys) or max(abs(height - 2 * radius), abs(width - 2 * radius)) > max(0.06 * 2 * radius, 2.5):
         return "the object is not round: a tilted or truncated cylinder, or no cylinder"
-    level = float(np.median(mean[distance < 0.8 * radius]))
+    level = median(mean[distance < 0.8 * radius])
     outside = mean[(distance > radius + 30 / pixel_mm)]
-    if outside.size and float(np.percentile(outside, 99)) > 0.3 * level:
+    if outside.size and percentile(outside, 99) > 0.3 * level:
         return "there is activity beside the cylinder"
     inner, outer = (
-        np.median(mean[np.abs(distance - radius - side * WALL_MM / pixel_mm) < max(1.0, 4 / pixel_mm)]) for side in (-1, 1)
+        median(mean[np.abs(distance - radius - side * WALL_MM / pixel_mm) < max(1.0, 4 / pixel_mm)]) for side in (-1, 1)
     )
     if outer > WALL * inner:
         return "the object fades out where a cylinder has a wall"
@@ -201,7 +202,7 @@ def radial_median(image: NDArray, distance: NDArray[np.float64], width: float) -
     order = np.argsort(ring.ravel(), kind="stable")
     edges = np.searchsorted(ring.ravel()[order], np.arange(ring.max() + 2))
     ordered = flat[:, order]
-    medians = np.array([np.median(ordered[:, a:b]) if b > a else 0.0 for a, b in pairwise(edges)])
+    medians = np.array([median(ordered[:, a:b]) if b > a else 0.0 for a, b in pairwise(edges)])
     return np.interp(distance, (np.arange(len(medians)) + 0.5) * width, medians)
 
 
@@ -261,7 +262,7 @@ def _rods(q: NDArray, run: NDArray[np.int64], plateau: float, slice_mm: float) -
     best = np.zeros(0, np.int64)
     for start in np.flatnonzero(lower & ~np.concatenate([[False], lower[:-1]])):
         part = _run(lower, int(start))
-        level = float(np.median(q[part]))
+        level = median(q[part])
         even = part[np.abs(q[part] - level) < 0.06 * level]
         if len(even) > len(best):
             best = even

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.rods import rod_modulations, smallest_resolved
 from spark_jobs.qc.spheres import Ring, find_ring, sampled
@@ -72,7 +73,7 @@ def find_spheres(volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: 
     for s in ring.spheres:
         if s.centre[0] * slice_mm < s.diameter_mm / 2 or (len(volume) - 1 - s.centre[0]) * slice_mm < s.diameter_mm / 2:
             return Misfit("the spheres are cut by the first or last slice: the phantom is truncated", False)
-    return Spheres(seen, float(np.median(seen.values[:, seen.field].mean(1))), ring)
+    return Spheres(seen, median(seen.values[:, seen.field].mean(1)), ring)
 
 
 def measure(
@@ -177,5 +178,5 @@ def _notes(found: Phantom, ring: Ring) -> list[str]:
 
 
 def _plane(volume: NDArray, ring: Ring) -> NDArray[np.float64]:
-    z = round(float(np.median([s.centre[0] for s in ring.spheres])))
+    z = round(median([s.centre[0] for s in ring.spheres]))
     return volume[max(z - 1, 0) : z + 2].mean(0, dtype=np.float64)

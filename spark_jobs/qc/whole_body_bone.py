@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import aspects
 from spark_jobs.qc.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
+from spark_jobs.qc.order import median, percentile
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_mask", "looks_like_whole_body", "measure"]
@@ -31,10 +32,10 @@ def body_mask(image: NDArray) -> NDArray[np.bool_]:
     from scipy import ndimage
 
     smooth = ndimage.uniform_filter(np.maximum(image, 0).astype(np.float64), 5)
-    high = float(np.percentile(smooth, 99))
+    high = percentile(smooth, 99)
     if high <= 0:
         return np.zeros(image.shape, bool)
-    tissue = float(np.median(smooth[smooth > 0.02 * high]))
+    tissue = median(smooth[smooth > 0.02 * high])
     mask = ndimage.binary_opening(smooth > 0.25 * tissue, iterations=2)
     labels, pieces = ndimage.label(mask)
     if pieces > 1:
@@ -53,7 +54,7 @@ def looks_like_whole_body(image: NDArray, pixel_mm: float) -> bool:
     if length * pixel_mm < 0.5 * SHORTEST_MM or mask.mean() > 0.9:
         return False
     widths = mask.sum(1)[mask.any(1)]
-    return float(np.median(widths)) < 0.6 * length
+    return median(widths) < 0.6 * length
 
 
 def measure(
@@ -103,7 +104,7 @@ def _aspects(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: flo
     inside = counts[mask]
     noise = aspects.noise(counts, mask)
     smooth = aspects.binomial(counts)
-    level = float(np.median(smooth[mask]))
+    level = median(smooth[mask])
     border = np.concatenate([mask[:, 0], mask[:, -1], mask[0], mask[-1]])
     rows, middle = _axis(mask)
     slope, start = np.polyfit(rows, middle, 1)
@@ -113,8 +114,8 @@ def _aspects(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: flo
         (COUNTS, "counts_per_cm", float(inside.sum()) / length_cm, "counts/cm"),
         (COUNTS, "noise_percent", 100 * noise / float(inside.mean()), "%"),
         (CONTRAST, "sharpness_ratio", aspects.sharpness(counts, mask), "1"),
-        (CONTRAST, "bone_tissue_ratio", float(np.percentile(smooth[mask], 95)) / level if level > 0 else 0.0, "1"),
-        (MOTION, "axis_bend_mm", float(np.percentile(np.abs(middle - slope * rows - start), 90)) * pixel_mm, "mm"),
+        (CONTRAST, "bone_tissue_ratio", percentile(smooth[mask], 95) / level if level > 0 else 0.0, "1"),
+        (MOTION, "axis_bend_mm", percentile(np.abs(middle - slope * rows - start), 90) * pixel_mm, "mm"),
         (POSITIONING, "truncation_percent", 100 * float(border.sum()) / len(lines), "%"),
         (POSITIONING, "asymmetry_percent", _asymmetry(smooth, mask), "%"),
         (POSITIONING, "axis_tilt_deg", float(np.rad2deg(np.arctan(slope))), "deg"),
@@ -147,11 +148,11 @@ def line_step(counts: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
     shares = np.cumsum(np.take_along_axis(weight, order, 1), axis=1)
     total = shares[:, -1]
     half = np.minimum((shares < total[:, None] / 2).sum(1), step.shape[1] - 1)
-    median = np.take_along_axis(np.take_along_axis(step, order, 1), half[:, None], 1)[:, 0]
+    middle = np.take_along_axis(np.take_along_axis(step, order, 1), half[:, None], 1)[:, 0]
     wide = (inside.sum(1) >= FEWEST_BLOCKS) & (total > 0)
     noise = MEDIAN_NOISE * np.sqrt(2 * (CARRIED**2).sum() / np.maximum(total, 1.0))
-    sure = wide & (np.abs(np.where(wide, median, 0.0)) > SURE * noise)
-    return float(np.abs(median[sure]).max()) if sure.any() else 0.0
+    sure = wide & (np.abs(np.where(wide, middle, 0.0)) > SURE * noise)
+    return float(np.abs(middle[sure]).max()) if sure.any() else 0.0
 
 
 def _injection(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: float, region: str) -> Measure:
@@ -164,7 +165,7 @@ def _injection(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: f
     line = np.polyval(np.polyfit(rows, middle, 1), np.arange(mask.shape[0]))
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     smooth = aspects.binomial(counts, 2)
-    tissue = float(np.median(smooth[mask]))
+    tissue = median(smooth[mask])
     arms = np.where(np.abs(x - line[:, None]) * pixel_mm > 130, smooth, 0.0)
     row, column = np.unravel_index(int(arms.argmax()), arms.shape)
     if arms[row, column] <= 10 * max(tissue, 0.1):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.cylinder import Cylinder
 from spark_jobs.qc.foreign_object import MOST_CELLS, ForeignObject, Water, pixel_noise, water_of
+from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.round_edge import Edges, find_edges
 
@@ -47,7 +48,7 @@ def insert_or_shade(
     middles = np.array(
         [_shade(w)[2] if (w := _water(hu, c, pixel_mm)) is not None else 0.0 for hu, c in zip(slices, found, strict=True)]
     )
-    for k in np.flatnonzero(np.abs(middles - np.median(middles)) > ALONE_HU) if len(slices) > 1 else []:
+    for k in np.flatnonzero(np.abs(middles - median(middles)) > ALONE_HU) if len(slices) > 1 else []:
         sight.append((slices[int(k)], found[int(k)]))
     reserved: str | None = None
     for hu, c in sight:
