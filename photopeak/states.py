@@ -20,6 +20,7 @@ from connectors.events import utc_text
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from photopeak.pages.declared import USED, doubt
 from photopeak.pages.verdicts import judged, summary
 from spark_jobs.judge import SEEDS, device_of, read_limits
 
@@ -41,7 +42,6 @@ SELECT json_extract_string(data, '$.device_id') AS device_id, json_extract_strin
 FROM read_parquet($files, hive_partitioning = false) WHERE site_id = $site ORDER BY journal_offset"""
 FIRST = "SELECT device_id, min(day) AS first FROM marts.mart_device_day WHERE site_id = $site GROUP BY device_id"
 ORDER = ("fit", "conditional", "not_confirmed", "not_fit")
-DECLARED = "phantom_used"
 Row = dict[str, Any]
 
 
@@ -211,20 +211,12 @@ def _failed_checks(settings: Settings, today: date) -> dict[str, list[str]]:
 
 def _declared(settings: Settings, seeds: Path, days: list[date]) -> dict[tuple[str, date, str], str]:
     """Return by device, day and procedure ("" all) why the phantom that a technologist declared makes a test invalid; "" if it does not."""
-    register = {p["phantom_serial"]: p for p in _seed(seeds, "phantoms") if p["site_id"] == settings.site_id}
     out = {}
     for check in _checks(settings, days):
         name, _, procedure = check["name"].partition("/")
-        if name != DECLARED or not check["note"]:
-            continue
-        serial, phantom, day = check["note"], register.get(check["note"]), str(check["day"])
-        why = ""
-        if phantom is None:
-            why = f"phantom {serial} is not in the register"
-        elif day < phantom["calibrated_on"] or (phantom["valid_until"] and day > phantom["valid_until"]):
-            until = phantom["valid_until"] or "…"
-            why = f"phantom {serial} was out of calibration (valid {phantom['calibrated_on']} to {until})"
-        out[check["device_id"], check["day"], procedure] = why
+        if name == USED and check["note"]:
+            against = doubt(check["note"], settings.site_id, str(check["day"]), seeds)
+            out[check["device_id"], check["day"], procedure] = against[1] if against else ""
     return out
 
 

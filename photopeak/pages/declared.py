@@ -14,7 +14,7 @@ from connectors.events import utc_text
 from connectors.settings import Settings
 from spark_jobs.judge import SEEDS
 
-__all__ = ["Declared"]
+__all__ = ["USED", "Declared", "doubt"]
 
 CHECKS = """
 SELECT offset, id, recorded_at, json_extract(data, '$.device_id'), json_extract(data, '$.check'), json_extract(data, '$.performed_at_utc'),
@@ -64,23 +64,23 @@ class Declared:
             return None
         day = self._day(acquired)
         word = self._words.get((device, day, procedure or "?")) or self._words.get((device, day, ""))
-        return self._judged(word.serial, day) if word else None
+        return doubt(word.serial, self._settings.site_id, day, SEEDS) if word else None
 
     def _day(self, at: datetime) -> str:
         utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         return f"{utc + timedelta(minutes=self._settings.utc_offset_minutes):%Y-%m-%d}"
 
-    def _judged(self, serial: str, day: str) -> tuple[str, str] | None:
-        found = _register(SEEDS / "phantoms.csv").get((self._settings.site_id, serial))
-        if found is None:
-            return "unknown", f"phantom {serial} is not in the register"
-        calibrated, until = found
-        if (calibrated and day < calibrated) or (until and day > until):
-            return "expired", f"phantom {serial} was out of calibration (valid {calibrated} to {until or '…'})"
-        return None
 
+def doubt(serial: str, site_id: str, day: str, seeds: Path) -> tuple[str, str] | None:
+    """Return "unknown" or "expired" with the reason when a phantom cannot be believed on a day (local, YYYY-MM-DD), by the register.
 
-def _register(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return {(site, serial number): (calibrated on, valid until)}; it is short, and a physicist may have edited it just now."""
-    with path.open(encoding="utf-8", newline="") as f:
-        return {(r["site_id"], r["phantom_serial"]): (r["calibrated_on"], r["valid_until"]) for r in csv.DictReader(f)}
+    The register is short and read each time: a physicist may have edited it just now.
+    """
+    with (seeds / "phantoms.csv").open(encoding="utf-8", newline="") as f:
+        found = [r for r in csv.DictReader(f) if (r["site_id"], r["phantom_serial"]) == (site_id, serial)]
+    if not found:
+        return "unknown", f"phantom {serial} is not in the register"
+    calibrated, until = found[-1]["calibrated_on"], found[-1]["valid_until"]
+    if (calibrated and day < calibrated) or (until and day > until):
+        return "expired", f"phantom {serial} was out of calibration (valid {calibrated} to {until or '…'})"
+    return None
