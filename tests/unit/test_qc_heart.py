@@ -60,6 +60,16 @@ def test_a_heart_that_creeps_along_the_axis_is_found_though_no_view_jumps(creep,
     assert flagged(result) == ({("axial_creep_px", "warn")} if creep else set())
 
 
+@pytest.mark.req("EXM-04", "ANA-02")
+def test_of_two_heads_the_one_that_saw_more_creep_is_named():
+    """Two heads at a right angle turn by 90°: each sees half of the views, in one file."""
+    moves = [(0.0, 0.0)] * 32 + [(3.0 * v / 31, 0.0) for v in range(32)]
+    turn = {"NumberOfDetectors": 2, "DetectorVector": [1] * 32 + [2] * 32, "AngularViewVector": [*range(1, 33)] * 2}
+    result = one(heart(heart_views(moves=moves, views=64), arc=180, **turn))
+    (found,) = [m for m in result.measures if m.name == "axial_creep_px"]
+    assert found.value == pytest.approx(3.0, abs=0.5) and found.at == {"detector": 2, "px": pytest.approx(3.0, abs=0.5)}
+
+
 @pytest.mark.req("ANA-02")
 def test_motion_is_graded_and_leaves_the_other_aspects_alone():
     read = [one(heart(heart_views(moves=moved(VIEWS, 30, (s, 0))))) for s in (0, 1, 2, 4)]

@@ -128,6 +128,7 @@ def test_uptake_of_a_gland_of_known_counts(given):
     assert said.value == pytest.approx(truth, rel=0.03) and said.uncertainty < 0.03 * truth and not result.warnings
     counted = {m.region: m.value for m in result.measures if m.name == "roi_net_kcts"}
     assert counted["whole"] == pytest.approx(scene["gland"] / 1000, rel=0.03)
+    assert said.value == pytest.approx(truth * 1000 * counted["whole"] / scene["gland"], rel=1e-3)  # decay during the view is 1 %
     left, right = counted["whole, left of the image"], counted["whole, right of the image"]
     assert right / left == pytest.approx(scene.get("weaker", 1.0), rel=0.08)  # the lobes' blur reaches into each other
 
