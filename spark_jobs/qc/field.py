@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ __all__ = [
     "filled",
     "hull_shape",
     "largest",
+    "lit_and_notches",
     "lit_area",
     "peel",
     "shifted",
@@ -26,6 +28,7 @@ Mask = NDArray[np.bool_]
 Inside = Callable[[NDArray[np.floating], NDArray[np.floating]], Mask]
 SUBPIXELS = 16
 PIECE = 0.05  # of the largest piece's area: what is smaller is no part of a field
+LIT, BITTEN = 0.5, 0.6  # of the plateau: what belongs to the field; what is missing from it (counts of a verdict vary by 1 %)
 WIDEST_BAND = 0.25  # of the lit area: a wider gap lies between two objects
 
 
@@ -132,21 +135,48 @@ def lit_area(blocks: NDArray[np.float64]) -> Mask:
     """Return the lit area of a flood: above half of the plateau, the largest piece, holes and bites filled.
 
     A dead photomultiplier must not take itself out of the field: inner holes are filled, and bites at the rim are filled where
-    the mirrored area or the convex hull says that the field goes on (only bites of 3 × 3 pixels or more: rims stay as they are).
+    the opposite rim or the convex hull says that the field goes on (only bites of 3 × 3 pixels or more: rims stay as they are).
+    Bites are looked for below a second level, too: noise about the first one makes a lace of a half-strength photomultiplier, which
+    holds no 3 × 3 pixels and would be taken off as rim.
+    """
+    return lit_and_notches(blocks)[0]
+
+
+def lit_and_notches(blocks: NDArray[np.float64]) -> tuple[Mask, Mask]:
+    """Return the lit area, and what may be missing at its rim besides: outline or dead, nobody can tell.
+
+    That are smaller pieces, of 2 × 3 pixels or more, and larger ones that are missing at the opposite rim too (a field that is turned
+    a little, or two dead corners), so that only a mirror says that the field goes on.
     """
     bright = blocks > 0.3 * percentile(blocks, 99)
     plateau = median(blocks[bright]) if bright.any() else 0.0
     if plateau <= 0:
-        return np.zeros(blocks.shape, bool)
-    mask = filled(_joined(blocks > 0.5 * plateau))
+        return np.zeros(blocks.shape, bool), np.zeros(blocks.shape, bool)
+    mask = filled(_joined(blocks > LIT * plateau))
+    dark, mirrored = _missing(filled(_joined(blocks > BITTEN * plateau)))
+    bites = _bites(_missing(mask)[0]) | _bites(dark)
+    dark, mirrored = dark & ~bites, mirrored & ~bites
+    return filled(mask | bites), _pieces(dark, 2, 3) | _pieces(dark, 3, 2) | _pieces(mirrored, 3, 3)
+
+
+def _missing(mask: Mask) -> tuple[Mask, Mask]:
+    """Return where the opposite rim or the convex hull says that a mask goes on, and where any of its mirror images says so."""
     ys, xs = np.nonzero(mask)
     box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
     inner = mask[box]
-    whole = inner | inner[::-1] | inner[:, ::-1] | inner[::-1, ::-1]
-    hull = covered(hull_shape(whole), *whole.shape)
-    out = mask.copy()
-    out[box] = inner | _opened((whole | hull) & ~inner)
-    return out
+    whole = inner | inner[::-1, ::-1]
+    whole |= covered(hull_shape(whole), *whole.shape)
+    out, mirrored = np.zeros_like(mask), np.zeros_like(mask)
+    out[box] = whole & ~inner
+    mirrored[box] = (whole | inner[::-1] | inner[:, ::-1]) & ~inner
+    return out, mirrored
+
+
+def _bites(missing: Mask) -> Mask:
+    """Return the bites of 3 × 3 pixels or more, with their round rims: a pixel left dark is a hole, from which the peel would eat."""
+    core = np.pad(_pieces(missing, 3, 3), 1)
+    rows = core | shifted(core, 0, 1) | shifted(core, 0, -1)
+    return missing & (rows | shifted(rows, 1, 0) | shifted(rows, -1, 0))[1:-1, 1:-1]
 
 
 def _joined(lit: Mask) -> Mask:
@@ -218,13 +248,11 @@ def filled(mask: Mask) -> Mask:
     return ~_reached(seed, ~padded)[1:-1, 1:-1]
 
 
-def _opened(mask: Mask) -> Mask:
-    """Return the parts of a mask that hold a square of 3 × 3 pixels."""
-    a = np.pad(mask, 1)
-    rows = a & shifted(a, 0, 1) & shifted(a, 0, -1)
-    core = rows & shifted(rows, 1, 0) & shifted(rows, -1, 0)
-    rows = core | shifted(core, 0, 1) | shifted(core, 0, -1)
-    return (rows | shifted(rows, 1, 0) | shifted(rows, -1, 0))[1:-1, 1:-1]
+def _pieces(mask: Mask, rows: int, columns: int) -> Mask:
+    """Return the parts of a mask that hold a rectangle of so many pixels."""
+    places = [(y, x) for y in range(rows) for x in range(columns)]
+    whole = reduce(np.logical_and, [shifted(mask, -y, -x) for y, x in places])
+    return reduce(np.logical_or, [shifted(whole, y, x) for y, x in places])
 
 
 def shifted(a: NDArray, dy: int, dx: int) -> NDArray:

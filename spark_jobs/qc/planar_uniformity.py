@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc import dome
 from spark_jobs.qc.cut_off import FLAT
-from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_area, peel, shifted
+from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_and_notches, peel, shifted
 from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.4"
+VERSION = "1.1.5"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
@@ -89,7 +89,7 @@ def measure(
         )
     blocks = blocked(image, n)
     size_mm = n * pixel_mm
-    lit = lit_area(blocks)
+    lit, notches = lit_and_notches(blocks)
     if lit.sum() < 100 or min(np.ptp(np.nonzero(lit), axis=1)) < 10:
         return refuse("no evenly lit field of at least 10 × 10 pixels of 6.4 mm was found: this is no flood image")
     if (blocks > 0.5 * median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
@@ -171,6 +171,11 @@ def measure(
         reason = (
             f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a strip of {2 * aside * size_mm:.0f} "
             "mm at one side of the detector may be dead: the header declares no field of view to tell it by"
+        )
+    elif shape is None and notches.any():
+        reason = (
+            f"no verdict: at the rim of the lit area {notches.sum() * size_mm**2 / 100:.0f} cm² are missing, which may be a dead part of the "
+            "detector: the header declares no field of view to tell it by"
         )
     elif centre < ENOUGH_COUNTS:
         reason = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from qc_images import lit, tube
+from qc_images import grid, lit, tube
 
 from spark_jobs.qc import planar_uniformity as method
 
@@ -176,3 +176,36 @@ def test_a_dead_band_that_cuts_the_field_in_two_does_not_leave_half_a_field_that
         image = flood(np.where(band, left, 1.0) * np.ones((n, n)), kind, size, pixel_mm)
         result = method.measure(image, pixel_mm)
         assert result.status == "not_measured" or result.value("ufov_iu_percent") > 25
+
+
+def disc(x_mm: float, y_mm: float, diameter_mm: float, left: float):
+    x, y = grid(2.4, 256)
+    return np.where((x - x_mm) ** 2 + (y - y_mm) ** 2 <= diameter_mm**2 / 4, left, 1.0)
+
+
+@pytest.mark.req("TST-02")
+@pytest.mark.parametrize(("place", "diameter"), [((60, 190), 60), ((255, 185), 60), ((250, 0), 40)])
+@pytest.mark.parametrize("left", [0.48, 0.495, 0.5, 0.505])
+def test_a_photomultiplier_at_half_strength_at_the_rim_of_an_undeclared_field_is_no_rim(place, diameter, left):
+    image = np.random.default_rng(5).poisson(3000 * lit("RECTANGLE", (530.0, 390.0), 2.4, 256) * disc(*place, diameter, left))
+    assert method.measure(image, 2.4).value("ufov_iu_percent") > 20
+
+
+@pytest.mark.req("TST-02")
+def test_a_small_notch_at_the_rim_of_an_undeclared_field_has_no_verdict():
+    image = np.random.default_rng(5).poisson(3000 * lit("RECTANGLE", (530.0, 390.0), 2.4, 256) * disc(60, 190, 28, 0.0))
+    undeclared, declared = (
+        method.measure(image, 2.4),
+        method.measure(image, 2.4, field_shape="RECTANGLE", field_mm=(530.0, 390.0)),
+    )
+    assert undeclared.status == "indicative" and "at the rim of the lit area" in undeclared.reason
+    assert declared.status == "measured" and declared.value("ufov_iu_percent") > 5
+
+
+@pytest.mark.req("TST-02")
+def test_a_hexagon_that_is_turned_has_no_dead_corners():
+    x, y = grid(2.4, 256)
+    u, v = x * np.cos(0.17) + y * np.sin(0.17), -x * np.sin(0.17) + y * np.cos(0.17)
+    apothem = 520 * np.sqrt(3) / 4
+    inside = (abs(v) <= apothem) & (abs(v) / 2 + abs(u) * np.sqrt(3) / 2 <= apothem)
+    assert method.measure(np.random.default_rng(5).poisson(3000.0 * inside), 2.4).value("ufov_iu_percent") < 2
