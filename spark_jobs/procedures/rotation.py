@@ -30,12 +30,12 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         angles = frame_angles(instance, detectors)
         if isinstance(angles, str):
             return [refusal(centre_of_rotation, angles)]
-        sums = instance.pixels.sum((1, 2), dtype=np.int64)
         for detector in sorted(set(detectors.tolist())):
             mine = detectors == detector
             there = sorted(set(windows[mine].tolist()))
-            window = max(there, key=lambda w: int(sums[mine & (windows == w)].sum()))
-            chosen = np.flatnonzero(mine & (windows == window))
+            of = {w: mine & (windows == w) for w in there}
+            most = max(there, key=lambda w: int(instance.pixels[of[w]].sum(dtype=np.int64))) if len(there) > 1 else there[0]
+            chosen = slice(None) if of[most].all() else of[most]  # all frames are not copied
             result = centre_of_rotation.measure(
                 instance.pixels[chosen], angles[chosen], instance.pixel_mm or 0.0, detector=str(detector)
             )

@@ -195,9 +195,16 @@ def centroids(
     return cx, cy, net, f"the source leaves the field in view {int(out.argmax()) + 1}" if out.any() else None
 
 
-def _coarse(part: NDArray) -> NDArray[np.int64]:
+def _coarse(part: NDArray) -> NDArray[np.integer]:
     """Return sums over squares of pixels; the few last rows and columns that fill none are left out."""
     rows, columns = max(part.shape[1] // COARSE, 1), max(part.shape[2] // COARSE, 1)
-    part = part[:, : rows * COARSE, : columns * COARSE]
-    down = np.add.reduceat(part, np.arange(0, part.shape[1], COARSE), axis=1, dtype=np.int64)
-    return np.add.reduceat(down, np.arange(0, part.shape[2], COARSE), axis=2)
+    out = np.zeros(
+        (len(part), rows, columns), np.int32 if part.dtype.itemsize <= 2 else np.int64
+    )  # 16 pixels of 16 bits fit into 32
+    for view, sums in zip(part, out, strict=True):  # a view at a time stays in the processor's cache
+        down = np.zeros((rows, part.shape[2]), out.dtype)
+        for k in range(min(COARSE, part.shape[1])):
+            down += view[k : rows * COARSE : COARSE]
+        for k in range(min(COARSE, part.shape[2])):
+            sums += down[:, k : columns * COARSE : COARSE]
+    return out
