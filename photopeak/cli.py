@@ -163,6 +163,19 @@ def design(
 
 
 @app.command()
+def watch(
+    once: Annotated[
+        bool, typer.Option("--once", help="Take all that waits, show the rooms, then end. 处理所有待处理数据后结束。")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Watch the environment of each room and device as readings come, and tell each change; Ctrl-C ends it. 实时监管各房间环境。"""
+    from photopeak import watch as verb
+
+    verb.run(load(), once, as_json)
+
+
+@app.command()
 def verify() -> None:
     """Prove that the lake equals the journals; exit 1 with a line for each difference. 核对数据湖与日志一致。"""
     from connectors.stores.lake.verify import verify as differences

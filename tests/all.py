@@ -25,6 +25,7 @@ CONTRACTS = {  # a group is one run of pytest; files that are named nowhere are 
     "marts": ["marts", "marts_devices", "examinations", "design_charts"],
     "pairs and switches": ["reports_and_pairs", "switched_off"],
     "Superset": ["superset"],
+    "the environment": ["environment_stream"],
     "reports and cluster": ["reports_attest", "reports_service", "spark_cluster"],
 }
 

@@ -18,6 +18,7 @@ from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 from connectors.settings import ROOT, Settings, load
 from connectors.words import reason as reason_in
 from photopeak.warehouse import PROJECT, BuildFailed, behind, build_marts, publish
+from spark_jobs.environment import Kept, advance, read_rules, us
 
 LIMITS = """limit_id,version,procedure,measure,device_id,detector,region,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
 standard,clause,requirement,approver
@@ -27,11 +28,18 @@ COR,1,centre_of_rotation,cor_offset_mm,,,,-1.5,1.5,-2,2,2020-01-01,,NEMA NU 1,4.
 CT,1,ct_water,water_hu,,,,-4,4,-5,5,2020-01-01,,ACR,water,TST-02,nobody
 BONE,1,whole_body_bone,view_kcts,,,,,,500,,2020-01-01,,house,1,ANA-24,nobody
 """
-SENSORS = """sensor_id,room_id,quantity,unit
-ROOM-GC1/temperature,ROOM-GC1,temperature,Cel
-ROOM-SPCT1/humidity,ROOM-SPCT1,humidity,%
-WAITING/temperature,WAITING,temperature,Cel
-HOTLAB/dose_rate,HOTLAB,dose_rate,uSv/h
+SENSORS = """sensor_id,room_id,quantity,unit,silent_after_min
+ROOM-GC1/temperature,ROOM-GC1,temperature,Cel,20
+ROOM-SPCT1/humidity,ROOM-SPCT1,humidity,%,20
+WAITING/temperature,WAITING,temperature,Cel,20
+HOTLAB/dose_rate,HOTLAB,dose_rate,uSv/h,20
+"""
+ENVIRONMENT = f"""limit_id,version,room_id,quantity,low,high,valid_from,valid_until,standard,clause
+T,1,,temperature,18,26,2020-01-01,{DAY - timedelta(days=1)},house default,1
+T-GC1,1,ROOM-GC1,temperature,20,24,2020-01-01,,house default,1
+T-GC1,2,ROOM-GC1,temperature,21,,{DAY},,house default,1
+T-OLD,9,ROOM-GC1,temperature,0,1,2020-01-01,2020-12-31,house default,1
+H,1,,humidity,,60,2020-01-01,,house default,1
 """
 NEW_DAY = DAY + timedelta(days=1)
 LATER = AS_OF + timedelta(days=1)
@@ -68,6 +76,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     shutil.copytree(PROJECT, project)
     (project / "seeds" / "limits.csv").write_text(LIMITS)
     (project / "seeds" / "sensors.csv").write_text(SENSORS)
+    (project / "seeds" / "environment_limits.csv").write_text(ENVIRONMENT)
     made = House(load(home=root / "var"), project)
     hospital().write(made.settings.lake)
     assert behind(made.settings, project)
@@ -190,6 +199,24 @@ def test_environment_hours_and_the_exact_gap(house: House) -> None:
     assert {w[1:] for w in waiting[1:-1]} == {(6, 6, 100.0)} and len(waiting) == 15
     humid = "SELECT count(*), max(value_mean) FROM marts.mart_environment_hour WHERE verdict = 'fail'"
     assert house.rows(humid) == [(2, 71.0)]
+
+
+@pytest.mark.req("ANA-09")
+def test_the_stream_judges_a_reading_as_the_mart_judges_its_hour(house: House) -> None:
+    rules, names = read_rules(house.project / "seeds"), ("limit_low", "limit_high", "limit_version")
+    streamed: dict[tuple[str, str, datetime], set[tuple[Any, ...]]] = {}
+    for r in hospital().readings:
+        about = {"read_at": us(r["read_at_utc"]), "recorded_at": us(r["recorded_at_utc"]), "journal": "modbus", "place": 0}
+        (change,) = advance(Kept(), [{**r, **about}], rules)[1]
+        hour = r["read_at_utc"].replace(minute=0, tzinfo=None)
+        streamed.setdefault((r["room_id"], r["quantity"], hour), set()).add((change["state"], *(change[n] for n in names)))
+    columns = f"room_id, quantity, hour_utc, verdict, {', '.join(names)}"
+    hours = house.rows(f"SELECT {columns} FROM marts.mart_environment_hour WHERE slots_received > 0")
+    said = {"pass": "normal", "fail": "abnormal", "none": "no_limit"}
+    assert streamed == {h[:3]: {(said[h[3]], *h[4:])} for h in hours}
+    assert set().union(*streamed.values()) >= {
+        ("normal", 20.0, 24.0, 1), ("normal", 21.0, None, 2), ("abnormal", None, 60.0, 1), ("no_limit", None, None, None),
+    }  # fmt: skip
 
 
 def test_a_second_build_of_the_same_is_nothing_new(house: House) -> None:

@@ -25,7 +25,7 @@ from connectors.stores.lake.lock import locked
 from connectors.stores.lake.port import Lake
 from connectors.stores.lake.tables import EVENTS, READINGS, ensure_tables
 
-__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "replay"]
+__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "readings", "replay"]
 
 BATCHES = "sensor.readings"
 CONSUMERS = {
@@ -183,12 +183,12 @@ def _event_row(files: Files, journal: str, offset: int, event: Event) -> None:
             "data": json.dumps(event.data, ensure_ascii=False, sort_keys=True),
         }
     )
-    for row in _readings(event):
+    for row in readings(event):
         day = f"{row['read_at_utc']:%Y-%m-%d}"
         files["readings", (("site_id", event.site), ("day", day))].append({**common, **row})
 
 
-def _readings(event: Event) -> Iterable[dict[str, Any]]:
+def readings(event: Event) -> Iterable[dict[str, Any]]:
     """Return the rows of a batch of readings, nothing for any other event."""
     if event.type != BATCHES:
         return
