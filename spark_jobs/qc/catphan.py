@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.3.0"
+VERSION = "1.3.1"
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from acr_phantom import RODS, Acr, positions, volume
+from scipy.ndimage import gaussian_filter
 
 from spark_jobs.qc.catphan import measure
 from spark_jobs.qc.ct_stack import Stack
@@ -46,6 +47,21 @@ def test_every_module_gives_what_was_put_in_however_the_phantom_lies(scan, way):
     assert result.value("table_travel_mm") == pytest.approx(120, abs=0.3)
     assert result.value("bead_distance_mm") == pytest.approx(100, abs=0.4)
     assert result.value("mtf50_bar_lp_per_mm") == pytest.approx(half_of(scan), rel=0.04)
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("grain_px", [0.0, 1.5])
+def test_the_uncertainty_of_the_contrast_to_noise_ratio_is_its_scatter_also_where_noise_has_grains(grain_px):
+    scan = replace(SCAN, pixel=0.8, n=270, noise=0, bars=False)
+    clean, found = np.array(volume(scan)), []
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(0, 1, clean.shape)
+        noise = gaussian_filter(noise, (0, grain_px, grain_px))
+        images = clean + noise * 4 / noise.std()
+        result = measure(Stack(lambda k, images=images: images[k], positions(scan), scan.pixel, scan.slice_mm))
+        found += [(m.value, m.uncertainty) for m in result.measures if m.name == "cnr"]
+    values, said = np.array(found).T
+    assert len(values) == 12 and 0.7 < np.sqrt((said**2).mean()) / values.std(ddof=1) < 2.2
 
 
 @pytest.mark.req("ANA-05")
