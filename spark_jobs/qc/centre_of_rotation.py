@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.order import median
 from spark_jobs.qc.point import around, settled
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "axial_bands", "centroids", "measure"]
 
 PROCEDURE = "centre_of_rotation"
 METHOD = "NEMA NU 1 4.1"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 LARGEST_SE_MM = 0.1  # above it the offset is not believed
 SMALLEST_ARC_DEG = 85.0
 FEWEST_VIEWS = 8
 LARGEST_RESIDUAL_MM = 15.0  # beyond any camera: the angles or the source are not what the header says
 LEAST_NET_COUNTS = 50.0
+SEEN_TURNING = 5.0  # standard errors of the radius: below it the source may as well have stood still
 WIDEST_MM = 40.0  # of a point source's image at half maximum
 COARSE = 4  # pixels of a side of the squares in which the source is looked for first
 
@@ -85,6 +86,7 @@ def measure(
             f"the standard error of the offset is {se_mm:.2f} mm, above {LARGEST_SE_MM} mm: more counts or views are needed"
         )
     axial = float(np.ptp(y)) * pixel_mm
+    radius_se = float(np.sqrt(variance * (inverse[1, 1] + inverse[2, 2]))) * pixel_mm
     measures = [
         Measure("cor_offset_mm", round(float(offset), 4), "mm", round(se_mm, 4)),
         Measure("cor_offset_se_mm", round(se_mm, 4), "mm"),
@@ -92,9 +94,7 @@ def measure(
             "cor_max_residual_mm", round(largest, 4), "mm", None, {"view": worst, "angle_deg": round(float(angles[worst]), 3)}
         ),
         Measure("axial_range_mm", round(axial, 4), "mm"),
-        Measure(
-            "radius_mm", round(radius, 3), "mm", round(float(np.sqrt(variance * (inverse[1, 1] + inverse[2, 2]))) * pixel_mm, 4)
-        ),
+        Measure("radius_mm", round(radius, 3), "mm", round(radius_se, 4)),
         Measure("arc_deg", round(arc, 3), "deg"),
     ]
     warnings = []
@@ -115,9 +115,17 @@ def measure(
         others = [_offset_of(views, b, design, inverse, widest) * pixel_mm for b in bands if b != band]
         words = ", ".join("none" if np.isnan(v) else f"{v:.2f} mm" for v in others)
         warnings.append(f"{len(bands)} sources; the one nearest the middle of the field was measured, the others give {words}")
+    still = None
+    if radius <= SEEN_TURNING * radius_se:
+        still = (
+            f"no verdict: the source is not seen to turn (radius {radius:.2f} mm ± {radius_se:.2f} mm): it lies on the axis, the camera "
+            "stood still, or a pixel is hot"
+        )
     fit = {"angles": angles, "x": x, "offset": offset, "pixel_mm": pixel_mm, "coefficients": (float(a), float(p), float(q))}
     figure = {"kind": PROCEDURE, "image": views[0], "columns": views.shape[2], "worst": worst, **fit}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+    return Result(
+        PROCEDURE, INDICATIVE if still else MEASURED, still, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure
+    )
 
 
 def _arc(angles: NDArray[np.float64]) -> float:

@@ -17,11 +17,15 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 LOW_CPS = 4_000.0  # NU 1: the rate that a test must come down to
 LITTLE_LOSS = 0.1
 LOSS = 0.2
 FEWEST = 8  # frames
+JUMP, BEND = (
+    0.01,
+    0.25,
+)  # of the rate beside the decay, and of what the loss changes from frame to frame: a lost quarter of an hour is 3 %
 DECAYS = 0.05  # relative difference between the decay of the tail and that of the nuclide which is still believed
 
 
@@ -54,6 +58,11 @@ def measure(
             f"the lowest rate is {observed.min() / 1000:.1f} kcps: NU 1 asks to measure until the source has decayed below 4 kcps"
         )
     shape = np.exp(-rate * (starts - starts[-1])) * np.array([mean_factor(d, half_life_s) for d in durations])
+    jump = _jump(np.log(observed / shape), starts, counts)
+    if jump is not None:
+        return refuse(
+            f"the rate jumps by {100 * jump[1]:+.1f} % beside decay and loss at frame {jump[0] + 1}: the source was moved, or the times are wrong"
+        )
     fitted = _input(observed, counts, shape, starts, rate)
     if isinstance(fitted, str):
         return refuse(fitted)
@@ -78,6 +87,23 @@ def measure(
         )
     figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+
+
+def _jump(left: NDArray[np.float64], starts: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[int, float] | None:
+    """Return the frame at which the log of what is left of the rate leaves its course, and by which part, or None.
+
+    The loss changes smoothly with the rate: each step is held against the steps before and behind it.
+    """
+    times = np.diff(starts)
+    if (times <= 0).any():
+        return None
+    slopes = np.diff(left) / times
+    course = (slopes[:-2] + slopes[2:]) / 2 * times[1:-1]
+    noise = np.sqrt(1 / counts[1:-2] + 1 / counts[2:-1])
+    beyond = np.diff(left)[1:-1] - course
+    over = np.abs(beyond) - BEND * np.abs(course) - 7 * noise
+    worst = int(np.argmax(over))
+    return (worst + 2, float(np.expm1(beyond[worst]))) if over[worst] > JUMP else None
 
 
 def _input(

@@ -3,12 +3,14 @@
 Nothing here depends on the scale of the values: counts that were multiplied, or divided, before they were cut off are seen as well.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.order import median, percentile
 
-__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_tomogram_cut_off", "noise_ratio"]
+__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
 
 CUT_OFF = "many voxels hold the same largest value: the values were cut off"
 FLAT = "no verdict: every pixel of the field holds the same value, which no acquisition gives: a drawn image, or all of it was cut off"
@@ -19,6 +21,11 @@ SOLID = 0.95  # of the neighbours of such pixels are such where a plateau lies
 ROUNDED = 0.15  # variance of a pixel: that of rounding to whole numbers is 1/12
 # how often checkerboard differences of independent noise, so many rows and columns apart, have one sign: ½ + asin(ρ)/π, ρ = -½, 0, ¼
 LAGS = {((0, 1), (1, 0)): 1 / 3, ((0, 2), (2, 0)): 1 / 2, ((1, 1),): 0.58}
+FAR: Mapping[tuple[tuple[int, int], ...], float] = {
+    ((0, 4), (4, 0)): 1 / 2,
+    ((0, 6), (6, 0)): 1 / 2,
+}  # smoothing does not reach so far, and structure goes on
+QUIET, NOISY = 0.5, 1.0  # of the variance of counts; variance of a pixel, ten times what rounding makes
 FEWEST_FLAT = 100  # pixels that tell the scale of the counts
 NEAR, SPREAD = 0.06, 0.5
 COUNTED = (0.02, 3.0)  # times counting noise: more is the steep rim of a drawn plateau
@@ -56,6 +63,34 @@ def noise_ratio(image: NDArray) -> float | None:
     return _noise(image.astype(np.float64), flat) if int(flat.sum()) > FEWEST_FLAT else None
 
 
+def is_quiet(image: NDArray, blocks: NDArray, field: NDArray[np.bool_], n: int) -> bool:
+    """Return whether pixels of a flood vary less than counts do while its blocks of n × n show noise: smoothed, enlarged or divided.
+
+    An image without any noise is none: what varies in it goes on over many blocks. Looked at is the middle of the field (of blocks).
+    """
+    pixels, blocks = _inmost(image, blocks, field, n)
+    (pixel, mean, _), (block, _, checker) = _checkers(pixels), _checkers(blocks)
+    return pixel < QUIET * mean and block > NOISY * n * n and _is_random(checker, np.ones(checker.shape, bool), FAR)
+
+
+def _inmost(image: NDArray, blocks: NDArray[np.float64], field: NDArray[np.bool_], n: int) -> tuple[NDArray, NDArray[np.float64]]:
+    """Return the pixels and the blocks of the inner half of a field's bounding box."""
+    box, inner = [], []
+    for length, lines in zip(image.shape, np.nonzero(field), strict=True):
+        first, last = int(lines.min()), int(lines.max())
+        quarter, origin = (last - first) // 4, (length % n) // 2
+        box.append(slice(first + quarter, last + 1 - quarter))
+        inner.append(slice(origin + n * box[-1].start, origin + n * box[-1].stop))
+    return image[tuple(inner)], blocks[tuple(box)]
+
+
+def _checkers(image: NDArray) -> tuple[float, float, NDArray[np.float64]]:
+    """Return the variance of a pixel by checkerboard differences, its mean, and the differences."""
+    part = image[:128, :128].astype(np.float64)
+    checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
+    return median(checker**2) / 0.455 / 4, float(part.mean()), checker
+
+
 def _noise(part: NDArray[np.float64], fits: NDArray[np.bool_]) -> float | None:
     whole = fits[:-1, :-1] & fits[1:, :-1] & fits[:-1, 1:] & fits[1:, 1:]
     if int(whole.sum()) <= FEWEST_PIXELS:
@@ -74,9 +109,11 @@ def _beside(at_top: NDArray[np.bool_]) -> int:
     return int((at_top[..., 1:, :] & at_top[..., :-1, :]).sum()) + int((at_top[..., 1:] & at_top[..., :-1]).sum())
 
 
-def _is_random(checker: NDArray[np.float64], whole: NDArray[np.bool_]) -> bool:
+def _is_random(
+    checker: NDArray[np.float64], whole: NDArray[np.bool_], lags: Mapping[tuple[tuple[int, int], ...], float] = LAGS
+) -> bool:
     """Return whether neighbouring differences have one sign as often as independent noise makes them, at each of the near distances."""
-    for lag, expected in LAGS.items():
+    for lag, expected in lags.items():
         ends = [np.s_[dy:, dx:] for dy, dx in lag], [np.s_[: -dy or None, : -dx or None] for dy, dx in lag]
         products = [(checker[a] * checker[b])[whole[a] & whole[b]] for a, b in zip(*ends, strict=True)]
         told = np.concatenate([p[p != 0] for p in products])

@@ -15,7 +15,7 @@ __all__ = ["FEWEST_WINDOWS", "METHOD", "PHOTOPEAK_KEV", "PROCEDURE", "VERSION", 
 
 PROCEDURE = "energy_resolution"
 METHOD = "NEMA NU 1 2.3"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 PHOTOPEAK_KEV = {
     "Tc-99m": 140.5, "Co-57": 122.06, "I-123": 159.0, "I-131": 364.5, "In-111": 171.3, "Ga-67": 93.3, "Xe-133": 81.0, "Cs-137": 661.7
 }  # fmt: skip
@@ -23,6 +23,7 @@ FEWEST_WINDOWS = 8
 FLANK = 0.4
 SAME = 0.1  # of a window's width: larger gaps or overlaps are no spectrum
 FARTHEST_KEV = 15.0  # from the nominal energy: beyond it the peak is another one
+UNLIKE = 0.05  # of the peak: a window that departs so far moves FWHM by more than its tolerance of 2 %
 LEAST_PEAK = 10_000  # counts in the highest window
 
 
@@ -67,6 +68,14 @@ def measure(
     peak = fit_bins(low[part], high[part], seen[part], float(low[top] + high[top]) / 2, guess, constant=False)
     if peak is None or not low[first] < peak.mean < high[last]:
         return refuse("no Gaussian fits the photopeak")
+    shape = peak.of(low[part], high[part])
+    away = seen[part] - shape
+    worst = int(np.argmax(np.abs(away)))
+    if abs(away[worst]) > UNLIKE * shape.max() + 5 * float(np.sqrt(shape[worst])):
+        return refuse(
+            f"the photopeak is no Gaussian: the window at {float(low[part][worst] + high[part][worst]) / 2:.1f} keV is "
+            f"{100 * away[worst] / shape.max():+.0f} % of the peak away from it (times of the windows differ, or tubes are mistuned)"
+        )
     shift = peak.mean - nominal
     if abs(shift) > FARTHEST_KEV:
         return refuse(f"the peak lies at {peak.mean:.1f} keV, {nuclide} has {nominal} keV: nuclide or energy scale is wrong")

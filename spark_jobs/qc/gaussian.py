@@ -22,6 +22,10 @@ class BinnedGaussian:
     sigma_se: float
     constant: float
 
+    def of(self, lower: NDArray, upper: NDArray) -> NDArray[np.float64]:
+        """Return the counts that it gives to bins, without the constant."""
+        return self.area * (_cumulative((upper - self.mean) / self.sigma) - _cumulative((lower - self.mean) / self.sigma))
+
 
 def fit_bins(
     lower: NDArray, upper: NDArray, counts: NDArray, mean: float, sigma: float, *, constant: bool

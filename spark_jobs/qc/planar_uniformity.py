@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc import dome
-from spark_jobs.qc.cut_off import FLAT
+from spark_jobs.qc.cut_off import FLAT, is_quiet
 from spark_jobs.qc.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_and_notches, peel, shifted
 from spark_jobs.qc.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.5"
+VERSION = "1.1.6"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
@@ -165,6 +165,8 @@ def measure(
             f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
             f"NU 1 asks for {ENOUGH_COUNTS}"
         )
+    elif is_quiet(image, raw, cfov, n):
+        reason = "no verdict: pixels vary less than their counts let them: the image was smoothed, enlarged or divided"
     elif np.ptp(raw[ufov]) == 0:
         reason = FLAT
     elif shape is None and aside > ASIDE_BLOCKS and not _is_whole(blocks, found) and raw[ufov].min() > 0.5 * centre:

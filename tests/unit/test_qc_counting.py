@@ -200,6 +200,15 @@ def test_count_rate_of_other_detectors_and_short_series():
     assert "decay" in count_rate.measure(*decay(2e-6), LIFE * 1.2).reason
 
 
+@pytest.mark.req("ENG-03", "ANA-05")
+def test_a_source_that_was_moved_during_its_decay_gives_no_count_rate():
+    counts, starts, durations = decay(2e-6, seed=1)
+    half = counts * np.where(np.arange(len(counts)) < 120, 1.0, 0.5)
+    assert "moved" in count_rate.measure(half, starts, durations, LIFE).reason
+    lost = np.delete(counts, 60)
+    assert "moved" in count_rate.measure(lost, starts[:-1], durations[:-1], LIFE).reason
+
+
 def dynamic(counts, n=64, **tags):
     x, y = grid(1.0, n)
     shape = np.exp(-(x**2 + y**2) / 2 / 14.0**2)
@@ -316,6 +325,18 @@ def test_windows_that_are_no_spectrum_are_refused():
     assert apart.status == "not_measured" and "no spectrum" in apart.reason
     assert "Co-57" in energy_resolution.measure(counts, edges[:-1], edges[1:], "Co-57").reason
     assert "unknown" in energy_resolution.measure(counts, edges[:-1], edges[1:], None).reason
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+def test_a_photopeak_that_is_no_gaussian_gives_no_width():
+    counts, edges = spectrum()
+    short, twins = counts.copy(), spectrum(10.0, 134.0)[0] + spectrum(10.0, 147.0)[0]
+    short[15] //= 2  # a window that was counted for half of the time
+    for wrong in (short, twins, counts[[*range(15), 17, 16, 15, *range(18, 30)]]):
+        result = energy_resolution.measure(wrong, edges[:-1], edges[1:], "Tc-99m")
+        assert result.status == "not_measured" and "no Gaussian" in result.reason, result
+    tail = energy_resolution.measure(*(lambda c, e: (c, e[:-1], e[1:]))(*spectrum(tail=0.3)), "Tc-99m")
+    assert tail.status == "measured", tail.reason
 
 
 def whole_body(sigma_along, sigma_across, kind="points", pixel_mm=2.4, shape=(800, 256), level=3000.0):

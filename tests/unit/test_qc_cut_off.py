@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from line_images import down, noisy, quadrants, square
 from qc_images import dicom, item, lit
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from spark_jobs.measure import measure_series
 from spark_jobs.qc.cut_off import is_cut_off
@@ -108,3 +109,30 @@ def test_a_lit_area_beside_the_middle_of_the_image_passes_only_where_the_field_i
 def test_scaled_counts_are_not_counted():
     result = one(flood(300) * 10, 2.4, DetectorInformationSequence=FIELD)
     assert result.status == "indicative" and "scaled" in result.reason
+
+
+@pytest.mark.req("TST-02", "ANA-05")
+@pytest.mark.parametrize("change", ["smoothed", "blurred", "enlarged", "enlarged smoothly", "divided"])
+def test_a_flood_that_was_smoothed_enlarged_or_divided_has_no_verdict(change):
+    image, pixel_mm = flood(), 2.4
+    if change == "smoothed":
+        image = sum(np.roll(image, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) // 9
+    elif change == "blurred":
+        image = np.rint(gaussian_filter(image.astype(float), 3.0)).astype(int)
+    elif change == "divided":
+        image = flood(30_000) // 8
+    else:
+        image, pixel_mm = np.kron(flood(900), np.ones((4, 4), int)), 0.6
+        if change == "enlarged smoothly":
+            image = uniform_filter(image.astype(float), 4).astype(int)
+    result = one(image, pixel_mm, DetectorInformationSequence=[] if pixel_mm == 0.6 else FIELD)
+    assert result.status == "indicative" and "smoothed" in result.reason
+
+
+@pytest.mark.req("TST-02")
+@pytest.mark.parametrize("period_mm", [40, 60, 120])
+def test_a_flood_without_noise_but_with_structure_is_not_taken_for_a_smoothed_one(period_mm):
+    y, x = np.mgrid[:250, :250] * 2.4
+    wave = 1 + 0.05 * np.sin(2 * np.pi * x / period_mm) * np.sin(2 * np.pi * y / period_mm)
+    image = np.rint(lit("RECTANGLE", (533.0, 387.0), 2.4, 250) * wave * 1e4)
+    assert one(image, 2.4, DetectorInformationSequence=FIELD).status == "measured"

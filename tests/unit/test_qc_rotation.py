@@ -98,3 +98,12 @@ def test_net_counts_of_a_region_are_those_of_its_source_alone():
     net, cx, cy = settled(stack, np.array([30.0, 31.0]), np.array([26.0, 25.0]), np.array([7.0, 7.0]))
     assert net == pytest.approx([50_000, 50_000], rel=0.02)
     assert cx == pytest.approx([30.3, 30.3], abs=0.03) and cy == pytest.approx([25.8, 25.8], abs=0.03)
+
+
+@pytest.mark.req("TST-06", "ANA-05")
+def test_a_source_that_is_not_seen_to_turn_has_no_verdict():
+    views, angles = rotation(0.3, radius_mm=0.0)
+    still = method.measure(np.random.default_rng(1).poisson(np.repeat(views[:1], len(views), 0)), angles, 4.0)
+    assert still.status == "indicative" and "not seen to turn" in still.reason
+    views, angles = rotation(0.3, radius_mm=3.0)
+    assert method.measure(views, angles, 4.0).status == "measured"
