@@ -26,6 +26,7 @@ def floods(series: Sequence[Instance]) -> list[Result]:
         detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
         sums = instance.pixels.sum((1, 2), dtype=np.int64)
         measured: dict[str, int] = {}
+        chosen: set[int] = set()
         for detector in sorted(set(detectors.tolist())):
             frames = np.flatnonzero(detectors == detector)
             name = str(detector)
@@ -52,9 +53,14 @@ def floods(series: Sequence[Instance]) -> list[Result]:
                 result = replace(result, warnings=(*result.warnings, note))
             if result.status != NOT_MEASURED:
                 measured[name] = int(sums[best])
+                chosen.add(int(windows[best]))
             results.append(result)
         if len(measured) > 1 and len(measured) == len(set(detectors.tolist())):
-            results.append(head_sensitivity_match.measure(measured))
+            if len(chosen) > 1:
+                reason = "the detectors hold most counts in different energy windows: their sensitivities cannot be compared"
+                results.append(refusal(head_sensitivity_match, reason))
+            else:
+                results.append(head_sensitivity_match.measure(measured))
     return results
 
 

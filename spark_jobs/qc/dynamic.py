@@ -118,8 +118,8 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     """Return how many frames are missing, repeated, empty or too weak, the time of each phase, and gaps between frames."""
     sums = frames.sum((1, 2), dtype=np.float64)
     rate = sums / times.duration_s
-    arrived = int(np.argmax(sums > 0.02 * median(sums)))  # before the tracer comes there is nothing to count
-    empty = arrived + np.flatnonzero(sums[arrived:] <= 0.02 * median(sums))
+    arrived = int(np.argmax(_lit(sums, sums)))  # before the tracer comes there is nothing to count
+    empty = arrived + np.flatnonzero(~_lit(sums[arrived:], sums))
     same = np.flatnonzero((frames[1:] == frames[:-1]).reshape(len(frames) - 1, -1).all(1) & (sums[1:] > 0)) + 1
     least, most = np.minimum(rate[:-2], rate[2:]), np.maximum(rate[:-2], rate[2:])
     middle = slice(1, -1)
@@ -144,6 +144,11 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
         own = times.duration_s[times.phase == p]
         out.append(aspects.measure(TIMING, "frame_time_s", median(own), "s", f"phase {p}"))
     return out
+
+
+def _lit(sums: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which frames hold more than the fiftieth part of what a frame of the study holds: the others are empty."""
+    return sums > 0.02 * median(of)
 
 
 def _count(name: str, where: Sequence[int | str], aspect: str) -> Measure:
@@ -175,10 +180,14 @@ def counts_of(frames: NDArray, times: FrameTimes, mask: NDArray[np.bool_]) -> li
 
 
 def still_frames(frames: NDArray, times: FrameTimes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sums of frames over about a minute, each scaled to a rate, from the end of the bolus on; and their middle times."""
-    chosen = np.flatnonzero(times.start_s >= BOLUS_S)
+    """Return sums of frames over about a minute, each scaled to a rate, from the end of the bolus on; and their middle times.
+
+    Empty frames are left out: a minute of them would lie nowhere.
+    """
+    totals = frames.sum((1, 2), dtype=np.float64)
+    chosen = np.flatnonzero((times.start_s >= BOLUS_S) & _lit(totals, totals))
     if len(chosen) < 6:
-        chosen = np.arange(len(frames))
+        chosen = np.flatnonzero(_lit(totals, totals))
     group = np.floor((times.start_s[chosen] - times.start_s[chosen[0]]) / GROUP_S).astype(np.int64)
     sums, middles = [], []
     for g in np.unique(group):

@@ -10,7 +10,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "head_sensitivity_match"
 METHOD = "NEMA NU 1 4.6"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 
 
 def measure(counts: Mapping[str, int]) -> Result:

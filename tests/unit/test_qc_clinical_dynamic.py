@@ -108,6 +108,15 @@ def test_motion_contrast_and_counts_are_graded_each_in_its_aspect():
     assert near == sorted(near, reverse=True)
 
 
+@pytest.mark.req("EXM-03")
+def test_a_minute_of_empty_frames_is_no_motion():
+    frames = renal()
+    frames[70:82] = 0
+    result = one(dynamic(frames))
+    assert result.value("empty_frames_count") == 12
+    assert result.value("motion_max_px") < 1 and result.value("drift_px", "image left") < 3
+
+
 @pytest.mark.req("EXM-03", "ENG-06")
 def test_the_width_of_the_bolus_is_recovered_and_a_bad_fit_is_not_used():
     widths = [one(dynamic(renal(width=w))).value("bolus_fwhm_s") for w in (1, 1.5, 2)]

@@ -114,3 +114,11 @@ def test_collimator_distance_and_time_come_from_the_header_of_each_detector():
 
 def head(items, milliseconds):
     return {"DetectorInformationSequence": items, "ActualFrameDuration": milliseconds}
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+def test_detectors_that_are_brightest_in_different_windows_are_not_compared():
+    even = lit("RECTANGLE", (533.0, 387.0), 2.4, 250)
+    frames = np.random.default_rng(3).poisson(np.stack([even * level for level in (2800, 300, 300, 2700)]))
+    *_, match = measure_series([dicom(frames, pixel_mm=2.4, DetectorVector=[1, 1, 2, 2], EnergyWindowVector=[1, 2, 1, 2])])
+    assert match.procedure == "head_sensitivity_match" and match.status == "not_measured" and "windows" in match.reason
