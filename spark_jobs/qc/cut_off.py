@@ -25,7 +25,8 @@ FAR: Mapping[tuple[tuple[int, int], ...], float] = {
     ((0, 4), (4, 0)): 1 / 2,
     ((0, 6), (6, 0)): 1 / 2,
 }  # smoothing does not reach so far, and structure goes on
-QUIET, NOISY = 0.5, 1.0  # of the variance of counts; variance of a pixel, ten times what rounding makes
+QUIET = 0.4  # of the variance of counts; that of halved counts is a half
+NOISY = 1.0  # variance of a pixel, ten times what rounding makes
 FEWEST_FLAT = 100  # pixels that tell the scale of the counts
 NEAR, SPREAD = 0.06, 0.5
 COUNTED = (0.02, 3.0)  # times counting noise: more is the steep rim of a drawn plateau
