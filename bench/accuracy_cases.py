@@ -97,7 +97,7 @@ def _spheres(folder: Path) -> Iterator[Case]:
     for ratio, fwhm, turn in ((8.0, 6.0, 20.0), (4.0, 4.5, 100.0)):
         volume = iq_phantom(ratio=ratio, fwhm=fwhm, turn=turn, voxel=FINE, shape=(46, 160, 165))
         sheet = {"procedure": "pet_nema_iq", "spheres_bq_per_ml": 5000 * ratio, "background_bq_per_ml": 5000}
-        path = _saved(folder, f"spheres {ratio:g}", slices(volume, FINE, Units="BQML"), sheet=sheet)
+        path = _saved(folder, f"spheres {ratio:g}", slices(volume, FINE, Units="BQML", DecayCorrection="START"), sheet=sheet)
         truths = [
             Truth(f"contrast_percent {d:.0f} mm", 100 * _contrast(d, fwhm, 2.0), 2 * _contrast(d, fwhm, 2.0)) for d in SPHERES_MM
         ]

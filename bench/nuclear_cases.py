@@ -89,7 +89,7 @@ def _spheres(folder: Path) -> Iterator[Case]:
     for ratio, water in ((8.0, 0.0), (4.0, 0.1)):
         volume = iq_phantom(ratio=ratio, water=water, cold=2, voxel=FINE, shape=(46, 160, 165))
         about = {"procedure": "pet_nema_iq", "spheres_bq_per_ml": 5_000 * ratio, "background_bq_per_ml": 5_000}
-        path = _saved(folder, f"cold {ratio}", slices(volume, FINE, Units="BQML"), sheet=about)
+        path = _saved(folder, f"cold {ratio}", slices(volume, FINE, Units="BQML", DecayCorrection="START"), sheet=about)
         truths = []
         for d in SPHERES_MM:
             true = 100 * _contrast(d, 6.0, 2.0) * (1 - water if d > 25 else 1)

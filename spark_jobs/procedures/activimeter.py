@@ -8,11 +8,13 @@
  "repeatability": {"nuclide": "Cs-137", "readings_mbq": [9.0, 9.01, 8.99, 9.0, 9.0]}}
 ```
 
-A part that was not done is left out, and named in the result; a part that contradicts itself refuses the sheet.
+Times are of one clock, or all have an offset from UTC; a day alone is one of the others' clock. A part that was not done is left out,
+and named in the result; a part that contradicts itself refuses the sheet.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from spark_jobs.reading import Unreadable
 __all__ = ["ROWS", "SHEETS"]
 
 PARTS = ("accuracy", "constancy", "linearity", "repeatability")
+MOMENTS, DAY = ("at", "measured_at", "reference_at"), len("2026-04-01")
 COMPARED = {"accuracy": "accuracy_error_percent", "constancy": "constancy_error_percent"}
 
 
@@ -35,6 +38,7 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
     sheet = document.sheet
     background = _number(sheet.get("background_mbq", 0.0), "background_mbq", least=0.0)
     day = sheet.get("measured_at")
+    zone = _zone(_texts(sheet))
     measures: list[Measure] = []
     figure = None
     for part in PARTS:
@@ -44,21 +48,21 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                 raise Unreadable(f"{part} is no object")
             found: Measure | str
             if part in COMPARED:
-                begin = _moment(one.get("reference_at"), f"{part}: reference_at")
-                readings = _readings(one, part, background, day, begin)
+                begin = _moment(one.get("reference_at"), f"{part}: reference_at", zone)
+                readings = _readings(one, part, background, day, begin, zone)
                 if (readings.seconds < 0).any():
                     raise Unreadable(f"{part}: a reading is older than its reference")
                 found = activimeter.agreement(
                     COMPARED[part], readings, _number(one.get("reference_mbq"), f"{part}: reference_mbq")
                 )
             elif part == "linearity":
-                readings = _readings(one, part, background, day, None)
+                readings = _readings(one, part, background, day, None, zone)
                 result = activimeter.linearity(readings)
                 found = result if isinstance(result, str) else result[0]
                 if not isinstance(result, str):
                     figure = {"kind": "activimeter", "mbq": readings.mbq, "residuals": result[1]}
             else:
-                found = activimeter.repeatability(_readings(one, part, background, day, None))
+                found = activimeter.repeatability(_readings(one, part, background, day, None, zone))
             if isinstance(found, str):
                 return [refusal(activimeter, f"{part}: {found}")]
             measures.append(found)
@@ -70,7 +74,9 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
     return [Result(*about, tuple(measures), warnings, figure)]
 
 
-def _readings(part: dict[str, Any], name: str, background: float, day: Any, begin: datetime | None) -> Readings:
+def _readings(
+    part: dict[str, Any], name: str, background: float, day: Any, begin: datetime | None, zone: tzinfo | None
+) -> Readings:
     """Return the readings of one part; those without a time of their own were all taken when the sheet says."""
     values = part.get("readings", part.get("readings_mbq"))
     if not isinstance(values, list) or not values:
@@ -78,7 +84,7 @@ def _readings(part: dict[str, Any], name: str, background: float, day: Any, begi
     dated = [v if isinstance(v, dict) else {"mbq": v} for v in values]
     if name == "linearity" and any("at" not in v for v in dated):
         raise Unreadable("linearity: a reading without its time")
-    times = [_moment(v.get("at") or part.get("measured_at") or day, f"{name}: time of a reading") for v in dated]
+    times = [_moment(v.get("at") or part.get("measured_at") or day, f"{name}: time of a reading", zone) for v in dated]
     first = begin or min(times)
     mbq = np.array([_number(v.get("mbq"), f"{name}: reading") - background for v in dated])
     nuclide = nuclide_of(str(part.get("nuclide") or ""))
@@ -94,13 +100,33 @@ def _readings(part: dict[str, Any], name: str, background: float, day: Any, begi
     return Readings(mbq, np.array([(t - first).total_seconds() for t in times]), life, nuclide)
 
 
-def _moment(value: Any, what: str) -> datetime:
+def _texts(value: Any) -> list[str]:
+    """Return all that a sheet says of moments, wherever it says it."""
+    if isinstance(value, list):
+        return [t for v in value for t in _texts(v)]
+    if not isinstance(value, dict):
+        return []
+    return [t for k, v in value.items() for t in ([v] if k in MOMENTS and isinstance(v, str) else _texts(v))]
+
+
+def _zone(texts: Sequence[str]) -> tzinfo | None:
+    """Return the zone that a day without a time belongs to, None where no moment has an offset; some with and some without: `Unreadable`."""
+    moments = []
+    for text in texts:
+        with suppress(ValueError):  # whoever needs it says what is wrong with it
+            moments.append((datetime.fromisoformat(text), len(text) > DAY))
+    zones = [m.tzinfo for m, _ in moments if m.tzinfo is not None]
+    if zones and any(m.tzinfo is None and timed for m, timed in moments):
+        raise Unreadable("some times of the sheet have an offset from UTC and others none: they cannot be compared")
+    return zones[0] if zones else None
+
+
+def _moment(value: Any, what: str, zone: tzinfo | None) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise Unreadable(f"{what}: {value!r} is no date and time") from None
-    # times of one sheet are of one clock; an offset that only some of them have would shift them silently
-    return moment.replace(tzinfo=None)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def _number(value: Any, what: str, least: float | None = None) -> float:

@@ -1,15 +1,23 @@
 """What a PET header says of the activity given: amount, moments, half-life, unit. Contradictions are refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spark_jobs.qc.decay import half_life_s
+from spark_jobs.qc.decay import half_life_s, nuclide_of
 from spark_jobs.qc.suv import given_activity, reference_activity, suv_factor
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["Administration", "administration_of", "factor_of", "reference_moment", "scan_start"]
+__all__ = [
+    "Administration",
+    "administration_of",
+    "factor_of",
+    "half_life_of_sheet",
+    "moment_of_sheet",
+    "reference_moment",
+    "scan_start",
+]
 
 LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
 GE_SCAN_MOMENT = (0x0009, 0x100D)
@@ -60,14 +68,13 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     if dose < LARGEST_MBQ:
         notes.append(f"a dose of {dose:g} is taken as MBq")
         dose *= 1e6
-    names = [str(c.get(k) or "") for c in item.get("RadionuclideCodeSequence") or [] for k in ("CodeValue", "CodeMeaning")]
     try:
-        half_life = half_life_s(names, float(item.get("RadionuclideHalfLife") or 0) or None)
+        half_life = half_life_s(_names(item), float(item.get("RadionuclideHalfLife") or 0) or None)
     except ValueError as exc:
         raise Unreadable(str(exc)) from exc
     if half_life is None:
         raise Unreadable("RadionuclideHalfLife and the nuclide are missing: no decay can be told")
-    correction = str(ds.get("DecayCorrection") or "").strip().upper()
+    correction = decay_correction(series)
     start = scan_start(series)
     seconds = (start - _injection(item, start, half_life)).total_seconds() if correction == "START" else 0.0
     try:
@@ -80,7 +87,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
 
 def reference_moment(series: Sequence[Instance], half_life: float) -> datetime:
     """Return the moment that the voxels are decay-corrected to; raise `Unreadable` when the header does not tell it."""
-    correction = str(series[0].dataset.get("DecayCorrection") or "").strip().upper()
+    correction = decay_correction(series)
     start = scan_start(series)
     if correction == "START":
         return start
@@ -88,6 +95,67 @@ def reference_moment(series: Sequence[Instance], half_life: float) -> datetime:
     if correction != "ADMIN" or len(items) != 1:
         raise Unreadable(f"DecayCorrection is {correction or 'missing'}: voxels refer to no one moment")
     return _injection(items[0], start, half_life)
+
+
+def half_life_of_sheet(series: Sequence[Instance], name: Any) -> float:
+    """Return the half-life of a sheet's nuclide; another one than the header's is `Unreadable`: voxels were corrected by that."""
+    nuclide = nuclide_of(str(name or ""))
+    half_life = half_life_s([nuclide])
+    if half_life is None:
+        raise Unreadable("the sheet's nuclide is missing or unknown: its activities cannot be carried to the scan")
+    for item in series[0].dataset.get("RadiopharmaceuticalInformationSequence") or []:
+        try:
+            half_life_s([nuclide, *_names(item)], float(item.get("RadionuclideHalfLife") or 0) or None)
+        except ValueError:
+            raise Unreadable(
+                f"the sheet's nuclide is {nuclide}, and the header's another, or of another half-life: which of them filled the phantom "
+                "is unknown"
+            ) from None
+    return half_life
+
+
+def moment_of_sheet(series: Sequence[Instance], sheet: Mapping[str, Any], when: str) -> datetime:
+    """Return a moment of a sheet on the clock of the header; offsets from UTC that cannot be compared with it are `Unreadable`.
+
+    Moments without an offset, and those of a header that tells none, are of the site's clock.
+    """
+    said = {k: _iso(v) for k, v in sheet.items() if k.endswith("_at")}
+    moment = said.get(when)
+    if moment is None:
+        raise Unreadable(f"the sheet's {when} is no moment")
+    offset = str(series[0].dataset.get("TimezoneOffsetFromUTC") or "").strip()
+    if moment.tzinfo is not None and offset:
+        try:
+            return moment.astimezone(datetime.strptime(offset, "%z").tzinfo).replace(tzinfo=None)
+        except ValueError:
+            raise Unreadable(f"TimezoneOffsetFromUTC is {offset}, which is no offset") from None
+    offsets = {m.utcoffset() for m in said.values() if m is not None}
+    if len(offsets) > 1 and not offset:
+        raise Unreadable(
+            "the sheet's moments have different offsets from UTC, and the header tells none: they cannot be compared"
+        )
+    if moment.utcoffset() == timedelta(0):
+        raise Unreadable(f"the sheet's {when} is in UTC, and the header does not tell how far its own clock is from that")
+    return moment.replace(tzinfo=None)
+
+
+def _iso(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _names(item: Any) -> list[str]:
+    return [str(c.get(k) or "") for c in item.get("RadionuclideCodeSequence") or [] for k in ("CodeValue", "CodeMeaning")]
+
+
+def decay_correction(series: Sequence[Instance]) -> str:
+    """Return DecayCorrection, empty where it is missing; slices that differ are `Unreadable`."""
+    found = {str(i.dataset.get("DecayCorrection") or "").strip().upper() for i in series}
+    if len(found) > 1:
+        raise Unreadable(f"the slices have different DecayCorrection: {', '.join(sorted(f or 'none' for f in found))}")
+    return found.pop()
 
 
 def _unit(series: Sequence[Instance]) -> str:

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from spark_jobs.documents import Document
-from spark_jobs.procedures.administration import Administration, administration_of, factor_of, scan_start
-from spark_jobs.procedures.phantom_filling import phantom_filling
+from spark_jobs.procedures.administration import (
+    Administration,
+    administration_of,
+    decay_correction,
+    factor_of,
+    half_life_of_sheet,
+    reference_moment,
+    scan_start,
+)
+from spark_jobs.procedures.phantom_filling import carried, phantom_filling
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
 from spark_jobs.qc.cut_off import CUT_OFF
-from spark_jobs.qc.decay import decayed, half_life_s
 from spark_jobs.qc.fiducials import find_fiducials
 from spark_jobs.qc.iq_phantom import find_iq_phantom
 from spark_jobs.qc.pet_cylinder import NOT_COLD, find_pet_cylinder
@@ -22,6 +28,7 @@ from spark_jobs.volumes import Volume, volume_of
 __all__ = ["ROWS", "look"]
 
 SPHERES, CYLINDER, FIDUCIALS = "six spheres in a body phantom", "an even cylinder of activity", "fiducials"
+LARGEST_BQ_PER_ML = 1e9
 NO_CONCENTRATION = ("GML", "CNTS")  # Units whose voxels no activimeter can be compared with
 
 
@@ -45,14 +52,17 @@ def look(series: Sequence[Instance]) -> str | None:
 
 def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
     volume = volume_of(series)
-    filling = _filling(series, sheets)
+    try:
+        filling = _filling(series, sheets)
+    except Unreadable as exc:
+        filling = str(exc)
     if isinstance(filling, str):
         return [refusal(pet_nema_iq, filling)]
     return [_noted(pet_nema_iq.measure(volume.values, volume.voxel_mm, filling=filling), series)]
 
 
 def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling | str | None:
-    """Return the concentrations at the reference moment that a sheet gives, None without a sheet, or why it cannot be used.
+    """Return what a sheet gives, at the moment that voxels are decay-corrected to, None without a sheet, or why it cannot be used.
 
     The sheet: `{"procedure": "pet_nema_iq", "series_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
     "nuclide": "F-18"}`; without `series_uid` it is of the one series that came along; without `measured_at` the values are of the
@@ -71,17 +81,15 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling 
         return "the sheet's activities are no hot spheres in a warm background"
     if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
         return "Units is not BQML: voxels cannot be compared with the sheet's Bq/ml"
-    moment = mine[0].get("measured_at")
-    if moment is None:
+    sheet = mine[0]
+    if sheet.get("measured_at") is None and decay_correction(series) == "START":
         return Filling(spheres, background)
-    half_life = half_life_s([str(mine[0].get("nuclide") or "")])
-    if half_life is None:
-        return "the sheet's nuclide is missing or unknown: its activities cannot be carried to the scan"
-    try:
-        seconds = (scan_start(series) - datetime.fromisoformat(str(moment)).replace(tzinfo=None)).total_seconds()
-    except ValueError:
-        return "the sheet's measured_at is no moment"
-    return Filling(decayed(spheres, seconds, half_life), decayed(background, seconds, half_life))
+    half_life = half_life_of_sheet(series, sheet.get("nuclide"))
+    if sheet.get("measured_at") is None:
+        sheet = {**sheet, "measured_at": scan_start(series).isoformat()}
+    reference = reference_moment(series, half_life)
+    names = ("spheres_bq_per_ml", "background_bq_per_ml")
+    return Filling(*(carried(series, sheet, n, "measured_at", reference, half_life, LARGEST_BQ_PER_ML) for n in names))
 
 
 def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:

@@ -33,6 +33,7 @@ DETAILS = {
     "kTAFitY": ("time_fit_y_mm", ("mm",)),
     "lTAResidual": ("time_residual_mm", ("mm",)),
 }
+ITEMS, OUTSIDE = "fDetailedSystemQualityReport/aItem", "_Outside_Range"  # "Block_Outside_Range": how many blocks were
 UNITS = {"scanner_efficiency_cps_per_bq_ml": "cps/(Bq/ml)"}
 ARRAYS = {
     "BlockEfficiency": ("block_efficiency", "aBlockNumber", "bValues/bValue"),
@@ -56,6 +57,7 @@ def _daily(document: Document, same: Sequence[Document]) -> list[Result]:
         arrays,
         baseline_factor=factor.value if factor else None,
         scanner_verdict=(root.findtext("eResults/aSystemQualityResults") or "").strip() or None,
+        not_passed=_not_passed(root),
     )
     location = (root.findtext("dInputforComputation/aDailySinoLocation") or "").strip()
     normalisation = pet_normalisation.measure(
@@ -84,7 +86,7 @@ def _earlier(document: Document, same: Sequence[Document]) -> Document | None:
 
 def _readings(root: Element) -> dict[str, Reading]:
     out = {}
-    for item in root.iterfind("fDetailedSystemQualityReport/aItem/*"):
+    for item in root.iterfind(f"{ITEMS}/*"):
         if item.tag not in DETAILS or item.find("cBlkValue/aValue") is None:
             continue
         name, units = DETAILS[item.tag]
@@ -97,6 +99,18 @@ def _readings(root: Element) -> dict[str, Reading]:
             continue
         out[name] = Reading(value, UNITS.get(name, unit), low, high, (item.findtext("dDecision") or "").strip() or None)
     return out
+
+
+def _not_passed(root: Element) -> list[str]:
+    """Return the items without a reading here (blocks, planes, timing) that the vendor did not pass, or found something outside in."""
+    out = []
+    for item in root.iterfind(f"{ITEMS}/*"):
+        decision = (item.findtext("dDecision") or "").strip()
+        outside = (item.findtext("cBlkValue/bMeasure") or "").strip().endswith(OUTSIDE) and _number(item, "cBlkValue/aValue")
+        if item.tag not in DETAILS and (decision not in ("", "Passed") or outside):
+            out.append(item.tag)
+    age = (root.findtext("eResults/aPhantomAgeResult") or "").strip()
+    return [*out, *(["aPhantomAgeResult"] if age not in ("", "Passed") else [])]
 
 
 def _arrays(root: Element) -> dict[str, NDArray]:
@@ -148,7 +162,7 @@ def _moment(text: str | None) -> datetime | None:
 def _efficiencies(document: Document, same: Sequence[Document]) -> list[Result]:
     """Return the test of a JSON sheet `{"procedure": "pet_normalisation", "block_efficiency": […], "baseline": […], "file_id": …}`."""
     values = document.sheet.get("block_efficiency")
-    if not isinstance(values, list):
+    if not isinstance(values, list) or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
         return [refusal(pet_normalisation, "the sheet lacks `block_efficiency`: a list of one number a block")]
     earlier = [d for d in same if d.acquired_on and document.acquired_on and d.acquired_on < document.acquired_on]
     baseline = document.sheet.get("baseline") or (earlier[0].sheet.get("block_efficiency") if earlier else None)

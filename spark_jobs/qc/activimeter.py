@@ -17,7 +17,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 

@@ -1,6 +1,6 @@
 """The daily quality report of a PET scanner: what the vendor's software measured, and the block outliers found anew from its arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Reading", "measure"]
 
 PROCEDURE = "pet_daily_qc"
 METHOD = "vendor's daily report; block outliers beyond 5 robust SD"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 DEAD_PART = 0.1  # of the median efficiency: where many blocks are dead, the robust SD is as wide as they are far
 PS_PER_MM = 2 / 0.299792458  # a time difference Δt moves the annihilation by c·Δt/2 along the line
 
@@ -58,6 +58,7 @@ def measure(
     *,
     baseline_factor: float | None = None,
     scanner_verdict: str | None = None,
+    not_passed: Sequence[str] = (),
     detector: str | None = None,
 ) -> Result:
     """Return the values of one morning's report.
@@ -71,7 +72,9 @@ def measure(
     baseline_factor
         Calibration factor of the earliest report of the same scanner that is at hand; None: there is none.
     scanner_verdict
-        What the vendor's software made of the whole; it is noted, never believed.
+        What the vendor's software made of the whole; a good one is never believed, another one is a finding.
+    not_passed
+        Further items of the report, without a reading here, that the vendor's software did not pass.
     """
     blocks = np.asarray(arrays.get("block_efficiency", ()), np.float64)
     missing = [name for name in READINGS[:2] if name not in readings] + (["block_efficiency"] if blocks.size == 0 else [])
@@ -114,6 +117,9 @@ def measure(
     if "time_width" in arrays:
         out.append(Measure("time_width_mean_bins", round(float(np.mean(arrays["time_width"])), 4), "bin"))
     outside = [name for name, reading in readings.items() if not reading.inside or reading.decision not in (None, "Passed")]
+    outside += not_passed
+    if scanner_verdict not in (None, "Passed") and not outside:
+        outside.append("aSystemQualityResults")
     out.append(Measure("vendor_findings_count", float(len(outside)), "1", None, {"readings": outside}))
     figure = {"kind": PROCEDURE, "blocks": blocks, "z": z, "planes": arrays.get("plane_efficiency"), "k": DEVIATIONS}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(out), _notes(readings, scanner_verdict), figure)

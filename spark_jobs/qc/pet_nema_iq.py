@@ -11,13 +11,14 @@ from spark_jobs.qc.blurred_sphere import SphereFit
 from spark_jobs.qc.cut_off import CUT_OFF
 from spark_jobs.qc.iq_phantom import DIAMETERS_MM, IqPhantom, find_iq_phantom
 from spark_jobs.qc.order import median
+from spark_jobs.qc.pet_cylinder import AWAY_MM, COLD
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 PLANES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)  # background slices (NU 2, 7.4)
 ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room
@@ -60,7 +61,7 @@ def measure(
     places, margin = _background_places(phantom, planes, voxel_mm)
     if len(places) < ROIS:
         return Result(PROCEDURE, NOT_MEASURED, "no room for twelve background regions in the body", detector, METHOD, VERSION)
-    damaged = _damaged(values, phantom, planes)
+    damaged = _damaged(values, phantom, planes) or _warm(values, phantom, planes, voxel_mm)
     if damaged:
         return Result(PROCEDURE, NOT_MEASURED, damaged, detector, METHOD, VERSION)
     notes = (
@@ -143,6 +144,17 @@ def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str 
         return None
     noise = median(np.abs(near[:, common] / middle - 1))  # spheres and insert are the lesser part
     return CUT_OFF if noise > NOISY else None
+
+
+def _warm(values: NDArray, phantom: IqPhantom, planes: Sequence[int], voxel_mm: tuple[float, float, float]) -> str | None:
+    """Return why the values beside the body tell that all values are too high, or None."""
+    from scipy import ndimage
+
+    body = phantom.body[list(planes)].any(0)
+    beside = ndimage.distance_transform_edt(~body, sampling=voxel_mm[1:]) > AWAY_MM
+    if not beside.any() or abs(median(values[planes[0] : planes[-1] + 1, beside])) <= COLD * phantom.background:
+        return None
+    return "what surrounds the phantom is not cold: an intercept of the rescale, or background activity, is in all values"
 
 
 def _filling_seen(values: NDArray, sphere: SphereFit, diameter_mm: float, voxel_mm: tuple[float, float, float]) -> float:

@@ -199,7 +199,7 @@ def test_series_of_another_time_device_or_patient_are_no_pair(hospital):
 
 
 def test_a_sheet_of_activities_joins_its_series_though_it_comes_late_and_its_correction_replaces_it(hospital):
-    files = slices(iq_phantom(), (3.0, 3.0, 3.0), StudyInstanceUID="1.7.7", Units="BQML")
+    files = slices(iq_phantom(), (3.0, 3.0, 3.0), StudyInstanceUID="1.7.7", Units="BQML", DecayCorrection="START")
     uid = hospital.store(files, PatientID="IQ-7", StationName="PETCT1", AccessionNumber="A77")
     assert {r["status"] for r in hospital.analyse()} == {"indicative"}
     sheet = {"procedure": "pet_nema_iq", "background_bq_per_ml": 5_000, "series_uid": uid}

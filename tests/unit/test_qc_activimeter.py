@@ -104,3 +104,24 @@ def test_a_sheet_that_contradicts_itself_is_refused(word):
     result = measured(REFUSED[word])
     assert (result.procedure, result.status, result.measures) == ("activimeter", "not_measured", ())
     assert word in result.reason, result.reason
+
+
+@pytest.mark.req("ENG-03")
+def test_offsets_from_utc_count_and_some_times_without_one_are_refused():
+    """By hand: from 23:00 UTC to 08:00 at +08:00 is one hour."""
+    content = {
+        "procedure": "activimeter",
+        "measured_at": "2026-04-01T08:00:00+08:00",
+        "accuracy": {
+            "nuclide": "Tc-99m",
+            "reference_mbq": 1000,
+            "reference_at": "2026-03-31T23:00:00Z",
+            "readings_mbq": [1000 * 2 ** (-1 / 6.0067)],
+        },
+        "constancy": {"nuclide": "Cs-137", "reference_mbq": 9, "reference_at": "2026-03-01", "readings_mbq": [8.98]},
+    }
+    result = measured(content)
+    assert result.value("accuracy_error_percent") == pytest.approx(0, abs=0.01)
+    assert result.value("constancy_error_percent") == pytest.approx(-0.02, abs=0.05)
+    refused = measured({**content, "measured_at": "2026-04-01T08:00:00"})
+    assert refused.status == "not_measured" and "offset from UTC" in refused.reason and not refused.measures

@@ -145,7 +145,7 @@ def test_lung_and_noise_are_what_was_planted():
 
 
 def test_spheres_without_activities_are_indicative_and_a_sheet_of_activities_gives_the_verdict():
-    files = slices(iq_phantom(fwhm=7.0), (3.0, 3.0, 3.0), Units="BQML")
+    files = slices(iq_phantom(fwhm=7.0), (3.0, 3.0, 3.0), Units="BQML", DecayCorrection="START")
     (alone,) = measure_series(files)
     assert (alone.procedure, alone.status) == ("pet_nema_iq", "indicative") and "37 mm sphere" in alone.reason
     assert alone.value("filling_ratio_seen") == pytest.approx(8.0, rel=0.003)
@@ -167,6 +167,36 @@ def test_spheres_without_activities_are_indicative_and_a_sheet_of_activities_giv
         assert found.results[0].status == "not_measured" and not found.results[0].measures
     (lost,) = measure_series([json.dumps(sheet).encode()])
     assert lost.status == "not_measured" and "without the series" in lost.reason
+
+
+@pytest.mark.req("TST-08")
+def test_the_sheet_of_the_spheres_is_carried_to_the_moment_that_voxels_are_corrected_to():
+    """By hand: 40 kBq/ml at the scan were 40·2^½ kBq/ml half a half-life earlier, at the injection."""
+    scanned = datetime(2026, 4, 1, 10, 0)
+    injected, volume = scanned - later(F18_S / 2), iq_phantom()
+    sheet = {"procedure": "pet_nema_iq", "spheres_bq_per_ml": 40_000, "background_bq_per_ml": 5_000, "nuclide": "F-18"}
+
+    def told(correction, grown=1.0, sheet=sheet, **tags):
+        facts = {**dosed(1e6, injected=injected, scanned=scanned, correction=correction, weight_kg=70), **tags}
+        files = slices(volume * grown, (3.0, 3.0, 3.0), **facts)
+        (found,) = measure_mixed([read_object(f) for f in [*files, json.dumps(sheet).encode()]])
+        return found.results[0]
+
+    dated = {**sheet, "measured_at": scanned.isoformat()}
+    for correction, grown in (("START", 1.0), ("ADMIN", 2**0.5)):
+        for given in (sheet, dated):
+            assert told(correction, grown, given).value("background_bias_percent") == pytest.approx(0, abs=0.1)
+    zoned = {**sheet, "measured_at": f"{(scanned - later(8 * 3600)).isoformat()}Z"}
+    assert told("START", sheet=zoned, TimezoneOffsetFromUTC="+0800").value("background_bias_percent") == pytest.approx(0, abs=0.1)
+    for result, word in (
+        (told("NONE"), "DecayCorrection"),
+        (told("START", sheet={**dated, "nuclide": "Ga-68"}), "nuclide"),
+        (told("START", sheet=zoned), "UTC"),
+        (told("START", sheet={**dated, "measured_at": "2025-04-01T10:00:00"}), "half-lives"),
+        (told("START", RescaleIntercept="400"), "not cold"),
+    ):
+        assert (result.procedure, result.status) == ("pet_nema_iq", "not_measured") and not result.measures
+        assert word in result.reason, result.reason
 
 
 @real
@@ -309,6 +339,9 @@ def test_a_sheet_of_the_filling_calibrates_what_the_header_does_not_tell(procedu
     assert told.results == found
     for wrong, word in (
         ({**sheet, "nuclide": "X-1"}, "nuclide"),
+        ({**sheet, "nuclide": "Ga-68"}, "the header's another"),
+        ({**sheet, "measured_at": f"{assayed.isoformat()}Z", "residual_measured_at": f"{scanned.isoformat()}Z"}, "UTC"),
+        ({**sheet, "residual_measured_at": f"{scanned.isoformat()}+08:00"}, "different offsets"),
         ({**sheet, "volume_ml": 0}, "volume"),
         ({**sheet, "measured_at": "soon"}, "moment"),
         ({**sheet, "activity_mbq": "64"}, "activity_mbq"),

@@ -13,6 +13,7 @@ from spark_jobs.measure import measure_series, render
 from spark_jobs.qc import pet_normalisation
 from spark_jobs.reading import Unreadable
 
+TAIL = "</aItem></fDetailedSystemQualityReport>"
 MORNINGS = sorted((DATA / "pet_daily_qc").glob("*.xml"))
 real = pytest.mark.skipif(not MORNINGS, reason="the folder with real images is not there")
 
@@ -79,6 +80,23 @@ def test_no_morning_passes_with_dead_or_noisy_blocks_or_a_value_outside_the_vend
         assert (daily["procedure"], daily["verdict"]) == ("pet_daily_qc", "fail"), name
 
 
+@pytest.mark.req("TST-03")
+@pytest.mark.parametrize(
+    "extra, named",
+    [
+        (item("gPlaneEff", 0, "Planes_Outside_Range"), []),
+        (item("gPlaneEff", 4, "Planes_Outside_Range"), ["gPlaneEff"]),
+        (item("hTimeAlignment", 0, "Block_Outside_Range").replace("Passed", "Failed"), ["hTimeAlignment"]),
+        (f"{TAIL}<eResults><aPhantomAgeResult>Failed</aPhantomAgeResult></eResults>", ["aPhantomAgeResult"]),
+        (f"{TAIL}<eResults><aSystemQualityResults>Failed</aSystemQualityResults></eResults>", ["aSystemQualityResults"]),
+    ],
+)
+def test_what_the_vendor_did_not_pass_is_a_finding_though_no_reading_here_says_so(extra, named):
+    text = report(blocks()).replace(TAIL.encode(), (extra + ("" if TAIL in extra else TAIL)).encode())
+    found = next(m for m in measure_series([text])[0].measures if m.name == "vendor_findings_count")
+    assert (found.value, found.at["readings"]) == (len(named), named)
+
+
 def test_change_is_told_against_the_earliest_report_of_the_same_scanner():
     before = blocks()
     after = 0.93 * before * np.random.default_rng(1).normal(1, 0.002, len(before))  # the source has decayed
@@ -106,6 +124,8 @@ def test_a_baseline_sheet_and_the_efficiencies_of_any_scanner_are_read():
     for wrong in (
         {"block_efficiency": "all well"},
         {"block_efficiency": [0.5] * 3},
+        {"block_efficiency": [True] * 64},
+        {"block_efficiency": [[0.5] * 32, [0.5] * 32]},
         {"block_efficiency": [0.0] * 64},
         {"baseline": [1.0]},
     ):
