@@ -1,9 +1,9 @@
 """The environment as a stream: states as expected, equal rows on one process and on a cluster, each change once whatever is killed when."""
 
 import csv
-import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from connectors.events import Event, utc_text, validate
 from connectors.settings import ROOT, Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.ingest import readings
+from photopeak.cli import main
 from photopeak.doctor import find_java
 from photopeak.services import services
 from photopeak.watch import current, table
-from spark_jobs.environment import TABLES, TICK, Kept, advance, read_rules, us
+from spark_jobs.environment import TABLES, Kept, advance, read_rules, us
 from spark_jobs.jobs.analyse import session
 from spark_jobs.jobs.supervise import ROWS, Reader, Span, changes, folder, supervised
 from spark_jobs.judge import SEEDS
@@ -127,12 +127,13 @@ EXPECTED = [  # site, sensor, state, since, value, limit with version, devices, 
 
 def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return the changes as EXPECTED writes them."""
+    since = [r["since_utc"] if "since_utc" in r else datetime.fromtimestamp(r["since"] / 1e6, UTC) for r in rows]
     return sorted(
         (
-            r["site_id"], r["sensor_id"], r["state"], f"{r['since_utc']:%H:%M}", r["value"],
+            r["site_id"], r["sensor_id"], r["state"], f"{moment:%H:%M}", r["value"],
             f"{r['limit_id']} {r['limit_version']}" if r["limit_id"] else None, r["devices"], r["journal"], r["journal_offset"],
         )
-        for r in rows
+        for r, moment in zip(rows, since, strict=True)
     )  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def test_however_the_stream_is_cut_into_batches_the_changes_are_the_same(tmp_pat
     seeds = tables(tmp_path / "seeds")
     rows = [*rows_of("modbus", MODBUS), *rows_of("events", DOOR), *ticks(seeds)]
     whole = pure(rows, seeds)
-    assert len(whole) == len(EXPECTED)
+    assert told(whole) == sorted(EXPECTED)
     for seed in range(50):
         dice = random.Random(seed)
         assert pure(rows, seeds, lambda n, dice=dice: dice.random() < 0.5) == whole  # type: ignore[misc]
@@ -280,15 +281,17 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 class Sender:
-    """Sends readings that change the state of two rooms with every event, as they happen."""
+    """Sends readings of two rooms as they happen."""
 
     def __init__(self, settings: Settings) -> None:
         self.journal = SqliteJournal(settings.journals / "modbus.db")
         self.sent: list[Event] = []
+        self.turn = -1
 
-    def send(self) -> Event:
-        """Append one event and return it."""
-        now, n = datetime.now(UTC), len(self.sent)
+    def send(self, same: bool = False) -> Event:
+        """Append one event, which changes the state of its room unless it is the `same` as the last one, and return it."""
+        self.turn += not same
+        now, n = datetime.now(UTC), self.turn
         sensor, values = (("ROOM-GC1/temperature", (22.0, 30.0)), ("WAITING/dose_rate", (2.0, 99.0)))[n % 2]
         made = event(sensor, now, values[n // 2 % 2], recorded=now)
         self.journal.append([made])
@@ -297,7 +300,9 @@ class Sender:
 
 
 @pytest.mark.req("ENG-02", "ENG-11", "ANA-09")
-def test_states_are_as_expected_alike_on_a_cluster_and_each_change_is_written_once_whatever_is_killed(tmp_path: Path) -> None:
+def test_states_are_as_expected_alike_on_a_cluster_and_each_change_is_written_once_whatever_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     seeds = tables(tmp_path / "seeds")
     settings = load(home=tmp_path / "live", spark_port=free_port(), spark_master="local[2]")
     settings.home.mkdir()
@@ -312,19 +317,23 @@ def test_states_are_as_expected_alike_on_a_cluster_and_each_change_is_written_on
         assert replayed(settings, tmp_path / "spread", seeds, times=1) == alone
         for _ in range(5):
             sender.send()  # while nobody watched
-        again = watch(settings, "--once")
-        out, err = again.communicate(timeout=120)
-        assert again.returncode == 0, err
+        monkeypatch.setenv("PHOTOPEAK_HOME", str(settings.home))
+        monkeypatch.setenv("PHOTOPEAK_SPARK_PORT", str(settings.spark_port))
+        with pytest.raises(SystemExit) as end:
+            main(["watch", "--once"])
+        session(settings).stop()
         assert list((tmp_path / "work").glob("app-*")), "an executor of the cluster did the work"
-    assert "ROOM-GC1 (GC1)" in out and "not_heard 尚未收到数据" in out
-    written = changes(settings)
-    expected = pure(list(rows_of("modbus", sender.sent)), SEEDS)
-    assert len(expected) == len(sender.sent), "every event was made to change a state"
-    assert sorted(r["event_id"] for r in written) == sorted(e.id for e in sender.sent), "none lost, none twice"
-    assert sorted((r["event_id"], r["state"], us(r["since_utc"])) for r in written) == sorted(
-        (c["event_id"], c["state"], c["since"]) for c in expected
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and "ROOM-GC1 (GC1)" in out and "not_heard 尚未收到数据" in out
+    written, expected = changes(settings), pure(list(rows_of("modbus", sender.sent)), SEEDS)
+    assert len(expected) == sender.turn + 1 < len(sender.sent)
+    assert sorted(r["event_id"] for r in written) == sorted(c["event_id"] for c in expected), "none lost, none twice"
+    same = ("event_id", "state", "before", "value", "reason", "limit_id")
+    assert sorted([us(r["since_utc"]), *map(str, (r[k] for k in same))] for r in written) == sorted(
+        [c["since"], *map(str, (c[k] for k in same))] for c in expected
     )
-    print(f"from append to row: {', '.join(f'{w:.2f}' for w in waits)} s")
+    with capsys.disabled():
+        print(f"\n[environment] from append to row: {', '.join(f'{w:.2f}' for w in waits)} s")
     assert min(waits) <= 10 and max(waits) <= 30, "10 s are promised, a machine that is busy with other tests may take longer"
 
 
@@ -343,8 +352,8 @@ def latencies(settings: Settings, sender: Sender) -> list[float]:
         time.sleep(0.2 * n)
     os.killpg(watcher.pid, signal.SIGKILL)
     out, _ = watcher.communicate()
+    until(lambda: "nobody watches the environment any more" in (settings.home / "spark.log").read_text())
     assert "abnormal 异常" in out and "ROOM-GC1/temperature" in out
-    print(f"cold start: {waits[0]:.2f} s")
     return waits[1:]
 
 
@@ -354,6 +363,7 @@ def killed(settings: Settings, sender: Sender, local: subprocess.Popen[bytes]) -
 
     def sent_and_written() -> bool:
         sender.send()
+        sender.send(same=True)
         assert watcher.poll() is None, watcher.communicate()[1]
         return len(changes(settings)) >= before + 10
 
@@ -394,9 +404,18 @@ def test_a_journal_that_was_replaced_and_a_table_without_its_checkpoint_are_refu
             reader.latestOffset({**end, "modbus": 5}, reader.getDefaultReadLimit())
 
 
-def test_the_rooms_are_shown_with_the_worst_first() -> None:
-    settings = load(home=Path("/nowhere"))
-    assert json.dumps(current(settings, []), default=str).count("not_heard") == sum(
-        1 for _ in csv.DictReader((SEEDS / "sensors.csv").open())
+def test_the_rooms_are_shown_with_the_worst_first(tmp_path: Path) -> None:
+    settings = load(home=tmp_path)
+    rows = pure([*rows_of("modbus", MODBUS[:6]), *rows_of("events", DOOR[:4])], SEEDS)
+    for r in rows:
+        r["since_utc"] = datetime.fromtimestamp(r["since"] / 1e6, UTC)
+    shown = current(settings, rows)
+    assert {r["sensor_id"] for r in shown} == {s["sensor_id"] for s in csv.DictReader((SEEDS / "sensors.csv").open())} | {
+        "CELLAR/temperature"
+    }
+    text = table(shown)
+    assert re.search(
+        r"ROOM-GC1 \(GC1\)\n  ROOM-GC1/temperature +abnormal 异常 +27.5 Cel +2026-03-10 02:10:00 UTC\n +27.5 Cel is outside 18 … 26 Cel",
+        text,
     )
-    assert table([]) == "" and replace(Kept(), state="x").state == "x" and TICK
+    assert "ROOM-PETCT1 (PETCT1)\n  ROOM-PETCT1/dose_rate        overload 过载" in text and "读数来自院区 ELSEWHERE" in text
