@@ -22,18 +22,21 @@ Row = dict[str, Any]
 
 
 def run(settings: Settings, once: bool, as_json: bool) -> None:
-    """Watch until interrupted and tell each change; `once`: take what waits. Print the state of all rooms, first or at the end."""
+    """Watch until interrupted and tell each change; `once`: take what waits. Print the state of all rooms, first or at the end.
+
+    JSON is one array with `once`, and a line a row without.
+    """
     warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED")  # that Spark is gone is said in a sentence of ours
     seen = changes(settings)
     if not once:
-        _show(current(settings, seen), as_json)
+        print("\n".join(map(_json, current(settings, seen))) if as_json else table(current(settings, seen)), flush=True)
     with supervised(settings, once) as query:
         while True:
             running = query.isActive
             fresh = changes(settings, seen[-1]["batch"] if seen else -1)
             seen += fresh
             for row in fresh if not once else ():
-                print(json.dumps(row, default=str, ensure_ascii=False) if as_json else _line(row), flush=True)
+                print(_json(row) if as_json else _line(row), flush=True)
             if not running:
                 break
             time.sleep(LOOK_S)
@@ -41,7 +44,8 @@ def run(settings: Settings, once: bool, as_json: bool) -> None:
         if failure is not None:
             raise RuntimeError(_innermost(str(failure)))
     if once:
-        _show(current(settings, seen), as_json)
+        rows = current(settings, seen)
+        print(json.dumps(rows, indent=1, default=str, ensure_ascii=False) if as_json else table(rows))
 
 
 def current(settings: Settings, seen: list[Row]) -> list[Row]:
@@ -68,14 +72,14 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _show(rows: list[Row], as_json: bool) -> None:
-    print(json.dumps(rows, indent=1, default=str, ensure_ascii=False) if as_json else table(rows), flush=True)
+def _json(row: Row) -> str:
+    return json.dumps(row, default=str, ensure_ascii=False)
 
 
 def _line(row: Row) -> str:
-    since = f"{row['since_utc']:%Y-%m-%d %H:%M:%S} UTC" if row["since_utc"] else ""
-    value = f"{row['value']:g} {row['unit']}" if row["value"] is not None else ""
-    head = f"{row['sensor_id']:<28} {row['state'] + ' ' + CHINESE[row['state']]:<18} {value:<12} {since}".rstrip()
+    since = f"since 自 {row['since_utc']:%Y-%m-%d %H:%M:%S} UTC" if row["since_utc"] else ""
+    value = f", then 当时 {row['value']:g} {row['unit']}" if row["value"] is not None else ""
+    head = f"{row['sensor_id']:<28} {row['state'] + ' ' + CHINESE[row['state']]:<18} {since}{value}".rstrip()
     return head + (f"\n      {both(row['reason'], chr(10) + '      ')}" if row["reason"] else "")
 
 
