@@ -11,7 +11,7 @@ from spark_jobs.qc.ct_kinds import ACR, Model
 from spark_jobs.qc.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.low_contrast import contrast_to_noise
-from spark_jobs.qc.noise_power import noise_power, patches
+from spark_jobs.qc.noise_power import errors_of_disc, noise_power, patches
 from spark_jobs.qc.order import median
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.ramps import Thickness, slice_thickness, unblurred
@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.3.1"
+VERSION = "1.3.2"
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured
@@ -208,6 +208,7 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
             pixels[insert.name].append(hu[disc(shape, *pose.place(insert.angle, pose.ring_mm, z), radius)])
         between.append(hu[disc(shape, *pose.place(gap, pose.ring_mm, z), radius)])
     background = median(np.concatenate(between))
+    alike = max(1.0, _alike([pixels[i.name] for i in pose.kind.inserts]))
     out = []
     for insert in pose.kind.inserts:
         values = np.sort(np.concatenate(pixels[insert.name]).astype(np.float64))
@@ -216,9 +217,20 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
         row, column = pose.place(insert.angle, pose.ring_mm, float(np.mean(stack.positions[used])))
         mean = float(inner.mean())
         # the middle half of Gaussian noise is 1.09 times as uncertain as the mean
-        error = 1.09 * noise / np.sqrt(len(values))
+        error = 1.09 * noise * np.sqrt(alike / len(values))
         out.append(_Rod(insert.name, insert.label, mean, noise, float(error), mean - background, row, column))
     return out, background
+
+
+def _alike(rods: list[list[NDArray]]) -> float:
+    """Return how many pixels of a rod vary as one: the variance of its mean from slice to slice against that of independent pixels.
+
+    One slice tells nothing of that, and 1 is returned: the errors are then the least that they can be.
+    """
+    spread = [float(np.var([s.mean() for s in r], ddof=1)) * np.mean([s.size for s in r]) for r in rods if len(r) > 1]
+    pixel = [float(np.mean([s.var(ddof=1) for s in r])) for r in rods if len(r) > 1]
+    parts = [s / p for s, p in zip(spread, pixel, strict=True) if p > 0]
+    return median(np.array(parts)) if parts else 1.0
 
 
 def _cut_off(rods: list[_Rod]) -> str | None:
@@ -342,27 +354,26 @@ def _uniform(stack: Stack, pose: Pose, position_mm: float) -> list[Measure]:
     places = {"top": -90.0, "right": 0.0, "bottom": 90.0, "left": 180.0}
     centre, variance, regions = [], [], []
     edges: dict[str, list[float]] = {name: [] for name in places}
-    pixels = 0
-    for k in slices:
-        hu, z = stack.hu(k), float(stack.positions[k])
+    images, middles = [stack.hu(k) for k in slices], [pose.axis.at(float(stack.positions[k])) for k in slices]
+    radius = CENTRE_PART * pose.axis.diameter_mm / 2 / stack.pixel_mm
+    for hu, (row, column) in zip(images, middles, strict=True):
         shape = (hu.shape[0], hu.shape[1])
-        row, column = pose.axis.at(z)
-        roi = hu[disc(shape, row, column, CENTRE_PART * pose.axis.diameter_mm / 2 / stack.pixel_mm)].astype(np.float64)
+        roi = hu[disc(shape, row, column, radius)].astype(np.float64)
         centre.append(float(roi.mean()))
         variance.append(float(roi.var(ddof=1)))
-        pixels += roi.size
         for name, angle in places.items():
             r = pose.kind.uniform_ring_mm / stack.pixel_mm
             y, x = row + r * np.sin(np.deg2rad(angle)), column + r * np.cos(np.deg2rad(angle))
             edges[name].append(float(hu[disc(shape, y, x, EDGE_ROI_MM / stack.pixel_mm)].mean()))
         regions += patches(hu, row, column, NOISE_MM / stack.pixel_mm)
     middle, noise = float(np.mean(centre)), float(np.sqrt(np.mean(variance)))
+    of_middle, of_noise = errors_of_disc(images, middles, radius, noise)
     away = {name: float(np.mean(v)) - middle for name, v in edges.items()}
     worst = max(away, key=lambda name: abs(away[name]))
     at = {"slice_mm": round(float(np.mean(stack.positions[slices])), 3), "slices": len(slices)}
     out = [
-        Measure("uniform_hu", round(middle, 3), "HU", round(noise / float(np.sqrt(pixels)), 4), at),
-        Measure("noise_hu", round(noise, 4), "HU", round(noise / float(np.sqrt(2 * pixels)), 4), at),
+        Measure("uniform_hu", round(middle, 3), "HU", round(of_middle, 4), at),
+        Measure("noise_hu", round(noise, 4), "HU", round(of_noise, 4), at),
         Measure("uniformity_max_hu", round(abs(away[worst]), 3), "HU", None, {**at, "edge": worst}),
     ]
     if regions:

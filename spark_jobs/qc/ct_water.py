@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.cylinder import Cylinder, find_cylinder
 from spark_jobs.qc.foreign_object import cut_off, find_objects, water_of
-from spark_jobs.qc.noise_power import noise_power, patches
+from spark_jobs.qc.noise_power import errors_of_disc, noise_power, patches
 from spark_jobs.qc.outline import disc
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.wide_insert import WIDE_MM, Suspicion, insert_or_shade
@@ -16,7 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.3.0"
+VERSION = "1.3.1"
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
 NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
@@ -64,7 +64,7 @@ def measure(
         return refuse(doubt)
     if doubt.refused:
         return refuse(doubt.refused)
-    centre_hu, variance, pixels = [], [], 0
+    centre_hu, variance = [], []
     edges: dict[str, list[float]] = {"top": [], "right": [], "bottom": [], "left": []}
     rings = []
     regions: list[NDArray[np.float64]] = []
@@ -73,7 +73,6 @@ def measure(
         roi = hu[disc(hu.shape, c.row, c.column, CENTRE_PART * diameter / 2)].astype(np.float64)
         centre_hu.append(float(roi.mean()))
         variance.append(float(roi.var(ddof=1)))
-        pixels += roi.size
         reach = diameter / 2 - EDGE_MARGIN_MM / pixel_mm - EDGE_PART * diameter / 2
         places = {"top": (-reach, 0.0), "right": (0.0, reach), "bottom": (reach, 0.0), "left": (0.0, -reach)}
         for name, (dy, dx) in places.items():
@@ -87,9 +86,11 @@ def measure(
     deviation = {name: float(np.mean(values)) - water for name, values in edges.items()}
     worst = max(deviation, key=lambda name: abs(deviation[name]))
     percent = 100 * noise / (water - AIR_HU)
+    radius = CENTRE_PART * float(np.mean([c.diameter_mm for c in found])) / 2 / pixel_mm
+    of_water, of_noise = errors_of_disc(slices, [(c.row, c.column) for c in found], radius, noise)
     measures = [
-        Measure("water_hu", round(water, 3), "HU", round(float(noise / np.sqrt(pixels)), 4)),
-        Measure("noise_hu", round(noise, 4), "HU", round(float(noise / np.sqrt(2 * pixels)), 4)),
+        Measure("water_hu", round(water, 3), "HU", round(of_water, 4)),
+        Measure("noise_hu", round(noise, 4), "HU", round(of_noise, 4)),
         Measure("noise_percent", round(percent, 5), "%"),
         Measure("uniformity_max_hu", round(abs(deviation[worst]), 3), "HU", None, {"edge": worst}),
     ]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NoisePower", "noise_power", "patches"]
+__all__ = ["NoisePower", "errors_of_disc", "noise_power", "patches"]
 
+ACROSS, FEWEST_BLOCKS = 8, 8  # blocks across a disc: some times as wide as the grain of the noise, and enough to scatter
 SMALLEST, LARGEST = 16, 64  # pixels of a patch's side
 
 
@@ -72,3 +73,42 @@ def noise_power(regions: Sequence[NDArray[np.float64]], pixel_mm: float) -> Nois
         frequency,
         mean,
     )
+
+
+def errors_of_disc(
+    slices: Sequence[NDArray], centres: Sequence[tuple[float, float]], radius: float, noise: float
+) -> tuple[float, float]:
+    """Return the standard errors of the mean, and of the noise, of discs about the same axis in several slices. Lengths in pixels.
+
+    Pixels of CT vary together, within a slice by the kernel and from slice to slice where slices overlap: the errors are those by which
+    columns of blocks through all slices scatter about a smooth shade, and never less than those of independent pixels.
+    """
+    side = max(2, int(2 * radius / ACROSS))
+    half = ACROSS * side // 2
+    at = (np.arange(ACROSS) - (ACROSS - 1) / 2) * side / radius
+    y, x = np.broadcast_arrays(at[:, None], at[None, :])
+    whole = np.hypot(np.abs(y) + side / 2 / radius, np.abs(x) + side / 2 / radius) <= 1
+    area = float(np.pi) * radius**2
+    pixels = area * len(slices)
+    least = noise / float(np.sqrt(pixels)), noise / float(np.sqrt(2 * pixels))
+    if int(whole.sum()) < FEWEST_BLOCKS or noise <= 0:
+        return least
+    terms = np.stack([np.ones_like(x), x, y, x * x + y * y], -1)
+    kept = terms[whole]
+    means, squares = np.zeros_like(x), np.zeros_like(x)
+    for image, (row, column) in zip(slices, centres, strict=True):
+        top, left = round(row + 0.5) - half, round(column + 0.5) - half
+        cut = image[top : top + 2 * half, left : left + 2 * half].astype(np.float64)
+        if min(top, left) < 0 or cut.shape != (2 * half, 2 * half):
+            return least
+        blocks = cut.reshape(ACROSS, side, ACROSS, side)
+        mean = blocks.mean((1, 3))
+        shade = terms @ np.linalg.solve(kept.T @ kept, kept.T @ mean[whole])
+        means += mean / len(slices)
+        squares += ((blocks - shade[:, None, :, None]) ** 2).mean((1, 3)) / len(slices)
+    rest = means[whole] - kept @ np.linalg.solve(kept.T @ kept, kept.T @ means[whole])
+    count = area / side**2
+    free = int(whole.sum()) - kept.shape[1]
+    of_mean = float(np.sqrt((rest**2).sum() / free / count))
+    of_noise = float(squares[whole].std(ddof=1) / np.sqrt(count)) / (2 * noise)
+    return max(least[0], of_mean), max(least[1], of_noise)

@@ -29,6 +29,21 @@ def test_cupping_is_seen_at_the_edge():
     assert cupped == pytest.approx(12 * (0.64 + 0.005 - 0.08), abs=1.0)
 
 
+@pytest.mark.req("ANA-05", "ENG-03")
+@pytest.mark.parametrize(("grain_px", "copies"), [(0.0, 1), (1.2, 1), (0.6, 4)])
+def test_uncertainties_are_the_scatter_of_the_values_also_where_pixels_or_slices_vary_together(grain_px, copies):
+    found = []
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(0, 1, (256, 256))
+        noise = gaussian_filter(noise, grain_px) if grain_px else noise
+        result = method.measure([water(0, 0) + noise * 6 / noise.std()] * copies, 1.0)
+        found.append([v for m in result.measures if m.name in ("water_hu", "noise_hu") for v in (m.value, m.uncertainty)])
+    values = np.array(found)
+    for k in (0, 2):
+        said = np.sqrt((values[:, k + 1] ** 2).mean())
+        assert 0.6 < said / values[:, k].std(ddof=1) < 1.8
+
+
 @pytest.mark.req("ANA-05")
 def test_wrong_geometry_or_filling_is_refused():
     x, y = grid(1.0, 256)
