@@ -1,5 +1,6 @@
 """Sensitivity, count rate, match of energy windows: known truth, made without the engine, over the whole range."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from spark_jobs.measure import measure_series, render
 from spark_jobs.qc import count_rate, energy_resolution, sensitivity
 from spark_jobs.qc import multiple_window_registration as windows
 from spark_jobs.qc.cut_off import is_cut_off, noise_ratio
+from spark_jobs.qc.whole_body_bone import looks_like_whole_body
 
 LIFE = 6.0067 * 3600
 
@@ -372,6 +374,22 @@ def test_whole_body_resolution_along_and_across_the_motion(pixel_mm):
         (result,) = measure_series([dicom(lines, kind="WHOLE BODY", pixel_mm=pixel_mm)])
         assert result.value(name) == pytest.approx(truth, rel=0.03), kind
         assert len(result.measures) == 1 and len(result.warnings) == 1
+
+
+@pytest.mark.req("ENG-03")
+@pytest.mark.parametrize("background", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("kind", ["points", "along"])
+def test_sources_over_sparse_counts_are_no_patient(background, kind):
+    clean = np.random.default_rng(4).poisson(background, (800, 256)) + whole_body(4.6, 3.8, kind)
+    assert not looks_like_whole_body(clean, 2.4)
+
+
+@pytest.mark.req("ANA-05", "SYS-22")
+@pytest.mark.parametrize(("n", "level"), [(128, 0.3), (128, 3.0), (256, 0.1), (512, 0.05)])
+def test_an_image_of_sparse_counts_is_refused_at_once(n, level):
+    began = time.perf_counter()
+    (result,) = measure_series([dicom(np.random.default_rng(0).poisson(level, (n, n)), pixel_mm=614.0 / n)])
+    assert result.status == "not_measured" and time.perf_counter() - began < 5
 
 
 @pytest.mark.req("ENG-03", "ANA-05")
