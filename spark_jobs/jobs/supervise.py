@@ -86,9 +86,8 @@ def supervised(settings: Settings, once: bool, seeds: Path = SEEDS) -> Iterator[
         if any((home / "changes").glob("*.parquet")) and not any((home / "checkpoint").glob("offsets/*")):
             raise RuntimeError(f"{home} has lost its checkpoint: remove the folder, and all is derived again from the journals")
         spark = session(settings)
-        spark.client.set_retry_policies(
-            [DefaultPolicy(max_retries=3)]
-        )  # a query dies with its server: there is nothing to wait for
+        # a query dies with its server: there is nothing to wait for
+        spark.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         for source in (Readings, Changes):
             spark.dataSource.register(source)
         options = {"journals": str(settings.journals), "site": settings.site_id, "seeds": str(seeds), "home": str(home)}
@@ -100,10 +99,9 @@ def supervised(settings: Settings, once: bool, seeds: Path = SEEDS) -> Iterator[
         states = rows.groupBy(*KEY).applyInPandasWithState(
             partial(_states, seeds=str(seeds)), "change STRING", "kept STRING", "append", "NoTimeout"
         )
-        writer = (
-            states.writeStream.format(Changes.name()).options(**options).option("checkpointLocation", str(home / "checkpoint"))
-        )
-        writer = writer.outputMode("append")  # without a name: a query of a client that is gone is then replaced, not in the way
+        # without a name: a query whose command is gone is then replaced, not in the way
+        writer = states.writeStream.format(Changes.name()).options(**options).outputMode("append")
+        writer = writer.option("checkpointLocation", str(home / "checkpoint"))
         query = (writer.trigger(availableNow=True) if once else writer.trigger(processingTime=EVERY)).start()
         try:
             yield query
