@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.1.6"
+VERSION = "1.1.7"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
@@ -165,6 +165,8 @@ def measure(
             f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
             f"NU 1 asks for {ENOUGH_COUNTS}"
         )
+    elif shape and _unseen(shape, blocks.shape) > 1:
+        reason = f"no verdict: {_unseen(shape, blocks.shape) * size_mm:.0f} mm of the declared field of view lie outside the image: acquire without zoom"
     elif is_quiet(image, raw, cfov, n):
         reason = "no verdict: pixels vary less than their counts let them: the image was smoothed, enlarged or divided"
     elif np.ptp(raw[ufov]) == 0:
@@ -240,6 +242,11 @@ def _distance(
         return seen.distance_mm, [f"{note} gives no DistanceSourceToDetector to check it by"], None
     note = f"falls off to the rim as under a source at {seen.distance_mm:.0f} mm: nothing was divided out, because the header"
     return None, [f"{note} gives neither collimator nor distance"], None
+
+
+def _unseen(shape: Shape, size: tuple[int, ...]) -> float:
+    """Return by how many blocks a field goes beyond the image, along its longer way."""
+    return max(2 * shape.half_width - size[1], 2 * shape.half_height - size[0])
 
 
 def _pixel_noise(image: NDArray) -> float:

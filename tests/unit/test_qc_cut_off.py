@@ -136,3 +136,11 @@ def test_a_flood_without_noise_but_with_structure_is_not_taken_for_a_smoothed_on
     wave = 1 + 0.05 * np.sin(2 * np.pi * x / period_mm) * np.sin(2 * np.pi * y / period_mm)
     image = np.rint(lit("RECTANGLE", (533.0, 387.0), 2.4, 250) * wave * 1e4)
     assert one(image, 2.4, DetectorInformationSequence=FIELD).status == "measured"
+
+
+@pytest.mark.req("TST-02", "ANA-05")
+def test_a_declared_field_that_goes_beyond_the_image_has_no_verdict():
+    image = flood()
+    assert one(image[40:-40], 2.4, DetectorInformationSequence=FIELD).status == "measured"
+    zoomed = one(image[:, 40:-40], 2.4, DetectorInformationSequence=FIELD)
+    assert zoomed.status == "indicative" and "outside the image" in zoomed.reason
