@@ -165,8 +165,10 @@ def measure(
             f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
             f"NU 1 asks for {ENOUGH_COUNTS}"
         )
-    elif shape and _unseen(shape, blocks.shape) > 1:
-        reason = f"no verdict: {_unseen(shape, blocks.shape) * size_mm:.0f} mm of the declared field of view lie outside the image: acquire without zoom"
+    elif shape and (unseen := _unseen(shape, blocks.shape)) > 1:
+        reason = (
+            f"no verdict: {unseen * size_mm:.0f} mm of the declared field of view lie outside the image: acquire without zoom"
+        )
     elif is_quiet(image, raw, cfov, n):
         reason = "no verdict: pixels vary less than their counts let them: the image was smoothed, enlarged or divided"
     elif np.ptp(raw[ufov]) == 0:
