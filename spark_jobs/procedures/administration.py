@@ -40,7 +40,7 @@ class Administration:
 def factor_of(series: Sequence[Instance], told: Administration | None = None) -> tuple[float, tuple[str, ...]]:
     """Return the factor from voxels to SUV, and notes; raise `Unreadable` when neither what a sheet told nor the header gives it."""
     ds = series[0].dataset
-    unit = _unit(series)
+    unit = unit_of(series)
     try:
         if unit == "BQML":
             given = told or administration_of(series)
@@ -158,7 +158,8 @@ def decay_correction(series: Sequence[Instance]) -> str:
     return found.pop()
 
 
-def _unit(series: Sequence[Instance]) -> str:
+def unit_of(series: Sequence[Instance]) -> str:
+    """Return Units, empty where it is missing; slices that differ are `Unreadable`."""
     units = {str(i.dataset.get("Units") or "").strip().upper() for i in series}
     if len(units) > 1:
         raise Unreadable(f"the slices have different units: {', '.join(sorted(units))}")

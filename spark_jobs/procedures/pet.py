@@ -12,6 +12,7 @@ from spark_jobs.procedures.administration import (
     half_life_of_sheet,
     reference_moment,
     scan_start,
+    unit_of,
 )
 from spark_jobs.procedures.phantom_filling import carried, phantom_filling
 from spark_jobs.procedures.row import Procedure, refusal
@@ -79,7 +80,7 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling 
         return "the sheet lacks spheres_bq_per_ml or background_bq_per_ml"
     if not spheres > background > 0:
         return "the sheet's activities are no hot spheres in a warm background"
-    if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
+    if unit_of(series) != "BQML":
         return "Units is not BQML: voxels cannot be compared with the sheet's Bq/ml"
     sheet = mine[0]
     if sheet.get("measured_at") is None and decay_correction(series) == "START":
@@ -124,7 +125,7 @@ def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> li
 def _cross_calibration(series: Sequence[Instance], volume: Volume, told: Administration | None) -> Result:
     try:
         given = told or administration_of(series)
-        if str(series[0].dataset.get("Units") or "").strip().upper() != "BQML":
+        if unit_of(series) != "BQML":
             raise Unreadable("Units is not BQML: voxels are no concentration that an activimeter could be compared with")
         if not given.weight_kg:
             raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")

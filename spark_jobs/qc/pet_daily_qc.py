@@ -16,6 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Reading", "measure"]
 PROCEDURE = "pet_daily_qc"
 METHOD = "vendor's daily report; block outliers beyond 5 robust SD"
 VERSION = "1.2.0"
+FEWEST_BLOCKS = 8  # as of a normalisation
 DEAD_PART = 0.1  # of the median efficiency: where many blocks are dead, the robust SD is as wide as they are far
 PS_PER_MM = 2 / 0.299792458  # a time difference Δt moves the annihilation by c·Δt/2 along the line
 
@@ -80,6 +81,13 @@ def measure(
     missing = [name for name in READINGS[:2] if name not in readings] + (["block_efficiency"] if blocks.size == 0 else [])
     if missing:
         return Result(PROCEDURE, NOT_MEASURED, f"the report lacks {', '.join(missing)}", detector, METHOD, VERSION)
+    noisy = np.asarray(arrays.get("block_noise", ()), np.float64)
+    if blocks.size < FEWEST_BLOCKS:
+        reason = f"{blocks.size} block efficiencies: too few for a block map"
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+    if noisy.size not in (0, blocks.size):
+        reason = f"the report holds {blocks.size} block efficiencies and the noise of {noisy.size} blocks: it is not whole"
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
     middle = median(blocks)
     if middle <= 0 or blocks.min() < 0:
         fault = "more than half of the blocks have no efficiency" if blocks.min() >= 0 else "a block efficiency is negative"
@@ -92,10 +100,9 @@ def measure(
     spread = 100 * float(blocks.std(ddof=1)) / float(blocks.mean()) if blocks.size > 1 else 0.0
     out.append(Measure("block_efficiency_cov_percent", round(spread, 4), "%"))
     if "block_noise" in arrays:
-        noise = np.asarray(arrays["block_noise"], np.float64)
-        top = int(np.argmax(noise))
+        top = int(np.argmax(noisy))
         out.append(
-            Measure("noisy_blocks_count", float((noise > 0).sum()), "1", None, {"block": top + 1, "crystals": float(noise[top])})
+            Measure("noisy_blocks_count", float((noisy > 0).sum()), "1", None, {"block": top + 1, "crystals": float(noisy[top])})
         )
     for name in READINGS:
         if name in readings:

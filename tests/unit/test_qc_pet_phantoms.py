@@ -199,6 +199,24 @@ def test_the_sheet_of_the_spheres_is_carried_to_the_moment_that_voxels_are_corre
         assert word in result.reason, result.reason
 
 
+@pytest.mark.req("TST-08")
+@pytest.mark.parametrize(("noise", "status"), [(0.1, "measured"), (0.3, "indicative")])
+def test_noise_that_lifts_recovery_leaves_no_verdict(noise, status):
+    result = pet_nema_iq.measure(iq_phantom(noise=noise), (3.0, 3.0, 3.0), filling=pet_nema_iq.Filling(40_000, 5_000))
+    assert result.status == status and result.measures
+    assert noise < 0.2 or "too few counts" in result.reason
+
+
+@pytest.mark.req("TST-08")
+def test_slices_of_different_units_are_no_concentration():
+    files = slices(iq_phantom(), (3.0, 3.0, 3.0), Units="BQML", DecayCorrection="START")
+    series = [read_object(f) for f in files]
+    series[3].dataset.Units = "CNTS"
+    sheet = {"procedure": "pet_nema_iq", "spheres_bq_per_ml": 40_000, "background_bq_per_ml": 5_000}
+    (found,) = measure_mixed([*series, read_object(json.dumps(sheet).encode())])
+    assert found.results[0].status == "not_measured" and "different units" in found.results[0].reason
+
+
 @real
 def test_the_real_image_quality_phantom_with_its_stripped_header(capsys):
     """Origin: this method's own values on this image; the peer (pynemaiqpet) fits the FWHM with cold walls: 4.81 4.26 4.14 4.36 4.30 4.41."""

@@ -71,7 +71,7 @@ def test_no_morning_passes_with_dead_or_noisy_blocks_or_a_value_outside_the_vend
     assert measure_series([report(half)])[0].value("block_efficiency_outliers_count") == 96
     none, _ = measure_series([report(dead)])
     assert none.status == "not_measured" and not none.measures and "more than half" in none.reason
-    noisy = "<BlockNoise><aBlockNumber>2</aBlockNumber><bValues><bValue>0</bValue><bValue>4</bValue></bValues></BlockNoise>"
+    noisy = f"<BlockNoise><bValues>{'<bValue>0</bValue>' * 191}<bValue>4</bValue></bValues></BlockNoise>"
     for name, text in (("scatter", report(blocks(), scatter=36)), ("noise", report(blocks(), extra=noisy))):
         path = tmp_path / f"{name}.xml"
         path.write_bytes(text)
@@ -143,6 +143,11 @@ def test_a_baseline_sheet_and_the_efficiencies_of_any_scanner_are_read():
         (report(blocks()).replace(b"<bScandate>2026-04-01T07:30:00+08:00", b"<bScandate>"), "no date"),
         (report(blocks()).replace(b"fECF", b"fXYZ"), "lacks calibration_factor"),
         (report(blocks()).replace(b"BlockEfficiency", b"BlockSomething"), "lacks block_efficiency"),
+        (report(blocks()[:4]), "too few"),
+        (
+            report(blocks(), extra=f"<BlockNoise><bValues>{'<bValue>0</bValue>' * 96}</bValues></BlockNoise>"),
+            "noise of 96 blocks",
+        ),
         (report(blocks())[:-40], "damaged"),
         (b"<Letter>Dear colleague</Letter>", "no procedure here reads"),
         (b'{"procedure": "weather"}', "no procedure here reads"),
