@@ -22,6 +22,8 @@ __all__ = [
 LARGEST_MBQ = 10_000.0  # a dose below 10 000 "Bq" is one in MBq
 GE_SCAN_MOMENT = (0x0009, 0x100D)
 PHILIPS_SUV = (0x7053, 0x1000)
+OF_SERIES = ("PatientWeight", "SUVType", "SeriesDate", "SeriesTime", PHILIPS_SUV)  # what all slices of a series share
+OF_AGENT = ("RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
 BY_WEIGHT = "BW"  # SUVType, and what GML means without one (PS3.3 C.8.9.1)
 LONGEST = timedelta(hours=24)  # from the injection to the scan
 LONGEST_HALF_LIVES = 6.0  # the same where the injection has a time of day and no date: midnight explains no more
@@ -40,6 +42,7 @@ class Administration:
 def factor_of(series: Sequence[Instance], told: Administration | None = None) -> tuple[float, tuple[str, ...]]:
     """Return the factor from voxels to SUV, and notes; raise `Unreadable` when neither what a sheet told nor the header gives it."""
     ds = series[0].dataset
+    _refuse_contradiction(series)
     unit = unit_of(series)
     try:
         if unit == "BQML":
@@ -57,6 +60,7 @@ def factor_of(series: Sequence[Instance], told: Administration | None = None) ->
 def administration_of(series: Sequence[Instance]) -> Administration:
     """Return the activity in the phantom or patient at the moment that the voxels are corrected to."""
     ds = series[0].dataset
+    _refuse_contradiction(series)
     items = list(ds.get("RadiopharmaceuticalInformationSequence") or [])
     if len(items) != 1:
         raise Unreadable(f"the header tells {len(items)} radiopharmaceuticals, not one: the activity is unknown")
@@ -87,6 +91,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
 
 def reference_moment(series: Sequence[Instance], half_life: float) -> datetime:
     """Return the moment that the voxels are decay-corrected to; raise `Unreadable` when the header does not tell it."""
+    _refuse_contradiction(series)
     correction = decay_correction(series)
     start = scan_start(series)
     if correction == "START":
@@ -148,6 +153,22 @@ def _iso(value: Any) -> datetime | None:
 
 def _names(item: Any) -> list[str]:
     return [str(c.get(k) or "") for c in item.get("RadionuclideCodeSequence") or [] for k in ("CodeValue", "CodeMeaning")]
+
+
+def _refuse_contradiction(series: Sequence[Instance]) -> None:
+    """Raise `Unreadable` where slices contradict each other: which of them came first must not tell the value."""
+    told = [i.dataset for i in series]
+    for name in OF_SERIES:
+        if len({str(getattr(v, "value", v)) for v in (ds.get(name) for ds in told)}) > 1:
+            raise Unreadable(
+                f"the slices have different {name if isinstance(name, str) else 'SUV factors (7053,1000)'}: two candidates"
+            )
+    agents = [list(ds.get("RadiopharmaceuticalInformationSequence") or []) for ds in told]
+    for name in OF_AGENT:
+        if len({tuple(str(item.get(name)) for item in items) for items in agents}) > 1:
+            raise Unreadable(f"the slices have different {name}: two candidates")
+    if len({tuple(n for item in items for n in _names(item)) for items in agents}) > 1:
+        raise Unreadable("the slices have different RadionuclideCodeSequence: two candidates")
 
 
 def decay_correction(series: Sequence[Instance]) -> str:

@@ -217,6 +217,24 @@ def test_slices_of_different_units_are_no_concentration():
     assert found.results[0].status == "not_measured" and "different units" in found.results[0].reason
 
 
+@pytest.mark.req("TST-08")
+@pytest.mark.parametrize(
+    "name", ["PatientWeight", "SeriesTime", "RadionuclideTotalDose", "RadionuclideHalfLife", "DecayCorrection"]
+)
+def test_slices_that_contradict_each_other_give_no_calibration_whichever_comes_first(name):
+    facts = dosed(30e6, injected=datetime(2026, 4, 1, 9, 0), scanned=datetime(2026, 4, 1, 10, 0), correction="START", weight_kg=6)
+    series = [read_object(f) for f in slices(cylinder(), (4.0, 4.0, 4.0), **facts)]
+    owner = series[20].dataset
+    if name.startswith("Radio"):
+        (owner,) = owner.RadiopharmaceuticalInformationSequence
+    setattr(owner, name, {"SeriesTime": "113000", "DecayCorrection": "ADMIN"}.get(name, 7000))
+    for order in (series, series[::-1]):
+        found = {r.procedure: r for r in measure_mixed(order)[0].results}
+        for calibration in ("suv_calibration", "pet_cross_calibration"):
+            assert found[calibration].status == "not_measured" and f"different {name}" in found[calibration].reason
+        assert found["pet_uniformity"].status == "measured"
+
+
 @real
 def test_the_real_image_quality_phantom_with_its_stripped_header(capsys):
     """Origin: this method's own values on this image; the peer (pynemaiqpet) fits the FWHM with cold walls: 4.81 4.26 4.14 4.36 4.30 4.41."""
