@@ -49,6 +49,7 @@ def beside(results: Sequence[Result], always: bool = False) -> list[Result]:
                 reason=main.reason,
                 block=main.figure.get("block", 1),
                 first=main.figure.get("first", (0, 0)),
+                least=artefacts.CT_CONTRAST if main.procedure == "ct_water" else artefacts.LEAST_CONTRAST,
             )
             if found.measures and found.value("artefact_count") > 0:
                 kept = [found]

@@ -8,6 +8,7 @@ what it is. The strongest artefact is taken first and its pixels are put aside b
 as well. No standard defines these scores; types and sizes are the engine's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,11 @@ from spark_jobs.qc.order import median
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.tomogram import boxed
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "Artefact", "measure"]
+__all__ = ["CT_CONTRAST", "LEAST_CONTRAST", "METHOD", "PROCEDURE", "VERSION", "Artefact", "measure"]
 
 PROCEDURE = "artefacts"
 METHOD = "matched filters, robust z"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 LARGEST_GRID = 110  # pixels across the field; finer images are averaged
 FOUND_Z = 7.0
 SPREAD_FLOOR = 2e-4  # of the mean: rounding is no noise
@@ -34,6 +35,7 @@ SPOTS = (3, 5)
 TUBE_MM = 56.0
 WIDE = 5  # pixels; a wider strip is a band, a narrower one a streak; along rows and columns of a flood all are bands
 LEAST_CONTRAST = {"ring": 0.004, "streak": 0.004, "band": 0.004, "spot": 0.01, "tube": 0.01}
+CT_CONTRAST = {**LEAST_CONTRAST, "ring": 0.002, "streak": 0.002, "band": 0.002}  # 2 HU: fainter shades scanners leave in water
 ENOUGH_PIXELS = 200
 
 
@@ -59,6 +61,7 @@ def measure(
     reason: str | None = None,
     block: int = 1,
     first: tuple[int, int] = (0, 0),
+    least: Mapping[str, float] = LEAST_CONTRAST,
 ) -> Result:
     """Return number and scores of artefacts.
 
@@ -74,6 +77,8 @@ def measure(
         Of the result that the image comes from; too few counts for a verdict there are too few here.
     block, first
         Where the image is of sums over block × block stored pixels from `first` on: places are given in stored pixels.
+    least
+        Contrast below which a type is no artefact, however sure it is.
     """
     ys, xs = np.nonzero(field)
     if len(ys) < ENOUGH_PIXELS:
@@ -95,7 +100,7 @@ def measure(
     found: list[Artefact] = []
     while True:
         seen = [a for a in work.candidates(valid) if a.kind in kinds]
-        good = [a for a in seen if a.score >= FOUND_Z and abs(a.contrast) >= LEAST_CONTRAST[a.kind]]
+        good = [a for a in seen if a.score >= FOUND_Z and abs(a.contrast) >= least[a.kind]]
         if not good or len(found) == MOST or valid.sum() < ENOUGH_PIXELS:
             for a in seen:
                 scores.setdefault(a.kind, a.score)

@@ -180,6 +180,24 @@ def test_a_ring_in_a_tomogram_and_in_ct_water_is_found_beside_the_main_result():
 
 
 @pytest.mark.req("TST-01")
+@pytest.mark.parametrize("kind", ["ring", "streak", "band", None])
+def test_what_one_detector_channel_leaves_in_ct_water_is_named_though_it_is_narrow(kind):
+    ys, xs = (np.mgrid[:512, :512] - 255.5) / 2  # mm
+    r = np.hypot(ys, xs)
+    shapes = {
+        "ring": 6 * (abs(r - 50) < 0.6),
+        "streak": 8 * np.exp(-(((ys - 0.3 * xs) / 1.044) ** 2) / 2),
+        "band": -6 * np.exp(-(((xs - 25) / 10) ** 2) / 2),
+        None: 0.0,
+    }
+    hu = np.where(r < 100, np.random.default_rng(3).normal(0, 3, r.shape) + shapes[kind], -1000.0)
+    facts = {"RescaleSlope": "1", "RescaleIntercept": "-1024", "InstanceNumber": "1"}
+    main, *others = measure_series([dicom(np.rint(hu + 1024), modality="CT", kind="AXIAL", pixel_mm=0.5, **facts)])
+    assert (main.procedure, main.status) == ("ct_water", "measured")
+    assert [found(second)[0]["type"] for second in others] == ([kind] if kind else [])
+
+
+@pytest.mark.req("TST-01")
 def test_an_image_too_small_or_empty_gives_no_number():
     small = method.measure(np.ones((20, 20)), np.eye(20, dtype=bool), 4.0)
     empty = method.measure(np.zeros((60, 60)), np.ones((60, 60), bool), 4.0)
