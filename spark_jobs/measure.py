@@ -240,6 +240,9 @@ def _without_numbers(procedure: str | None, reason: str) -> Result:
 
 def _doubt(series: Sequence[Instance]) -> str | None:
     """Return why no procedure can measure a series, or None."""
+    told = ({i.modality for i in series}, {i.device_serial for i in series}, {i.station_name for i in series})
+    if any(len(names - {None}) > 1 for names in told):
+        return "the images of the series name different devices or modalities: whose they are is unknown"
     if any(i.pixel_mm is None for i in series):
         return "PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told"
     if any(i.is_clipped for i in series):

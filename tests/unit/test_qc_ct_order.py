@@ -37,6 +37,14 @@ SWAPPED = [0, 1, 2, 3, 4, 6, 5, 7, 8, 9, 10, 11, 12]
 
 
 @pytest.mark.req("ANA-05", "ENG-03")
+@pytest.mark.parametrize("name", ["DeviceSerialNumber", "StationName"])
+def test_slices_of_two_devices_give_no_number(name):
+    here, there = (series(WATER, PLACES, SeriesInstanceUID="1.2.9", **{name: n}) for n in ("A", "B"))
+    (result,) = measure_series([*here[:7], *there[7:]])
+    assert result.status == "not_measured" and "different devices" in result.reason and not result.measures
+
+
+@pytest.mark.req("ANA-05", "ENG-03")
 @pytest.mark.parametrize("images, procedure", [(IMAGES, "catphan"), (WATER, "ct_water")])
 def test_a_header_that_contradicts_itself_about_the_order_gives_no_number(images, procedure):
     twice = [*PLACES[:6], PLACES[5], *PLACES[7:]]
