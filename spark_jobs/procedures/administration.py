@@ -113,7 +113,7 @@ def half_life_of_sheet(series: Sequence[Instance], name: Any) -> float:
             half_life_s([nuclide, *_names(item)], float(item.get("RadionuclideHalfLife") or 0) or None)
         except ValueError:
             raise Unreadable(
-                f"the sheet's nuclide is {nuclide}, and the header's another, or of another half-life: which of them filled the phantom "
+                f"the sheet's nuclide is {nuclide}, and the header's another, or of another half-life: which of them is right "
                 "is unknown"
             ) from None
     return half_life

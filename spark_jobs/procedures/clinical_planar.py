@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.documents import Document
-from spark_jobs.procedures.administration import scan_start
+from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet, scan_start
 from spark_jobs.procedures.clinical_header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.qc import thyroid_static, whole_body_bone
@@ -85,13 +85,16 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
     sheet = mine[0]
     try:
         full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
-        moments = [datetime.fromisoformat(str(sheet[k])).replace(tzinfo=None) for k in ("full_at", "empty_at")]
+        for name in ("full_at", "empty_at"):
+            datetime.fromisoformat(str(sheet[name]))
         half_life = half_life_s([str(sheet["nuclide"])])
     except (KeyError, TypeError, ValueError):
         return "the sheet lacks nuclide, full_cps, full_at, empty_cps or empty_at, or one of them cannot be read"
     if half_life is None:
         return "the nuclide of the sheet is unknown"
     try:
+        half_life_of_sheet(series, sheet["nuclide"])
+        moments = [moment_of_sheet(series, sheet, name) for name in ("full_at", "empty_at")]
         waited = [(scan_start(series) - m).total_seconds() for m in moments]
         if not 0 <= waited[1] <= waited[0] <= LONGEST_WAIT_S:
             return "the syringe was not counted full, then empty, then the gland, within a day"

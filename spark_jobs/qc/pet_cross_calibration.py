@@ -10,7 +10,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "pet_cross_calibration"
 METHOD = "C image ÷ C activimeter in 80 % of an even cylinder's radius"
-VERSION = "1.0.1"
+VERSION = "1.0.2"
 PART = 0.8
 
 

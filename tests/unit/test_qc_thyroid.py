@@ -143,6 +143,8 @@ def test_uptake_of_a_gland_of_known_counts(given):
         ({"full_at": "2026-05-02T23:35:00"}, {}, "within a day"),
         ({"nuclide": "Xx-1"}, {}, "nuclide of the sheet is unknown"),
         ({"full_at": "yesterday"}, {}, "cannot be read"),
+        ({"full_at": "2026-05-03T23:35:00+08:00"}, {}, "different offsets"),
+        ({"full_at": "2026-05-03T23:35:00Z", "empty_at": "2026-05-03T23:40:00Z"}, {}, "in UTC"),
         ({}, {"ActualFrameDuration": None}, "how long the view took"),
     ],
     ids=lambda v: str(v)[:24],
