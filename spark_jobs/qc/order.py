@@ -30,7 +30,8 @@ def percentile(values: ArrayLike, percent: float) -> float:
 
 def _at(flat: np.ndarray, *places: int) -> tuple[np.floating | int, ...]:
     """Return the values at these places of the order."""
-    part = np.partition(flat, (*places, flat.size - 1))  # NaN is sorted behind all others
-    if part[-1] != part[-1]:
-        return tuple(part[-1] for _ in places)
+    most = flat.max()
+    if most != most:  # NaN
+        return tuple(most for _ in places)
+    part = np.partition(flat, places)
     return tuple(part[k] if flat.dtype.kind == "f" else int(part[k]) for k in places)  # small integers would wrap

@@ -60,8 +60,11 @@ def find_spheres(volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: 
     if len(found.spheres) < 3:
         return Misfit(f"{len(found.spheres)} cold spheres were found: three are needed to know where all six lie", False)
     radii, profile, _ = ring_profile(seen.values.mean(0), seen.distance_mm, seen.field, pixel_mm)
+    level = np.interp(seen.distance_mm, radii, profile).astype(np.float32)
+    missing = np.divide(volume, level, dtype=np.float32)  # no voxel needs more digits, and this is the largest array of all
+    np.subtract(1, missing, out=missing)
     ring = find_ring(
-        1 - volume / np.interp(seen.distance_mm, radii, profile),
+        missing,
         np.asarray(found.spheres, np.float64),
         (found.middle, found.row, found.column),
         found.lean,
