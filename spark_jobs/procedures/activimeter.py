@@ -9,7 +9,8 @@
 ```
 
 Times are of one clock, or all have an offset from UTC; a day alone is one of the others' clock. A part that was not done is left out,
-and named in the result; a part that contradicts itself refuses the sheet.
+and named in the result; repeatability is then that of five or more readings of one reference within an hour. A part that contradicts
+itself refuses the sheet.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ __all__ = ["ROWS", "SHEETS"]
 
 PARTS = ("accuracy", "constancy", "linearity", "repeatability")
 MOMENTS, DAY = ("at", "measured_at", "reference_at"), len("2026-04-01")
+SITTING_S = 3600.0  # readings of one reference within it are repeated readings, whatever they were taken for
 COMPARED = {"accuracy": "accuracy_error_percent", "constancy": "constancy_error_percent"}
 
 
@@ -40,6 +42,7 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
     day = sheet.get("measured_at")
     zone = _zone(_texts(sheet))
     measures: list[Measure] = []
+    sittings: dict[str, tuple[str, Readings]] = {}
     figure = None
     for part in PARTS:
         given = sheet.get(part)
@@ -52,6 +55,8 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                 readings = _readings(one, part, background, day, begin, zone)
                 if (readings.seconds < 0).any():
                     raise Unreadable(f"{part}: a reading is older than its reference")
+                if readings.mbq.size >= activimeter.FEWEST_REPEATED and np.ptp(readings.seconds) <= SITTING_S:
+                    sittings.setdefault(readings.nuclide, (part, readings))
                 found = activimeter.agreement(
                     COMPARED[part], readings, _number(one.get("reference_mbq"), f"{part}: reference_mbq")
                 )
@@ -69,9 +74,15 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
     missing = [p for p in PARTS if not sheet.get(p)]
     if len(missing) == len(PARTS):
         return [refusal(activimeter, "the sheet holds none of accuracy, constancy, linearity, repeatability")]
-    warnings = (f"not on the sheet: {', '.join(missing)}",) if missing else ()
+    warnings = [f"not on the sheet: {', '.join(missing)}"] if missing else []
+    if "repeatability" in missing:  # readings that scatter widely about the reference have no mean error
+        for nuclide, (part, readings) in sittings.items():
+            found = activimeter.repeatability(readings)
+            if isinstance(found, Measure):
+                measures.append(found)
+                warnings.append(f"the repeatability with {nuclide} is that of the readings of {part}")
     about = (activimeter.PROCEDURE, MEASURED, None, None, activimeter.METHOD, activimeter.VERSION)
-    return [Result(*about, tuple(measures), warnings, figure)]
+    return [Result(*about, tuple(measures), tuple(warnings), figure)]
 
 
 def _readings(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from spark_jobs.qc.decay import decayed
 from spark_jobs.qc.result import Measure
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability"]
+__all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability"]
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.1"
+VERSION = "1.0.2"
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 

@@ -74,6 +74,23 @@ def test_a_part_that_was_not_done_is_named():
     assert result.status == "measured" and "linearity" in result.warnings[0] and "constancy" in result.warnings[0]
 
 
+@pytest.mark.req("ENG-03")
+def test_readings_that_scatter_widely_about_their_reference_do_not_pass():
+    readings = [10.0 * f * 0.5 ** (YEAR / CS) for f in (0.96, 1.04, 0.97, 1.03, 1.0)]
+    part = {"nuclide": "Cs-137", "reference_mbq": 10.0, "reference_at": "2025-01-01T00:00:00", "readings_mbq": readings}
+    result = measured(sheet(background_mbq=0.0, accuracy=part, constancy=None, linearity=None, repeatability=None))
+    assert result.value("accuracy_error_percent") == pytest.approx(0, abs=0.01)
+    assert result.value("repeatability_percent") == pytest.approx(100 * 0.0353553, abs=0.01)
+    verdicts = {r["measure"]: r["verdict"] for r in judge(result, read_limits(), None, "2026-04-01")[1]}
+    assert verdicts["repeatability_percent"] == "fail"
+    assert any("of the readings of accuracy" in w for w in result.warnings)
+    several_days = [{"at": f"2026-01-0{d}T08:00:00", "mbq": m} for d, m in enumerate(readings, 1)]
+    apart = {**part, "readings": several_days}
+    del apart["readings_mbq"]
+    alone = measured(sheet(background_mbq=0.0, accuracy=apart, constancy=None, linearity=None, repeatability=None))
+    assert {m.name for m in alone.measures} == {"accuracy_error_percent"}  # of several days: no repeated readings
+
+
 def changed(path, value):
     content = deepcopy(sheet())
     place = content
