@@ -11,6 +11,8 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+from messages import Message, render
+
 __all__ = ["CATALOGUE", "both", "catalogue", "reason"]
 
 CATALOGUE = Path(__file__).resolve().parent / "words.zh.json"
@@ -22,6 +24,8 @@ WORDLESS = 5  # letters; a template with fewer ("{} of {}") admits values withou
 
 def reason(text: str, language: str = "zh") -> str:
     """Return a stored reason, note or name for a reader of `language` ("en", "zh"); what the catalogue does not know stays English."""
+    if isinstance(text, Message):
+        return render(text, language)
     return _sentence(text) if language == "zh" and text and len(text) <= LONGEST else text
 
 

@@ -1,0 +1,76 @@
+"""Messages as they are stored and handed over: the English text beside code, arguments and the version of the catalogue.
+
+In one column or argument a message is the text `{"code": …, "args": {…}}`; what does not look like this is prose, as old data hold it.
+"""
+
+import json
+from typing import Any
+
+from messages.catalogue import template
+from messages.message import Message
+from messages.render import JOINTS
+
+__all__ = ["fields", "from_fields", "from_text", "to_args", "to_text"]
+
+MARK = '{"code":'
+
+
+def fields(reason: str | None, name: str = "reason") -> dict[str, Any]:
+    """Return `reason` (English), `reason_code` and `reason_args` (an object) as JSON has them; prose has neither code nor arguments."""
+    code, args = (reason.code, _plain(reason.args)) if isinstance(reason, Message) else (None, None)
+    return {name: None if reason is None else str.__str__(reason), f"{name}_code": code, f"{name}_args": args}
+
+
+def from_fields(row: Any, name: str = "reason") -> str | None:
+    """Return the message of a row with `reason`, `reason_code` and `reason_args` (an object or its text); its prose where it has no known code."""
+    code, args = row.get(f"{name}_code"), row.get(f"{name}_args")
+    found = _message(code, json.loads(args) if isinstance(args, str) else args)
+    return row.get(name) if found is None else found
+
+
+def to_args(reason: str | None) -> str | None:
+    """Return the arguments of a message as JSON text for a column; null for prose."""
+    return json.dumps(_plain(reason.args), ensure_ascii=False, sort_keys=True) if isinstance(reason, Message) else None
+
+
+def to_text(reason: str | None) -> str | None:
+    """Return a message for one column; prose stays as it is."""
+    return json.dumps(_plain(reason), ensure_ascii=False, separators=(",", ":")) if isinstance(reason, Message) else reason
+
+
+def from_text(text: str | None) -> str | None:
+    """Return the message that one column holds; what is no message of a known code is prose and stays as it is."""
+    if text is None or not text.startswith(MARK):
+        return text
+    try:
+        found = _read(json.loads(text))
+    except ValueError:
+        return text
+    return found if isinstance(found, Message) else text
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as plain JSON."""
+    if isinstance(value, Message):
+        return {"code": value.code, "args": _plain(value.args)}
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list) else value
+
+
+def _read(value: Any) -> Any:
+    """Return an argument from plain JSON; what names a code becomes a message, also as text in text, which SQL makes."""
+    if isinstance(value, list):
+        return [_read(v) for v in value]
+    if isinstance(value, str):
+        return from_text(value)
+    if isinstance(value, dict) and "code" in value:
+        found = _message(value["code"], value.get("args"))
+        return value["code"] if found is None else found
+    return value
+
+
+def _message(code: Any, args: Any) -> Message | None:
+    if not isinstance(code, str) or not isinstance(args, dict) or (code not in JOINTS and template(code, "en") is None):
+        return None
+    return Message(code, {k: _read(v) for k, v in args.items()})
