@@ -1,16 +1,20 @@
 """The types of events, each with its JSON Schema: a file in `schemas/` named for the type is all that a new type needs."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 
 from connectors.events.envelope import Event, InvalidEvent
+from connectors.nuclides import nuclide_named
 
 __all__ = ["TYPES", "validate"]
 
+# what looks like a nuclide, and so is nobody's name: it may be repeated
+NUCLIDE = re.compile(r"\^?[0-9]{1,3}m?\^? ?-?[A-Z][a-z]?|[A-Z][a-z]?[ -]?\^?[0-9]{1,3}m?\^?")
 FOLDER = Path(__file__).parent / "schemas"
 TYPES = tuple(sorted(p.stem for p in FOLDER.glob("*.json")))
 
@@ -25,6 +29,9 @@ def validate(event: Event) -> None:
     error = best_match(_validator(event.type).iter_errors(event.data))
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "data"
+        if error.validator == "format" and error.validator_value == "nuclide":
+            name = error.instance if NUCLIDE.fullmatch(error.instance) else "the value"
+            raise InvalidEvent(f"{place}: {name} is not in the reference data of nuclides")
         value = repr(error.instance)
         said = f"the value{error.message.removeprefix(value)}" if error.message.startswith(value) else error.message
         raise InvalidEvent(f"{place}: {said[:300]}")
@@ -33,4 +40,13 @@ def validate(event: Event) -> None:
 @cache
 def _validator(name: str) -> Draft202012Validator:
     schema = json.loads((FOLDER / f"{name}.json").read_text())
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return Draft202012Validator(schema, format_checker=_formats())
+
+
+@cache
+def _formats() -> FormatChecker:
+    """Return the formats of JSON Schema, and `nuclide`: a name of the reference table."""
+    checker = FormatChecker()
+    checker.checkers = dict(Draft202012Validator.FORMAT_CHECKER.checkers)
+    checker.checks("nuclide")(lambda value: not isinstance(value, str) or nuclide_named(value) is not None)
+    return checker

@@ -9,6 +9,12 @@
   {%- else -%} json_extract_string({{ column }}, '{{ path }}') {%- endif -%}
 {%- endmacro %}
 
+{# Letters and digits of a text alone, in lower case: how the reference data write the names of nuclides. #}
+{% macro letters_and_digits(expression) -%}
+  {%- if target.type == 'spark' -%} regexp_replace(lower({{ expression }}), '[^a-z0-9]', '')
+  {%- else -%} regexp_replace(lower({{ expression }}), '[^a-z0-9]', '', 'g') {%- endif -%}
+{%- endmacro %}
+
 {% macro json_number(column, path) -%}
   try_cast({{ json_text(column, path) }} as double)
 {%- endmacro %}

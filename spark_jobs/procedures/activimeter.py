@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from connectors.nuclides import half_life_s, nuclide_of
 from spark_jobs.documents import Document
 from spark_jobs.procedures.row import Procedure, Sheet, refusal
 from spark_jobs.qc import activimeter
 from spark_jobs.qc.activimeter import Readings
-from spark_jobs.qc.decay import half_life_s, nuclide_of
 from spark_jobs.qc.result import MEASURED, Measure, Result
 from spark_jobs.reading import Unreadable
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spark_jobs.qc.decay import half_life_s, nuclide_of
+from connectors.nuclides import half_life_s, nuclide_of
 from spark_jobs.qc.suv import given_activity, reference_activity, suv_factor
 from spark_jobs.reading import Instance, Unreadable
 

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.nuclides import half_life_s
 from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet, scan_start
 from spark_jobs.procedures.clinical_header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.qc import thyroid_static, whole_body_bone
-from spark_jobs.qc.decay import half_life_s
 from spark_jobs.qc.result import Result
 from spark_jobs.qc.thyroid_uptake import Syringe
 from spark_jobs.reading import Instance

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.nuclides import photopeaks_kev
 from spark_jobs.procedures.flood import frame_seconds, static
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.procedures.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
@@ -220,6 +221,7 @@ def _energy(series: Sequence[Instance]) -> list[Result]:
     for instance in series:
         detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
         limits, nuclide = _limits_kev(instance), nuclide_of_header(instance)
+        peak = next(iter(photopeaks_kev(nuclide)), None)
         for detector in sorted(set(detectors.tolist())):
             mine = np.flatnonzero(detectors == detector)
             if len(set(windows[mine].tolist())) < len(mine) or not set(windows[mine].tolist()) <= set(limits):
@@ -228,7 +230,7 @@ def _energy(series: Sequence[Instance]) -> list[Result]:
                 continue
             counts = instance.pixels[mine].sum((1, 2), dtype=np.float64)
             low, high = (np.array([limits[int(w)][k] for w in windows[mine]]) for k in (0, 1))
-            results.append(energy_resolution.measure(counts, low, high, nuclide, detector=str(detector)))
+            results.append(energy_resolution.measure(counts, low, high, nuclide, peak, detector=str(detector)))
     return results
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.decay import decayed, half_life_s, nuclide_of
+from connectors.nuclides import half_life_s, nuclide_of
+from spark_jobs.qc.decay import decayed
 from spark_jobs.reading import Instance
 
 __all__ = ["Activity", "activity", "frame_times", "half_life", "nuclide_of_header", "scan_start", "stated_mbq"]

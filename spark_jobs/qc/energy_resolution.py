@@ -11,24 +11,28 @@ from numpy.typing import NDArray
 from spark_jobs.qc.gaussian import FWHM, fit_bins
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
-__all__ = ["FEWEST_WINDOWS", "METHOD", "PHOTOPEAK_KEV", "PROCEDURE", "VERSION", "measure"]
+__all__ = ["FEWEST_WINDOWS", "METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "energy_resolution"
 METHOD = "NEMA NU 1 2.3"
 VERSION = "1.0.1"
-PHOTOPEAK_KEV = {
-    "Tc-99m": 140.5, "Co-57": 122.06, "I-123": 159.0, "I-131": 364.5, "In-111": 171.3, "Ga-67": 93.3, "Xe-133": 81.0, "Cs-137": 661.7
-}  # fmt: skip
 FEWEST_WINDOWS = 8
 FLANK = 0.4
 SAME = 0.1  # of a window's width: larger gaps or overlaps are no spectrum
+LEAST_KEV = 80.0  # below it photopeaks are groups of X-rays, wider than one line
 FARTHEST_KEV = 15.0  # from the nominal energy: beyond it the peak is another one
 UNLIKE = 0.05  # of the peak: a window that departs so far moves FWHM by more than its tolerance of 2 %
 LEAST_PEAK = 10_000  # counts in the highest window
 
 
 def measure(
-    counts: NDArray, lower_kev: NDArray, upper_kev: NDArray, nuclide: str | None, *, detector: str | None = None
+    counts: NDArray,
+    lower_kev: NDArray,
+    upper_kev: NDArray,
+    nuclide: str | None,
+    nominal_kev: float | None,
+    *,
+    detector: str | None = None,
 ) -> Result:
     """Return width and place of the photopeak.
 
@@ -36,8 +40,8 @@ def measure(
     ----------
     counts, lower_kev, upper_kev
         Counts and limits of each window, taken in equal times.
-    nuclide
-        Whose photopeak it is ("Tc-99m").
+    nuclide, nominal_kev
+        Whose photopeak it is ("Tc-99m"), and its energy; None: not known.
     """
 
     def refuse(reason: str) -> Result:
@@ -48,9 +52,11 @@ def measure(
     widths = high - low
     if seen.size < FEWEST_WINDOWS or (widths <= 0).any() or (np.abs(low[1:] - high[:-1]) > SAME * widths.min()).any():
         return refuse(f"the energy windows are no spectrum: {FEWEST_WINDOWS} or more that join without gap or overlap are needed")
-    nominal = PHOTOPEAK_KEV.get(nuclide or "")
+    nominal = nominal_kev
     if nominal is None:
         return refuse(f"the photopeak of {nuclide or 'the unknown nuclide'} is not known here")
+    if nominal < LEAST_KEV:
+        return refuse(f"the photopeak of {nuclide} at {nominal:g} keV is a group of X-rays: its width is not that of one line")
     density = seen / widths
     top = int(np.argmax(density))
     above = density > FLANK * density[top]

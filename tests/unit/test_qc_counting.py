@@ -321,12 +321,12 @@ def test_energy_resolution_from_a_scan_of_windows(fwhm, peak, width):
 @pytest.mark.req("ENG-03", "ANA-05")
 def test_windows_that_are_no_spectrum_are_refused():
     counts, edges = spectrum()
-    low = energy_resolution.measure(counts[:16], edges[:16], edges[1:17], "Tc-99m")
+    low = energy_resolution.measure(counts[:16], edges[:16], edges[1:17], "Tc-99m", 140.5)
     assert low.status == "not_measured" and "cut" in low.reason
-    apart = energy_resolution.measure(counts, edges[:-1], edges[1:] - 0.5, "Tc-99m")
+    apart = energy_resolution.measure(counts, edges[:-1], edges[1:] - 0.5, "Tc-99m", 140.5)
     assert apart.status == "not_measured" and "no spectrum" in apart.reason
-    assert "Co-57" in energy_resolution.measure(counts, edges[:-1], edges[1:], "Co-57").reason
-    assert "unknown" in energy_resolution.measure(counts, edges[:-1], edges[1:], None).reason
+    assert "Co-57" in energy_resolution.measure(counts, edges[:-1], edges[1:], "Co-57", 122.06).reason
+    assert "unknown" in energy_resolution.measure(counts, edges[:-1], edges[1:], None, None).reason
 
 
 @pytest.mark.req("ENG-03", "ANA-05")
@@ -335,9 +335,9 @@ def test_a_photopeak_that_is_no_gaussian_gives_no_width():
     short, twins = counts.copy(), spectrum(10.0, 134.0)[0] + spectrum(10.0, 147.0)[0]
     short[15] //= 2  # a window that was counted for half of the time
     for wrong in (short, twins, counts[[*range(15), 17, 16, 15, *range(18, 30)]]):
-        result = energy_resolution.measure(wrong, edges[:-1], edges[1:], "Tc-99m")
+        result = energy_resolution.measure(wrong, edges[:-1], edges[1:], "Tc-99m", 140.5)
         assert result.status == "not_measured" and "no Gaussian" in result.reason, result
-    tail = energy_resolution.measure(*(lambda c, e: (c, e[:-1], e[1:]))(*spectrum(tail=0.3)), "Tc-99m")
+    tail = energy_resolution.measure(*(lambda c, e: (c, e[:-1], e[1:]))(*spectrum(tail=0.3)), "Tc-99m", 140.5)
     assert tail.status == "measured", tail.reason
 
 

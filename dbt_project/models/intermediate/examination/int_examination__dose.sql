@@ -48,11 +48,20 @@ known as (
     select
         t.*,
         a.nuclide as agent_nuclide,
+        n.nuclide as known_nuclide,
         coalesce(f.agents_are_known, 0) = 0 or f.fits = 1 as agent_fits,
         case when coalesce(f.agents_are_known, 0) = 1 then f.tolerance_percent else f.strictest_percent end as tolerance_percent,
         case when coalesce(f.agents_are_known, 0) = 1 then f.drl_mbq else f.least_mbq end as drl_mbq,
-        case when a.nuclide = t.nuclide then a.half_life_s end as half_life_s
+        case
+            when a.nuclide <> n.nuclide then null
+            when n.unit = 's' then n.half_life
+            when n.unit = 'min' then 60 * n.half_life
+            when n.unit = 'h' then 3600 * n.half_life
+            when n.unit = 'd' then 86400 * n.half_life
+            when n.unit = 'a' then 365.2422 * 86400 * n.half_life
+        end as half_life_s
     from told as t
+    left join {{ ref('nuclides') }} as n on concat(' ', n.names, ' ') like concat('% ', {{ letters_and_digits('t.nuclide') }}, ' %')
     left join fitting as f on t.row_id = f.row_id
     left join {{ ref('agents') }} as a on t.agent = a.agent
 ),
@@ -76,7 +85,7 @@ select
     site_id,
     accession_number,
     agent,
-    nuclide,
+    coalesce(known_nuclide, nuclide) as nuclide,
     prescribed_mbq,
     administered_mbq,
     deviation_percent,
@@ -100,6 +109,7 @@ select
         when lot_expires_at_utc < administered_at_utc then 'lot ' || lot || ' had expired at ' || {{ moment_text('lot_expires_at_utc') }}
         when agent_nuclide is null then 'the agent is not in the reference data'
         when not agent_fits then agent || ' is not an agent of the examination ' || exam_code
+        when known_nuclide is null then 'the nuclide of the record is not in the reference data'
         when half_life_s is null then 'the nuclide of the record is not that of the agent'
         when deviation_percent is null then 'the record does not allow the calculation'
         when tolerance_percent is null then 'no tolerance is known for the agent'

@@ -1,0 +1,109 @@
+"""Nuclides: half-life, photopeaks and names, from the reference table `dbt_project/seeds/nuclides.csv`, the only place that has them.
+
+Doors, measurements and models read the same rows. A nuclide that is not in the table has no half-life here: nothing is decayed by a guess.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+__all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev"]
+
+TABLE = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds" / "nuclides.csv"
+UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
+SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
+LONGEST_NAME = 3  # parts of a name that belong together: 99, m, Tc
+
+
+@dataclass(frozen=True, slots=True)
+class Nuclide:
+    """One row of the table.
+
+    `photopeaks_kev` are the photons that images are made with, the most used first; in equilibrium with the daughters where those emit
+    them. Empty: it has none (a pure beta emitter).
+    """
+
+    name: str
+    half_life_s: float
+    source: str
+    photopeaks_kev: tuple[float, ...]
+
+
+@cache
+def known_nuclides() -> Mapping[str, Nuclide]:
+    """Return the nuclides of the reference table by their name ("Tc-99m")."""
+    return _table()[0]
+
+
+def nuclide_named(text: str) -> str | None:
+    """Return the nuclide whose name this is, whole and without another word; None for everything else."""
+    return _table()[1].get(re.sub("[^a-z0-9]", "", text.lower()))
+
+
+def nuclide_of(name: str | None) -> str | None:
+    """Return the nuclide ("Tc-99m") that a code value or a text names, or None.
+
+    Understood are the code values of DICOM CID 18 and CID 4020 (PS3.16), and names in any order and among other words: Tc-99m, 99mTc,
+    Tc99m, ^99m^Technetium, Technetium Tc^99m^ medronate. A text that names two nuclides names none.
+    """
+    _, names, codes = _table()
+    text = str(name or "").strip()
+    if text in codes:
+        return codes[text]
+    parts = re.findall("[a-z0-9]+", text.lower())
+    pieces = ("".join(parts[k : k + n]) for n in range(1, LONGEST_NAME + 1) for k in range(len(parts) - n + 1))
+    found = {names[p] for p in pieces if p in names}
+    return found.pop() if len(found) == 1 else None
+
+
+def half_life_s(names: Iterable[str | None] = (), stated_s: float | None = None) -> float | None:
+    """Return a half-life in seconds, or None when it is not known.
+
+    Parameters
+    ----------
+    names
+        Code value, code meaning or other names of the nuclide; what is not understood does not count.
+    stated_s
+        RadionuclideHalfLife of the header; None or not positive: not stated. It goes before the table, because the vendor
+        corrected with it.
+
+    Raises
+    ------
+    ValueError
+        The names mean two nuclides, or the stated half-life is none of the named nuclide.
+    """
+    nuclides = {n for n in map(nuclide_of, names) if n}
+    if len(nuclides) > 1:
+        raise ValueError(f"the header names two nuclides: {', '.join(sorted(nuclides))}")
+    nuclide = next(iter(nuclides), None)
+    known = known_nuclides()[nuclide].half_life_s if nuclide else None
+    if stated_s is None or not stated_s > 0:
+        return known
+    if known is not None and abs(stated_s / known - 1) > SAME:
+        raise ValueError(f"the stated half-life of {stated_s:g} s is not that of {nuclide} ({known:g} s)")
+    return float(stated_s)
+
+
+def photopeaks_kev(nuclide: str | None) -> tuple[float, ...]:
+    """Return the energies (keV) that a nuclide is imaged with, the most used first; empty where it has none or is not known."""
+    row = known_nuclides().get(nuclide or "")
+    return row.photopeaks_kev if row else ()
+
+
+@cache
+def _table() -> tuple[dict[str, Nuclide], dict[str, str], dict[str, str]]:
+    """Return the rows by nuclide, and the nuclide by each of its names (letters and digits, lower case) and codes."""
+    rows: dict[str, Nuclide] = {}
+    names: dict[str, str] = {}
+    codes: dict[str, str] = {}
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            nuclide = row["nuclide"]
+            energies = tuple(float(v) for v in row["photopeaks_kev"].split())
+            rows[nuclide] = Nuclide(nuclide, float(row["half_life"]) * UNITS_S[row["unit"]], row["source"], energies)
+            names |= dict.fromkeys(row["names"].split(), nuclide)
+            codes |= dict.fromkeys(row["codes"].split(), nuclide)
+    return rows, names, codes
