@@ -6,6 +6,7 @@ Nobody but a build ever opens a database file for writing, and it does so before
 """
 
 import csv
+import difflib
 import errno
 import hashlib
 import json
@@ -63,6 +64,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
     began = time.monotonic()
     moment = _moment(as_of_utc)
     _refuse_unknown_site(settings, project)
+    _refuse_impossible_schedule(project)
     with locked(settings.consumers, "build_marts"):
         ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
         files = _lake_files(settings)
@@ -135,6 +137,37 @@ def _refuse_unknown_site(settings: Settings, project: Path) -> None:
             f"site {settings.site_id} has an offset of {offsets[settings.site_id]} min in dbt_project/seeds/sites.csv and of "
             f"{settings.utc_offset_minutes} min in PHOTOPEAK_UTC_OFFSET_MINUTES: make them the same"
         )
+
+
+def _refuse_impossible_schedule(project: Path) -> None:
+    """Raise when the schedule names a device or a phantom procedure that does not exist: such a test would be due for ever and never made."""
+    names = ("phantom_schedule", "devices", "analysis_components")
+    if not all((project / "seeds" / f"{name}.csv").exists() for name in names):
+        return
+    rows = {name: _seed(project, name) for name in names}
+    devices = {row["device_id"] for row in rows["devices"]}
+    procedures = [
+        row["component"]
+        for row in rows["analysis_components"]
+        if row["kind"] == "procedure" and row["started_by"] == "job analyse_phantoms"
+    ]
+    wrong = []
+    for line, row in enumerate(rows["phantom_schedule"], 2):
+        name, place = row["procedure"], f"dbt_project/seeds/phantom_schedule.csv:{line}"
+        if row["device_id"] not in devices:
+            wrong.append(f"{place}: there is no device {row['device_id']!r}: add it to devices.csv or take the row out")
+        if name not in procedures:
+            near = ", ".join(difflib.get_close_matches(name, procedures, 3, 0.0))
+            wrong.append(f"{place}: there is no phantom procedure {name!r}; the nearest names are {near}")
+        if not row["every_days"].isdigit() or int(row["every_days"]) < 1:
+            wrong.append(f"{place}: every_days is {row['every_days']!r}: give whole days, 1 or more")
+    if wrong:
+        raise BuildFailed("; ".join(wrong))
+
+
+def _seed(project: Path, name: str) -> list[dict[str, str]]:
+    with (project / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as f:
+        return list(csv.DictReader(f))
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:

@@ -1,22 +1,14 @@
--- The days of each registered device: from its first data (never before it came into service) to the day that as_of ends or lies in.
-with seen as (
-    select site_id, device_id, min(day) as first_day from {{ ref('int_device__patient_use') }} group by site_id, device_id
-    union all
-    select site_id, device_id, min(local_day) as first_day from {{ ref('int_series__current') }} group by site_id, device_id
-),
-
-spans as (
+-- The days of each registered device: from the beginning of its history to the day that as_of ends or lies in.
+with spans as (
     select
-        d.site_id,
-        d.device_id,
+        h.site_id,
+        h.device_id,
         s.utc_offset_minutes,
-        case when min(f.first_day) > d.in_service_from then min(f.first_day) else d.in_service_from end as first_day,
-        -- a microsecond before as_of: a release as of midnight ends with the day that has just ended
+        h.first_day,
+        -- a second before as_of: a release as of midnight ends with the day that has just ended
         {{ local_day("(" ~ as_of() ~ " - interval '1' second)", 's.utc_offset_minutes') }} as last_day
-    from {{ ref('devices') }} as d
-    inner join {{ ref('sites') }} as s on d.site_id = s.site_id
-    inner join seen as f on d.site_id = f.site_id and d.device_id = f.device_id
-    group by d.site_id, d.device_id, d.in_service_from, s.utc_offset_minutes
+    from {{ ref('int_device__history') }} as h
+    inner join {{ ref('sites') }} as s on h.site_id = s.site_id
 ),
 
 days as (

@@ -1,13 +1,14 @@
 with tests as (
     select
         site_id, device_id, day,
-        count(*) as tests_due,
-        sum(case when is_done then 1 else 0 end) as tests_done,
+        sum(case when is_scheduled then 1 else 0 end) as tests_due,
+        sum(case when is_scheduled and is_done then 1 else 0 end) as tests_done,
         sum(case when is_failed then 1 else 0 end) as tests_failed,
         max(case state when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst,
         max(last_test_at_utc) as last_test_at_utc,
+        max(last_test_arrived_at_utc) as last_test_arrived_at_utc,
         {{ join_text('reason', '; ') }} as reason,
-        max(case state_at_opening when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst_at_opening,
+        max(case state_at_opening when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 when 'fit' then 1 end) as worst_at_opening,
         {{ join_text('reason_at_opening', '; ') }} as reason_at_opening
     from {{ ref('int_device__due_test') }}
     group by site_id, device_id, day
@@ -29,7 +30,7 @@ final as (
         d.site_id, d.device_id, d.day,
         case
             when c.failed_checks is not null or t.worst = 4 then 'not_fit'
-            when t.worst = 3 or t.worst is null then 'not_confirmed'
+            when t.worst = 3 or t.worst is null or t.tests_due = 0 then 'not_confirmed'
             when t.worst = 2 then 'conditional'
             else 'fit'
         end as state,
@@ -39,7 +40,7 @@ final as (
             else t.reason
         end as reason,
         coalesce(t.tests_due, 0) as tests_due, coalesce(t.tests_done, 0) as tests_done, coalesce(t.tests_failed, 0) as tests_failed,
-        u.first_patient_at_utc, t.last_test_at_utc, coalesce(u.examinations, 0) as examinations,
+        u.first_patient_at_utc, t.last_test_at_utc, t.last_test_arrived_at_utc, coalesce(u.examinations, 0) as examinations,
         d.opens_at_utc,
         case
             when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null -- nobody can tell yet
