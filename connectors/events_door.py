@@ -45,6 +45,7 @@ ACCEPTED = frozenset((
     "device.check", "device.hold_override", "device.report", "form.signed", "adverse.event",
 ))  # fmt: skip
 REPORT = "device.report"
+OVERRIDE = "device.hold_override"
 # the field that people write in, and how long its schema lets it be
 FREE_TEXT = {
     "adverse.event": ("description", 2000),
@@ -139,11 +140,28 @@ class Door:
         if content is not None:
             event = replace(event, data=self._report(content, event))
         validate(event)
+        if event.type == OVERRIDE:
+            self._refuse_over(event, at)
         try:
             told = event if content is None else replace(event, data={"document": _digest(content)})
             return replace(event, said=self._keys.mark(told.content()))
         except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
             raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
+
+    def _refuse_over(self, event: Event, at: datetime) -> None:
+        """Raise InvalidEvent for an override that can lift nothing any more: whoever sent it must not believe that it does."""
+        try:
+            until = datetime.fromisoformat(event.data["until_utc"])
+        except ValueError:
+            raise InvalidEvent(f"until_utc {event.data['until_utc']} is no moment") from None
+        if until <= event.occurred_at:
+            raise InvalidEvent(
+                f"until_utc {utc_text(until)} is not after the event's time {utc_text(event.occurred_at)}: give an end that is still to come"
+            )
+        if until <= at and self._journal.find(event.source, event.id) is None:  # sent again, it is the duplicate that it was
+            raise InvalidEvent(
+                f"until_utc {utc_text(until)} is past, it is {utc_text(at)} now: give an end that is still to come"
+            )
 
     def _report(self, content: bytes, event: Event) -> dict[str, Any]:
         """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""

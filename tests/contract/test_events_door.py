@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
@@ -294,3 +294,39 @@ def test_a_preparation_is_taken_cleaned_and_answers_before_the_injection(door, n
     assert door.get("/examinations/A78/readiness").status_code == 404
     assert httpx.get(f"{door.base_url}/examinations/A77/readiness", trust_env=False).status_code == 401
     hl7.close()
+
+
+def override(id_, time, until):
+    data = {"device_id": "GC1", "staff_id": "P01", "reason": "one emergency", "until_utc": until}
+    return {**check(id_, type_="device.hold_override"), "time": time, "data": data}
+
+
+@pytest.mark.parametrize(
+    "begins_h, ends_h, why",
+    [
+        (-2, 1, None), (-2, 30, None), (1, 2, None),
+        (-3, -1, "is past"), (-30, -24, "is past"), (-1, -1, "is not after"), (2, 1, "is not after"), (-1, -3, "is not after"),
+    ],
+)  # fmt: skip
+def test_an_override_that_has_ended_is_refused_with_the_reason_and_kept(door, new, home, begins_h, ends_h, why):
+    now = datetime.now(UTC)
+    begins, ends = (now + timedelta(hours=h) for h in (begins_h, ends_h))
+    local = ends.astimezone(timezone(timedelta(hours=8)))  # said in the site's zone: the same moment
+    answer = post(door, override(f"o{begins_h}/{ends_h}", begins.isoformat(), local.isoformat(timespec="seconds"))).json()
+    assert answer["stored"] == (why is None)
+    if why is not None:
+        assert why in answer["quarantined"][0]["reason"] and "still to come" in answer["quarantined"][0]["reason"]
+        (outcome,) = new()
+        assert outcome.data["outcome"] == "quarantined" and why in outcome.data["reason"]
+        keys = Keys.of(load(home=home))
+        sealed = FileObjectStore(home / "objects" / "sealed", keys.seal, keys.unseal).open()
+        assert b"one emergency" in sealed.get(outcome.data["sha256"][:2] + "/" + outcome.data["sha256"])
+
+
+def test_an_override_that_comes_again_after_its_end_is_the_duplicate_that_it_is(door, new):
+    ends = datetime.now(UTC) + timedelta(seconds=1.5)
+    said = override("again", (ends - timedelta(hours=1)).isoformat(), ends.isoformat())
+    assert post(door, said).json()["stored"] == 1
+    while datetime.now(UTC) <= ends:
+        time.sleep(0.1)
+    assert post(door, said).json() == {"stored": 0, "duplicate": 1, "quarantined": []}
