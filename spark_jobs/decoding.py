@@ -34,11 +34,15 @@ def decode(ds: Any) -> NDArray:
     rows, columns, frames, allocated = _shape(ds)
     if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
         raise Unreadable("a colour picture is a screen capture, not an image that can be measured")
+    if (syntax := _syntax(ds)).is_private or not syntax.is_transfer_syntax:
+        raise Unreadable("the transfer syntax is not known: it is none of the standard")
     size = rows * columns * frames * allocated // 8
     if size > LARGEST_BYTES:
         raise Unreadable(f"{frames} frames of {rows} × {columns} pixels cannot be: {size / 2**30:.0f} GiB")
-    syntax, in_file = _syntax(ds), ds.get_item("PixelData", keep_deferred=True)
+    in_file = ds.get_item("PixelData", keep_deferred=True)
     try:
+        if not ds.PixelData:
+            raise Unreadable("the image holds no pixels: its pixel data are empty")
         if syntax in NATIVE:
             _same_length(len(ds.PixelData), size, frames)
         else:
@@ -49,8 +53,12 @@ def decode(ds: Any) -> NDArray:
         raise
     except NotImplementedError:
         raise Unreadable(f"the transfer syntax {syntax.name} is not supported") from None
-    except Exception as exc:  # decoders of each transfer syntax raise what they like
-        raise Unreadable(f"the pixels cannot be decoded: {(str(exc).splitlines() or [type(exc).__name__])[0][:200]}") from exc
+    except OSError as exc:
+        if exc.errno is not None:
+            raise
+        raise Unreadable("the file changed or went away while it was read") from None
+    except Exception:  # decoders of each transfer syntax raise what they like
+        raise Unreadable(f"the pixels cannot be decoded ({syntax.name}): they were cut short or are damaged") from None
     finally:
         ds["PixelData"] = in_file  # what was left in the file goes back to it
     if pixels.size != frames * rows * columns:

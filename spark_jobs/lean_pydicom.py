@@ -4,7 +4,9 @@ its examples and all decoders, which are twice the memory of the reader and 0.4 
 
 import importlib
 import importlib.util
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +16,7 @@ __all__ = ["load_decoder", "load_pydicom"]
 
 DECODERS = ("libjpeg", "openjpeg", "pylibjpeg", "rle")
 ABSENT = (*DECODERS, "PIL", "_hashlib", "requests")  # JPEG always has the same decoder, pylibjpeg's; OpenSSL is 3 MB
+_is_silent = False
 WITHOUT_OPENSSL = ("hashlib", "hmac", "secrets")  # pydicom's own copies do without; others shall get whole ones
 
 
@@ -28,7 +31,15 @@ class _PrivateDictionaries(dict):
 
 
 def load_pydicom() -> None:
-    """Import pydicom; whoever imports one of the modules left out here gets the whole module."""
+    """Import pydicom; whoever imports one of the modules left out here gets the whole module.
+
+    Its warnings are silenced: they quote values of headers, which may be somebody's name, and what matters becomes a reason.
+    """
+    global _is_silent
+    if not _is_silent:
+        warnings.filterwarnings("ignore", module=r"pydicom\.")
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+        _is_silent = True
     if "pydicom" in sys.modules:
         return
     before = set(sys.modules)

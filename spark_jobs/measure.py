@@ -1,8 +1,8 @@
 """From the bytes of one series, or of a folder of mixed files, to results: read, tell the procedure, measure. The one entrance."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from spark_jobs.components import refuse_switched_off
 from spark_jobs.documents import Document, looks_like_document, read_document
+from spark_jobs.faults import of_method, refuse_no_numbers
+from spark_jobs.folder import Heap, Series, heap_of
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.artefacts import beside
-from spark_jobs.procedures.registration import registrations
+from spark_jobs.procedures.registration import Head, registrations
 from spark_jobs.qc.cut_off import is_cut_off
 from spark_jobs.qc.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
-from spark_jobs.reading import Instance, Unreadable, grouped, read, read_file
+from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
 
 __all__ = [
     "Found",
+    "measure_heap",
     "measure_instances",
     "measure_mixed",
     "measure_series",
@@ -41,6 +44,7 @@ class Found:
     station_name: str | None
     acquired_on: str | None
     results: list[Result]
+    images: tuple[Instance, ...] = field(default=(), repr=False, compare=False)
 
 
 @cache
@@ -53,49 +57,98 @@ def methods_digest() -> str:
 
 
 def read_object(place: bytes | Path) -> Instance | Document:
-    """Return the image or the document in a file or in bytes, or raise `Unreadable` with the reason."""
+    """Return the image or the document in a file or in bytes, or raise `Unreadable` with the reason, whatever is wrong with them."""
     source = str(place) if isinstance(place, Path) else None
-    if isinstance(place, Path):
-        with place.open("rb") as f:
-            head = f.read(256)
-    else:
-        head = place[:256]
-    if head[128:132] != b"DICM" and looks_like_document(head):
-        return read_document(place.read_bytes() if isinstance(place, Path) else place, source)
-    return read_file(place) if isinstance(place, Path) else read(place)
+    try:
+        if isinstance(place, Path):
+            with place.open("rb") as f:
+                head = f.read(256)
+        else:
+            head = place[:256]
+        if head[128:132] != b"DICM" and looks_like_document(head):
+            return read_document(place.read_bytes() if isinstance(place, Path) else place, source)
+        return read_file(place) if isinstance(place, Path) else read(place)
+    except Unreadable:
+        raise
+    except Exception as exc:  # a reader that had not foreseen a file never ends the call
+        raise Unreadable(of_method(exc, ())) from None
 
 
 def measure_mixed(objects: Sequence[Instance | Document]) -> list[Found]:
     """Return what a heap of objects gives, sorted by itself: each series and each document; never an exception about them."""
-    out = []
-    groups = grouped([o for o in objects if isinstance(o, Instance)])
-    documents = [o for o in objects if isinstance(o, Document)]
+    return list(measure_heap(heap_of(objects)))
+
+
+def measure_heap(heap: Heap) -> Iterator[Found]:
+    """Yield what each pair of series, each series and each document gives; one of them is in memory at a time."""
+    series = heap.series
     paired: set[int] = set()
-    for numbers, result in _registrations(groups):
+    for numbers, result in registrations([s.head for s in series], lambda k: series[k].opened()):
         paired.update(numbers)
-        inputs = tuple(i.source for k in numbers for i in groups[k])
-        last = groups[numbers[-1]][0]
-        out.append(Found(inputs, last.device_serial, last.station_name, last.acquired_on, [result]))
+        yield from _found([series[k] for k in numbers], lambda images: [result])  # noqa: B023 (called before the next turn)
     used: set[str] = set()
-    for k, series in enumerate(groups):
+    for k, one in enumerate(series):
         if k in paired:
             continue
-        first = series[0]
-        results = measure_instances(series, sheets=documents)
-        used.update(kind for r in results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds)
-        inputs = tuple(i.source for i in series)
-        out.append(Found(inputs, first.device_serial, first.station_name, first.acquired_on, results))
-    for d in documents:
+        for found in _found([one], lambda images: measure_instances(images, sheets=heap.documents)):
+            used.update(kind for r in found.results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds)
+            yield found
+    for d in heap.documents:
         if d.kind not in used:
-            out.append(Found((d.source,), d.device_serial, d.station_name, d.acquired_on, _of_document(d, documents)))
-    return out
+            results = _of_documents(d, heap.documents)
+            yield Found((d.source,), d.device_serial, d.station_name, d.acquired_on, results)
 
 
-def _registrations(groups: Sequence[list[Instance]]) -> list[tuple[list[int], Result]]:
+def _found(series: Sequence[Series], measure: Callable[[list[Instance]], list[Result]]) -> Iterator[Found]:
+    """Yield what one series, or a pair of them, gives, with notes on what became of its files."""
+    sources = tuple(source for s in series for source in (*s.sources, *s.copies))
     try:
-        return registrations(groups)
-    except Exception:  # broken headers: each series gives its own reason when it is looked at by itself
-        return []
+        images = [i for s in series for i in s.opened()]
+    except Unreadable as exc:
+        yield Found(sources, None, None, None, [refused(str(exc))])
+        return
+    last = images[-len(series[-1].sources)]
+    results = [replace(r, warnings=(*r.warnings, *_of_copies(series))) for r in measure(images)]
+    yield Found(sources, last.device_serial, last.station_name, last.acquired_on, results, tuple(images))
+    for s in series:
+        s.close()
+
+
+def _of_copies(series: Sequence[Series]) -> list[str]:
+    """Return the notes on files that bear one SOP Instance UID."""
+    copies, collided = sum(len(s.copies) for s in series), sum(s.collided for s in series)
+    notes = [f"{copies} files are copies of others of the series (equal pixels) and count once"] if copies else []
+    if collided:
+        notes.append(
+            f"{collided} files bear the SOP Instance UID of another file with other contents: each was taken as an image of its own"
+        )
+    return notes
+
+
+def _of_documents(document: Document, documents: Sequence[Document]) -> list[Result]:
+    """Return the results of a document beside the earliest of its kind and device; of them, none other is opened."""
+    same = [d for d in documents if d is not document and _scanner(d) == _scanner(document)]
+    first = min((d.acquired_on or "" for d in same), default=None)
+    try:
+        return _of_document(
+            _filled(document), [_filled(d) for d in (document, *same) if d is document or (d.acquired_on or "") == first]
+        )
+    except Unreadable as exc:
+        return [refused(str(exc))]
+
+
+def _scanner(document: Document) -> tuple[str | None, ...]:
+    return document.kind, document.device_serial, document.station_name
+
+
+def _filled(document: Document) -> Document:
+    """Return a document with its contents, from its file where they were let go of."""
+    if document.root is not None or document.sheet or document.source is None:
+        return document
+    again = read_object(Path(document.source))
+    if not isinstance(again, Document):
+        raise Unreadable("the file changed or went away while it was read")
+    return again
 
 
 def measure_series(
@@ -119,10 +172,22 @@ def measure_series(
 
 
 def _together(instances: Sequence[bytes], analysis: str | None, beside: Sequence[bytes], off: Mapping[str, str]) -> list[Result]:
-    try:
-        objects = [read_object(data) for data in instances]
-    except Unreadable as exc:
-        return [refused(str(exc))]
+    objects: list[Instance | Document] = []
+    broken: dict[str, int] = {}
+    for data in instances:
+        try:
+            objects.append(read_object(data))
+        except Unreadable as exc:
+            broken[str(exc)] = broken.get(str(exc), 0) + 1
+    if not objects and broken:
+        return [refused(reason) for reason in broken]
+    told = [refused(f"{n} of the {len(instances)} files of the series cannot be read: {reason}") for reason, n in broken.items()]
+    return [*_readable_together(objects, analysis, beside, off), *told]
+
+
+def _readable_together(
+    objects: list[Instance | Document], analysis: str | None, beside: Sequence[bytes], off: Mapping[str, str]
+) -> list[Result]:
     others = _readable(beside)
     documents = [o for o in others if isinstance(o, Document)]
     if len(objects) == 1 and isinstance(objects[0], Document):
@@ -130,14 +195,19 @@ def _together(instances: Sequence[bytes], analysis: str | None, beside: Sequence
     if any(isinstance(o, Document) for o in objects):
         return [r for found in measure_mixed(objects) for r in found.results]
     series = [o for o in objects if isinstance(o, Instance)]
-    groups = [series, *grouped([o for o in others if isinstance(o, Instance)])]
-    for numbers, result in _registrations(groups) if len(groups) > 1 else ():
+    images = heap_of(series)
+    if len(images.series) == 1:
+        series = images.series[0].opened()
+    notes = _of_copies(images.series)
+    groups = [series, *(s.opened() for s in heap_of([o for o in others if isinstance(o, Instance)]).series)] if series else []
+    heads = [Head.of(g[0]) for g in groups] if len(groups) > 1 else []
+    for numbers, result in registrations(heads, lambda k: groups[k]):
         if numbers[-1] == 0:
             return [result]
         if 0 in numbers:
             last = groups[numbers[-1]][0]
             return [told_elsewhere(PAIRED, f"compared with the {last.modality} series {last.series_uid}, where the values stand")]
-    return measure_instances(series, analysis, documents, off=off)
+    return [replace(r, warnings=(*r.warnings, *notes)) for r in measure_instances(series, analysis, documents, off=off)]
 
 
 def told_elsewhere(procedure: str, reason: str) -> Result:
@@ -167,11 +237,12 @@ def measure_instances(
     if not series:
         return [refused("the series holds no image")]
     try:
-        return _unique(refuse_switched_off(_measured(series, analysis, sheets, off or {}), off or {}))
+        results = refuse_switched_off(_measured(series, analysis, sheets, off or {}), off or {})
+        return refuse_no_numbers(_unique(results))
     except Unreadable as exc:
         return [refused(str(exc))]
     except Exception as exc:  # header values are decoded when they are asked for, and pydicom raises many kinds over broken ones
-        return [refused(f"the series cannot be measured: {type(exc).__name__}: {exc}"[:500])]
+        return [refused(of_method(exc, [i.dataset for i in series]))]
 
 
 def _measured(
@@ -224,11 +295,11 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]
     same.sort(key=lambda o: (o.acquired_on or "", o.source or ""))
     try:
-        return sheet.run(document, same)
+        return refuse_no_numbers(sheet.run(document, same))
     except Unreadable as exc:
         return [_without_numbers(sheet.modules[0].PROCEDURE, str(exc))]
     except Exception as exc:  # readings may be of any type
-        return [_without_numbers(sheet.modules[0].PROCEDURE, f"the document cannot be read: {type(exc).__name__}: {exc}"[:500])]
+        return [_without_numbers(sheet.modules[0].PROCEDURE, of_method(exc, ()))]
 
 
 def _without_numbers(procedure: str | None, reason: str) -> Result:

@@ -1,7 +1,7 @@
 """DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. pydicom is used here, in `decoding` and `lean_pydicom` alone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -12,15 +12,25 @@ from numpy.typing import NDArray
 
 from spark_jobs.canonical import Turn, canonise
 from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
+from spark_jobs.faults import no_numbers, of_file, of_image
 from spark_jobs.lean_pydicom import load_pydicom
 from spark_jobs.qc.order import median
+from spark_jobs.signatures import foreign, is_bare, no_image
 
-__all__ = ["Instance", "Unreadable", "grouped", "read", "read_file"]
+__all__ = ["Instance", "Unreadable", "content_digest", "read", "read_file", "series_key"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 AIR_HU = -1000.0
 HEAD_BYTES = 2048
-DEFERRED_BYTES = 65536  # larger values of a file stay there: 88 slices of CT are 46 MB
+DEFERRED_BYTES = 4096  # larger values of a file stay there: 88 slices of CT are 46 MB
+LONGEST_PRIVATE, LONGEST_TEXT, SHARED_BYTES = 256, 256, 256  # bytes of a header that are kept in memory
+SHARED_MOST = 20_000  # values that are one object wherever they are equal
+OF_CONTENT = (
+    "Modality", "ImageType", "AcquisitionDate", "AcquisitionTime", "StationName", "DeviceSerialNumber", "ActualFrameDuration", "PixelSpacing",
+    "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "EnergyWindowVector", "DetectorVector",
+)  # fmt: skip
+TEXTS = ("LT", "ST", "UT", "UC")
+POINTERS = ("Referenced", "Source", "IconImage", "OriginalAttributes", "Digital", "MACParameters", "EncryptedAttributes")
 CODE_SEQUENCES = (
     "PerformedProtocolCodeSequence",
     "ScheduledProtocolCodeSequence",
@@ -28,6 +38,7 @@ CODE_SEQUENCES = (
     "ProcedureCodeSequence",
 )
 SPACINGS_MM = 0.02, 30.0  # no detector has smaller or larger pixels
+EARLIEST_YEAR = 1970  # of a digital image
 DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 
 
@@ -168,55 +179,133 @@ class Instance:
 
 def read(data: bytes, source: str | None = None) -> Instance:
     """Return the instance in these bytes, or raise `Unreadable` with the reason."""
-    if is_deflated(data[:HEAD_BYTES]):
-        refuse_inflated(data)
-    return _read(BytesIO(data), source)
+    return _read(BytesIO(data), data[:HEAD_BYTES], source)
 
 
 def read_file(path: Path) -> Instance:
     """Return the instance in a file, or raise `Unreadable` with the reason. The pixels stay in the file until they are asked for."""
-    if path.stat().st_size > LARGEST_BYTES:
-        raise Unreadable("the file is larger than 1 GiB: no image that is known here")
-    with path.open("rb") as file:
-        if is_deflated(file.read(HEAD_BYTES)):  # what is left in a deflated file could not be found again
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise Unreadable("the file is larger than 1 GiB: no image that is known here")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if is_deflated(head):  # what is left in a deflated file could not be found again
             return read(path.read_bytes(), str(path))
-    return _read(path, str(path))
+        return _read(path, head, str(path))
+    except OSError as exc:
+        raise Unreadable(of_file(exc)) from None
 
 
-def _read(place: BytesIO | Path, source: str | None) -> Instance:
+def _read(place: BytesIO | Path, head: bytes, source: str | None) -> Instance:
+    bare = head[128:132] != b"DICM"
+    if bare and not is_bare(head):
+        raise Unreadable(foreign(head[:512]))
+    if isinstance(place, BytesIO) and is_deflated(head):
+        refuse_inflated(place.getvalue())
     load_pydicom()
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     try:
-        ds = pydicom.dcmread(place, defer_size=DEFERRED_BYTES if isinstance(place, Path) else None)
-    except InvalidDicomError:
-        raise Unreadable("this is no DICOM file") from None
-    except OSError:
-        raise
-    except Exception as exc:
-        raise Unreadable(f"the DICOM file is damaged: {exc}") from exc
+        ds = pydicom.dcmread(place, defer_size=DEFERRED_BYTES if isinstance(place, Path) else None, force=bare)
+    except OSError as exc:
+        if exc.errno is not None:  # the disk; what pydicom raises at the end of a file has none
+            raise
+        raise Unreadable("the file ends inside a sequence: it was cut short, or its lengths are wrong") from None
+    except EOFError:
+        raise Unreadable("the file ends inside a sequence: it was cut short, or its lengths are wrong") from None
+    except Exception:  # pydicom raises many kinds, and their texts may quote a name
+        raise Unreadable("the DICOM file is damaged: its elements do not follow each other as they must") from None
     try:
-        return _instance(ds, source)
-    except Unreadable:
+        if bare and not ds.get("SOPClassUID") and not ds.get("Rows"):
+            raise Unreadable("this is no DICOM file")
+        return _instance(_lean(ds), source)
+    except (Unreadable, OSError):
         raise
     except Exception as exc:
-        raise Unreadable(f"the header is damaged: {type(exc).__name__}: {exc}") from exc
+        raise Unreadable(of_image(exc, [ds])) from None
 
 
-def grouped(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Return instances by series, in the order met; the same object twice counts once."""
-    series: dict[str, dict[str, Instance]] = {}
-    for instance in instances:
-        series.setdefault(instance.series_uid, {}).setdefault(instance.sop_uid, instance)
-    return [list(s.values()) for s in series.values()]
+def _lean(ds: Any) -> Any:
+    """Return the data set without what no method reads: thousands of headers lie in memory beside each other.
+
+    Left out are long private values and texts, overlays, and sequences that point to other objects. Equal elements of the slices of a
+    series are one object in memory.
+    """
+    for tag in [t for t, element in ds._dict.items() if _is_ballast(t, element)]:
+        del ds._dict[tag]
+    for tag, element in ds._dict.items():
+        if element.is_raw and isinstance(element.value, bytes) and len(element.value) <= SHARED_BYTES:
+            ds._dict[tag] = _shared(element._replace(value_tell=0))
+    return ds
+
+
+def series_key(instance: Instance) -> str:
+    """Return by what an image belongs to others: its series; without a UID, slices of one folder belong together, others stand alone."""
+    if instance.series_uid:
+        return instance.series_uid
+    if instance.modality in ("CT", "PT", "MR"):
+        return f"{instance.modality} {Path(instance.source or '').parent}"
+    return f"{instance.source} {instance.sop_uid}"
+
+
+def content_digest(instance: Instance) -> bytes:
+    """Return a digest of the pixels and of what says where, when and by what they were taken; of an undecodable image, of its identity."""
+    from hashlib import blake2b
+
+    digest = blake2b(digest_size=16)
+    try:
+        stored = instance.turn.of(decode(instance.dataset))
+        digest.update(repr((stored.shape, [str(instance.dataset.get(k)) for k in OF_CONTENT])).encode(errors="replace"))
+        digest.update(stored.astype(np.int64).tobytes())
+    except Exception:  # its own reason comes when it is measured
+        digest.update(f"{instance.source} {id(instance)}".encode(errors="replace"))
+    return digest.digest()
+
+
+def _is_ballast(tag: int, element: Any) -> bool:
+    group, value = tag >> 16, element.value
+    if group % 2:
+        return not isinstance(value, bytes) or len(value) > LONGEST_PRIVATE
+    if 0x6000 <= group <= 0x60FF or (element.VR in TEXTS and isinstance(value, bytes) and len(value) > LONGEST_TEXT):
+        return True
+    return element.VR in ("SQ", "UN", None) and _keyword(tag).startswith(POINTERS)
+
+
+def _keyword(tag: int) -> str:
+    """Return the keyword of an element by the standard's dictionary, empty for others."""
+    from pydicom.datadict import keyword_for_tag
+
+    return keyword_for_tag(tag)
+
+
+_values: dict[Any, Any] = {}
+
+
+def _shared(element: Any) -> Any:
+    """Return the first element that was equal to this one."""
+    if len(_values) > SHARED_MOST:
+        _values.clear()
+    return _values.setdefault(element, element)
 
 
 def _instance(ds: Any, source: str | None) -> Instance:
+    sop_class = str(ds.get("SOPClassUID") or getattr(ds, "file_meta", {}).get("MediaStorageSOPClassUID") or "")
+    reason = no_image(sop_class)
+    if reason is not None:
+        raise Unreadable(reason)
     if "PixelData" not in ds:
+        if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
+            raise Unreadable(
+                "the pixels are of floating point, which no scanner's image here has: export whole numbers with a rescale"
+            )
+        if ds.get("Rows") or "SamplesPerPixel" in ds:
+            raise Unreadable("the image has no pixel data: the file was cut short, or they were taken out")
         raise Unreadable("the object holds no pixels")
     if not ds.get("Rows") or not ds.get("Columns"):
         raise Unreadable("Rows or Columns is missing")
+    reason = no_numbers(ds)
+    if reason is not None:
+        raise Unreadable(reason)
     if "PerFrameFunctionalGroupsSequence" in ds:
         raise Unreadable("an enhanced multi-frame object (functional groups) is not supported: export single slices")
     codes = [
@@ -226,7 +315,7 @@ def _instance(ds: Any, source: str | None) -> Instance:
         for item in owner.get(name) or []
         if item.get("CodingSchemeDesignator") == "99PHOTOPEAK"
     ]
-    date = next((d for d in (str(ds.get(name) or "") for name in DATES) if d[:8].isdigit() and len(d) >= 8), "")
+    day = next((d for d in (_day(ds.get(name)) for name in DATES) if d), None)
     kinds = ds.get("ImageType") or []
     image_type = tuple(str(v).strip().upper() for v in ([kinds] if isinstance(kinds, str) else kinds))
     modality = str(ds.get("Modality") or "")
@@ -247,9 +336,20 @@ def _instance(ds: Any, source: str | None) -> Instance:
         codes=tuple(dict.fromkeys(codes)),
         station_name=str(ds.get("StationName") or "") or None,
         device_serial=str(ds.get("DeviceSerialNumber") or "") or None,
-        acquired_on=f"{date[:4]}-{date[4:6]}-{date[6:8]}" if date else None,
+        acquired_on=day,
         turn=turn,
     )
+
+
+def _day(value: Any) -> str | None:
+    """Return the day of a date or moment as YYYY-MM-DD; None for what is no day on which a scanner worked."""
+    text = str(value or "").strip()
+    text = text.replace(".", "", 2) if text[4:5] == "." and text[7:8] == "." else text  # the form of ACR-NEMA
+    try:
+        day = date(int(text[:4]), int(text[4:6]), int(text[6:8])) if text[:8].isascii() and text[:8].isdigit() else None
+    except ValueError:
+        return None
+    return day.isoformat() if day is not None and len(text) >= 8 and day.year >= EARLIEST_YEAR else None
 
 
 def _pixel_mm(spacing: Any) -> float | None:

@@ -1,7 +1,7 @@
 """Two series of one phantom with fiducials: which series belong together, and their places in the patient's axes."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 from numpy.typing import NDArray
@@ -13,39 +13,73 @@ from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance, Unreadable
 from spark_jobs.volumes import volume_of
 
-__all__ = ["PAIRED", "ROWS", "registrations"]
+__all__ = ["PAIRED", "ROWS", "Head", "registrations"]
 
 ROWS: tuple[Procedure, ...] = ()  # nothing here is measured from one series
 PAIRED: tuple[ModuleType, ...] = (registration,)
 ORDER = ("CT", "NM", "PT")  # the first of a pair is what the other is compared with
 
 
-def registrations(groups: Sequence[list[Instance]]) -> list[tuple[list[int], Result]]:
-    """Return the numbers of the series that belong together as volumes of fiducials, each with its result.
+@dataclass(frozen=True)
+class Head:
+    """What the first image of a series says of its place: enough to tell which series belong together, without one image in memory."""
 
-    Series of one frame of reference or one study are looked at together; those that show no fiducials are left to themselves.
+    modality: str
+    is_volume: bool
+    series_uid: str
+    frame_uid: str
+    study_uid: str
+    moment: str
+
+    @classmethod
+    def of(cls, first: Instance) -> "Head":
+        """Return the head of a series by its first image."""
+        ds = first.dataset
+        date, time = ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime") or ds.get("SeriesTime")
+        frame, study = (str(ds.get(k) or "") for k in ("FrameOfReferenceUID", "StudyInstanceUID"))
+        return cls(first.modality, _may_be_volume(first), first.series_uid, frame, study, f"{date or ''}{time or ''}")
+
+
+def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]) -> Iterator[tuple[list[int], Result]]:
+    """Yield the numbers of the series that belong together as volumes of fiducials, each with its result.
+
+    Series of one frame of reference or one study are looked at together; those that show no fiducials, and those whose headers are
+    broken, are left to themselves. One series is in memory at a time.
+
+    Parameters
+    ----------
+    opened
+        Returns the images of the series of a number; may raise `Unreadable`.
     """
-    volumes = [k for k, series in enumerate(groups) if _may_be_volume(series)]
-    out = []
-    left = list(volumes)
-    while left:
-        together = [left[0]]
-        for k in left[1:]:
-            if any(_linked(groups[k][0], groups[j][0]) for j in together):
-                together.append(k)
-        left = [k for k in left if k not in together]
-        if len(together) < 2:
+    for together in _together([k for k, head in enumerate(heads) if head.is_volume], heads):
+        try:
+            places = {k: found for k in together if (found := _places(opened(k))) is not None}
+            if len(places) < 2:
+                continue
+            chosen = sorted(places, key=lambda k: (ORDER.index(heads[k].modality), heads[k].moment, heads[k].series_uid))
+            result = _result([heads[k] for k in chosen], [places[k] for k in chosen])
+        except Exception:  # each series gives its own reason when it is looked at by itself
             continue
-        places = {k: found for k in together if (found := _places(groups[k])) is not None}
-        if len(places) < 2:
-            continue
-        chosen = sorted(places, key=lambda k: _rank(groups[k][0]))
-        out.append((chosen, _result([groups[k] for k in chosen], [places[k] for k in chosen])))
-    return out
+        yield chosen, result
 
 
-def _result(series: Sequence[list[Instance]], places: Sequence[NDArray | str]) -> Result:
-    names = tuple(s[0].modality for s in series)
+def _together(volumes: Sequence[int], heads: Sequence[Head]) -> list[list[int]]:
+    """Return the numbers of series, two or more, that share a frame of reference or a study, perhaps by way of others."""
+    group: dict[int, list[int]] = {}
+    first: dict[tuple[str, str], int] = {}
+    for k in volumes:
+        group[k] = [k]
+        for uid in (("frame", heads[k].frame_uid), ("study", heads[k].study_uid)):
+            other = first.setdefault(uid, k) if uid[1] else k
+            if group[other] is not group[k]:
+                group[other] += group[k]
+                for j in group[k]:
+                    group[j] = group[other]
+    return [sorted(members) for members in {id(g): g for g in group.values()}.values() if len(members) > 1]
+
+
+def _result(series: Sequence[Head], places: Sequence[NDArray | str]) -> Result:
+    names = tuple(s.modality for s in series)
     if len(series) > 2:
         return refusal(registration, f"{len(series)} series show fiducials ({', '.join(names)}): name two of them")
     fixed, moved = places
@@ -54,7 +88,7 @@ def _result(series: Sequence[list[Instance]], places: Sequence[NDArray | str]) -
             return refusal(registration, f"{name}: {found}")
     assert not isinstance(fixed, str) and not isinstance(moved, str)
     result = registration.measure(fixed, moved, names=(names[0], names[1]))
-    if _uid(series[0][0], "FrameOfReferenceUID") != _uid(series[1][0], "FrameOfReferenceUID"):
+    if series[0].frame_uid != series[1].frame_uid:
         note = "the two series name different frames of reference: their places are compared as if they were one"
         result = replace(result, warnings=(*result.warnings, note))
     note = f"offset and rotation of {names[1]} against {names[0]}"
@@ -63,6 +97,9 @@ def _result(series: Sequence[list[Instance]], places: Sequence[NDArray | str]) -
 
 def _places(series: list[Instance]) -> NDArray | str | None:
     """Return the fiducials in patient mm, the reason why their places must not be used, or None when there are none."""
+    first = series[0]
+    if any((i.rows, i.columns, i.pixel_mm) != (first.rows, first.columns, first.pixel_mm) for i in series):
+        return None
     try:
         volume = volume_of(series)
         found = find_fiducials(volume.values, volume.voxel_mm, emission=series[0].modality != "CT")
@@ -77,24 +114,9 @@ def _places(series: list[Instance]) -> NDArray | str | None:
         return None  # the series gives the reason when it is looked at by itself
 
 
-def _may_be_volume(series: list[Instance]) -> bool:
-    first = series[0]
-    if first.is_capture or any((i.rows, i.columns, i.pixel_mm) != (first.rows, first.columns, first.pixel_mm) for i in series):
+def _may_be_volume(first: Instance) -> bool:
+    if first.is_capture:
         return False
     if first.modality == "NM":
         return first.kind == "RECON TOMO"
     return first.modality in ("CT", "PT") and first.kind != "LOCALIZER"
-
-
-def _linked(one: Instance, other: Instance) -> bool:
-    return any(_uid(one, k) and _uid(one, k) == _uid(other, k) for k in ("FrameOfReferenceUID", "StudyInstanceUID"))
-
-
-def _uid(instance: Instance, keyword: str) -> str:
-    return str(instance.dataset.get(keyword) or "")
-
-
-def _rank(instance: Instance) -> tuple[int, str, str]:
-    ds = instance.dataset
-    moment = f"{ds.get('AcquisitionDate') or ds.get('SeriesDate') or ''}{ds.get('AcquisitionTime') or ds.get('SeriesTime') or ''}"
-    return ORDER.index(instance.modality), moment, instance.series_uid

@@ -1,0 +1,174 @@
+"""Why something could not be read or measured, in words of a closed list: no text of an exception, and nothing of a header but names.
+
+A header may hold a name in any element, and so may the text of an exception about it: what is shown is the keyword of the element by
+the standard's dictionary (PS3.6), and numbers.
+"""
+
+import errno
+import re
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from spark_jobs.qc.result import Result
+
+__all__ = ["element_at_fault", "no_numbers", "of_file", "of_image", "of_method", "refuse_no_numbers"]
+
+BINARY = {"US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"}
+DATES = {
+    "DA": re.compile(r"\d{8}|\d{4}\.\d\d\.\d\d"),
+    "TM": re.compile(r"[\d:.]{2,16}"),
+    "DT": re.compile(r"\d{4,14}(\.\d{1,6})?([+-]\d{4})?"),
+}
+NO_NUMBER = re.compile(rb"nan|inf", re.IGNORECASE)
+SYSTEM = {
+    errno.EACCES: "the file cannot be opened: permission is missing",
+    errno.EPERM: "the file cannot be opened: permission is missing",
+    errno.ENOENT: "the file is no longer there",
+    errno.EIO: "the disk cannot read the file",
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EROFS: "the disk is read-only",
+}
+
+
+def of_file(exc: OSError) -> str:
+    """Return why a file cannot be opened, read or written."""
+    return SYSTEM.get(exc.errno or 0, f"the file cannot be read or written (error {exc.errno} of the system)")
+
+
+def element_at_fault(ds: Any, depth: int = 0) -> str | None:
+    """Return the first element of a data set that does not hold what its type says, as a reason; None where all do."""
+    for tag in list(ds.keys()):
+        keyword = _keyword(tag)
+        if keyword in ("PixelData", None):
+            continue
+        try:
+            element = ds[tag]
+            values = _values(element.value)
+        except Exception:
+            return f"{keyword} cannot be read: it does not hold what its type says"
+        if element.VR == "SQ":
+            if depth < 8:
+                inside = next((found for item in values if (found := element_at_fault(item, depth + 1))), None)
+                if inside is not None:
+                    return inside
+        elif (wrong := _wrong(str(keyword), element.VR, values)) is not None:
+            return wrong
+    return None
+
+
+def no_numbers(ds: Any) -> str | None:
+    """Return the first decimal string at the top of a data set that says NaN or infinity, as a reason; compares bytes, decodes nothing."""
+    for tag, element in ds._dict.items():
+        value = element.value
+        if type(value) is bytes and len(value) < 4096 and element.VR in (None, "DS") and NO_NUMBER.search(value):
+            keyword = _keyword(tag)
+            if keyword not in (None, "PixelSpacing") and _is_decimal(tag):  # who asks for the spacing says what is wrong with it
+                return f"{keyword} holds no number"
+    return None
+
+
+def of_image(exc: BaseException, datasets: Sequence[Any]) -> str:
+    """Return why the header of an image, or of the first such image of a series, cannot be used."""
+    if isinstance(exc, OSError) and exc.errno is not None:
+        return of_file(exc)
+    found = next((f for ds in datasets if (f := element_at_fault(ds)) is not None), None)
+    return found or "the header contradicts itself, or an element that is needed is empty"
+
+
+def of_method(exc: BaseException, datasets: Sequence[Any]) -> str:
+    """Return why a method gave nothing: the element of the header that is no value, or the line that had not foreseen the image."""
+    if isinstance(exc, OSError) and exc.errno is not None:
+        return of_file(exc)
+    if isinstance(exc, MemoryError):
+        return "the memory of this machine is too small for the series"
+    found = next((f for ds in datasets if (f := element_at_fault(ds)) is not None), None)
+    return found or f"the method did not foresee an image like this: please report it ({_place(exc)})"
+
+
+def refuse_no_numbers(results: Sequence[Result]) -> list[Result]:
+    """Return the results; one with a value or an uncertainty that is no finite number becomes a refusal that names it."""
+    return [_with_numbers(r) for r in results]
+
+
+def _with_numbers(result: Result) -> Result:
+    wrong = [
+        m.name
+        for m in result.measures
+        if not (_finite(m.value) and (m.uncertainty is None or _finite(m.uncertainty)) and _plain(m.at))
+    ]
+    if not wrong:
+        return result
+    reason = f"{', '.join(dict.fromkeys(wrong))} came out as no number: the header or the pixels hold what cannot be"
+    return Result(result.procedure, "not_measured", reason, result.detector, result.method, result.method_version)
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _plain(value: Any) -> bool:
+    """Return whether a place holds nothing but finite numbers, words and lists of them."""
+    if isinstance(value, dict):
+        return all(_plain(v) for v in value.values())
+    if isinstance(value, list | tuple):
+        return all(_plain(v) for v in value)
+    return not isinstance(value, float) or isfinite(value)
+
+
+def _wrong(keyword: str, vr: str, values: list[Any]) -> str | None:
+    """Return what is wrong with the values of one type."""
+    if vr in ("DS", "IS", *BINARY) and not all(_is_number(v) for v in values):
+        return f"{keyword} holds no whole number" if vr == "IS" else f"{keyword} holds no number"
+    if vr in DATES and any(not DATES[vr].fullmatch(str(v).strip()) for v in values):
+        return f"{keyword} holds no time of day" if vr == "TM" else f"{keyword} holds no date"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _values(value: Any) -> list[Any]:
+    if value is None or value == "" or value == b"":
+        return []
+    return (
+        list(value)
+        if not isinstance(value, str | bytes) and hasattr(value, "__iter__") and not hasattr(value, "components")
+        else [value]
+    )
+
+
+def _keyword(tag: int) -> str | None:
+    from pydicom.datadict import keyword_for_tag
+
+    return keyword_for_tag(tag) or None
+
+
+def _is_decimal(tag: int) -> bool:
+    from pydicom.datadict import dictionary_VR
+
+    return dictionary_VR(tag) in ("DS", "FL", "FD")
+
+
+def _place(exc: BaseException) -> str:
+    """Return file and line of this project where an exception arose: places hold nothing of a header."""
+    last = "?"
+    for name, line in _frames(exc):
+        if "spark_jobs" in Path(name).parts:
+            last = f"{Path(name).stem}, line {line}"
+    return last
+
+
+def _frames(exc: BaseException) -> Iterator[tuple[str, int]]:
+    trace = exc.__traceback__
+    while trace is not None:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
