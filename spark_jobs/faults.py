@@ -21,6 +21,7 @@ DATES = {
     "TM": re.compile(r"[\d:.]{2,16}"),
     "DT": re.compile(r"\d{4,14}(\.\d{1,6})?([+-]\d{4})?"),
 }
+COMMA = re.compile(r"[+-]?\d{1,6},\d{1,6}")  # no name, no number of a person
 NO_NUMBER = re.compile(rb"nan|inf", re.IGNORECASE)
 SYSTEM = {
     errno.EACCES: "the file cannot be opened: permission is missing",
@@ -47,7 +48,7 @@ def element_at_fault(ds: Any, depth: int = 0) -> str | None:
             element = ds[tag]
             values = _values(element.value)
         except Exception:
-            return f"{keyword} cannot be read: it does not hold what its type says"
+            return _undecodable(str(keyword), ds._dict.get(tag))
         if element.VR == "SQ":
             if depth < 8:
                 inside = next((found for item in values if (found := element_at_fault(item, depth + 1))), None)
@@ -120,10 +121,25 @@ def _plain(value: Any) -> bool:
     return not isinstance(value, float) or isfinite(value)
 
 
+def _undecodable(keyword: str, element: Any) -> str:
+    """Return what is wrong with a value that its type cannot hold."""
+    value = getattr(element, "value", None)
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+    if element is not None and (element.VR in ("DS", "IS") or (element.VR is None and _is_decimal(element.tag))):
+        return _no_number(keyword, text.split("\\"))
+    return f"{keyword} cannot be read: it does not hold what its type says"
+
+
+def _no_number(keyword: str, values: Sequence[Any]) -> str:
+    """Return the reason for numbers that are none; what is shown of them can be no name and no number of a person."""
+    comma = next((text for text in (str(v).strip() for v in values) if COMMA.fullmatch(text)), None)
+    return f"{keyword} holds no number" if comma is None else f"{keyword} holds no number: {comma} has a decimal comma"
+
+
 def _wrong(keyword: str, vr: str, values: list[Any]) -> str | None:
     """Return what is wrong with the values of one type."""
     if vr in ("DS", "IS", *BINARY) and not all(_is_number(v) for v in values):
-        return f"{keyword} holds no whole number" if vr == "IS" else f"{keyword} holds no number"
+        return _no_number(keyword, values)
     if vr in DATES and any(not DATES[vr].fullmatch(str(v).strip()) for v in values):
         return f"{keyword} holds no time of day" if vr == "TM" else f"{keyword} holds no date"
     return None
