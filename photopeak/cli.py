@@ -101,6 +101,17 @@ def job(
 
 
 @app.command()
+def release(as_json: Json = False) -> None:
+    """Build the marts, attest and publish them, and say what changed: findings, verdicts, rows; 1 not published. 构建、审核并发布，列出变化。"""
+    from photopeak import release as verb
+
+    with _standard_output_for_the_result(as_json):
+        found, code = verb.release(load())
+    print(json.dumps(found, ensure_ascii=False, default=str) if as_json else verb.table(found))
+    raise typer.Exit(code)
+
+
+@app.command()
 def analyse(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders. DICOM 文件或文件夹。")],
     as_json: Json = False,

@@ -33,8 +33,13 @@ def outcomes(path: Path = RESULTS, ids: Path = CATALOGUE) -> list[dict[str, Any]
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows that have tests as text, with a count of all."""
+def table(rows: list[dict[str, Any]], path: Path = RESULTS) -> str:
+    """Return the rows that have tests as text, with a count of all, or that no `make test` has run here: nothing has failed then."""
+    if not path.exists():
+        return (
+            f"{len(rows)} ids. No `make test` has run in this checkout, so nothing is known of them yet; a demo tests none of them.\n"
+            f"{len(rows)} 项需求。此处尚未运行 `make test`，因此暂无结果；演示不执行这些测试。"
+        )
     names = catalogue()
     lines = [f"{r['id']:<9} {r['outcome']:<8} {len(r['tests']):>3} tests  {names[r['id']]}" for r in rows if r["tests"]]
     counts = {o: sum(r["outcome"] == o for r in rows) for o in ("passed", "failed", "not_run")}

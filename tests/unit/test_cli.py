@@ -168,3 +168,13 @@ def test_a_full_disk_is_said_so_whoever_met_it() -> None:
         said = sentence(error)
         assert said is not None and said[0].startswith("the disk is full (") and said[1] == 3
     assert "/var/x" in str(sentence(full)) and sentence(ZeroDivisionError("x")) is None
+
+
+def test_requirements_without_a_test_run_are_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = requirements.outcomes(tmp_path / "none.json")
+    assert {r["outcome"] for r in rows} == {"not_run"}
+    told = requirements.table(rows, tmp_path / "none.json")
+    assert "No `make test` has run in this checkout" in told and "尚未运行" in told and "fail" not in told
+    ran = tmp_path / "requirements.json"
+    ran.write_text(json.dumps({rows[0]["id"]: {"tests/x.py::test": "failed"}}))
+    assert f"{rows[0]['id']:<9} failed" in requirements.table(requirements.outcomes(ran), ran)
