@@ -99,8 +99,8 @@ def settle(settings: Settings) -> None:
 
 def outstanding(settings: Settings) -> dict[str, int]:
     """Return how many events, open series, unmeasured series and unpublished releases are still on their way."""
-    from photopeak.warehouse import behind
     from spark_jobs.jobs.analyse import waiting
+    from warehouse.releases import behind
 
     events = 0
     for consumer, journals in {

@@ -110,7 +110,7 @@ def _recorded(settings: Settings, analysis: str, request: Request) -> list[str]:
 
 
 def _build_marts(settings: Settings, request: Request) -> Account:
-    from photopeak import warehouse
+    from warehouse import releases as warehouse
 
     _only("build_marts", request, "end")
     return warehouse.build_marts(settings, _moment(request.end) if request.end else settings.now())
@@ -119,7 +119,7 @@ def _build_marts(settings: Settings, request: Request) -> Account:
 def _attest_quality(settings: Settings, request: Request) -> Account:
     from connectors.stores.lake.lock import locked
     from expectations.run import attest
-    from photopeak import warehouse
+    from warehouse import releases as warehouse
 
     _only("attest_quality", request, "end")
 

@@ -45,8 +45,8 @@ def _drop(settings: Settings) -> None:
     from connectors.stores.lake.ingest import CONSUMERS
     from connectors.stores.lake.lock import locked
     from connectors.stores.lake.tables import ensure_tables
-    from photopeak import warehouse
     from spark_jobs.schemas.measures import MEASURES
+    from warehouse import releases as warehouse
 
     with ExitStack() as held:  # nobody may write while the lake is dropped
         for name in (*CONSUMERS, "analyse_phantoms", "analyse_images"):

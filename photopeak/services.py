@@ -74,7 +74,7 @@ def services(settings: Settings) -> dict[str, Service]:
              url=f"dicom://{settings.dicom_ae_title}@{host}:{settings.dicom_port}"),
         ours("hl7", "connectors.his", port=settings.hl7_port, setting="PHOTOPEAK_HL7_PORT", url=f"mllp://{host}:{settings.hl7_port}"),
         ours("modbus", "connectors.sensors"),
-        ours("events", "connectors.events_door", port=settings.events_port, setting="PHOTOPEAK_EVENTS_PORT",
+        ours("events", "connectors.http", port=settings.events_port, setting="PHOTOPEAK_EVENTS_PORT",
              url=http(settings.events_port), health="/health"),
         Service("spark", _spark(settings), pipeline, port=settings.spark_port, setting="PHOTOPEAK_SPARK_PORT", url=settings.spark_url),
         of_airflow("airflow-api", "api-server", port=settings.airflow_port, setting="PHOTOPEAK_AIRFLOW_PORT",
@@ -84,9 +84,9 @@ def services(settings: Settings) -> dict[str, Service]:
         of_airflow("airflow-triggerer", "triggerer", "--skip-serve-logs", heartbeat="TriggererJob"),
         Service("superset", _superset(settings), superset, port=settings.superset_port, setting="PHOTOPEAK_SUPERSET_PORT",
                 url=http(settings.superset_port), health="/login/"),
-        ours("reports", "photopeak.pages", "reports", port=settings.reports_port, setting="PHOTOPEAK_REPORTS_PORT",
+        ours("reports", "photopeak.serve", "reports", port=settings.reports_port, setting="PHOTOPEAK_REPORTS_PORT",
              url=http(settings.reports_port), health="/"),
-        ours("status", "photopeak.pages", "status", port=settings.status_port, setting="PHOTOPEAK_STATUS_PORT",
+        ours("status", "photopeak.serve", "status", port=settings.status_port, setting="PHOTOPEAK_STATUS_PORT",
              url=http(settings.status_port)),
     ]  # fmt: skip
     return {row.name: row for row in rows}

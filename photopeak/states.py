@@ -20,9 +20,9 @@ from connectors.events import utc_text
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
-from photopeak.pages.declared import USED, doubt
-from photopeak.pages.verdicts import judged, summary
 from spark_jobs.judge import SEEDS, device_of, read_limits
+from terminals.declared import USED, doubt
+from terminals.verdicts import judged, summary
 
 __all__ = ["confirm", "states"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from spark_jobs.documents import Document
 from spark_jobs.faults import of_file
 from spark_jobs.procedures import TOLD_BY
-from spark_jobs.procedures.registration import Head
+from spark_jobs.procedures.combined.registration import Head
 from spark_jobs.reading import Instance, content_digest, read_file, series_key
 
 __all__ = ["Heap", "Series", "Unmeasurable", "files_of", "heap_of"]

@@ -14,10 +14,10 @@ from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.faults import of_method, refuse_no_numbers
 from spark_jobs.folder import Heap, Series, heap_of
 from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
-from spark_jobs.procedures.artefacts import beside
-from spark_jobs.procedures.registration import Head, registrations
-from spark_jobs.qc.cut_off import is_cut_off
-from spark_jobs.qc.registration import PROCEDURE as PAIRED
+from spark_jobs.procedures.combined.artefacts import beside
+from spark_jobs.procedures.combined.registration import Head, registrations
+from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
+from spark_jobs.qc.numerics.cut_off import is_cut_off
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose

@@ -14,7 +14,7 @@ from spark_jobs.canonical import Turn, canonise
 from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
 from spark_jobs.faults import no_numbers, of_file, of_image
 from spark_jobs.lean_pydicom import load_pydicom
-from spark_jobs.qc.order import median
+from spark_jobs.qc.numerics.order import median
 from spark_jobs.signatures import foreign, is_bare, no_image
 
 __all__ = ["Instance", "Unreadable", "content_digest", "read", "read_file", "series_key"]

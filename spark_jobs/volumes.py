@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.order import median
+from spark_jobs.qc.numerics.order import median
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Volume", "volume_of"]

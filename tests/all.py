@@ -20,17 +20,8 @@ RESULTS = ROOT / "var" / "test"
 WORKERS = 2  # cores of the smallest machine that runs the tests
 PYTHON, AIRFLOW = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
 ROOMS = [
-    "messages",
-    "photopeak",
-    "connectors",
-    "spark_jobs",
-    "expectations",
-    "dashboards",
-    "simulator",
-    "dags",
-    "plugins",
-    "bench",
-    "tests",
+    *("messages", "photopeak", "terminals", "warehouse", "connectors", "spark_jobs", "expectations", "dashboards", "simulator"),
+    *("dags", "plugins", "bench", "tests"),
 ]
 PYTEST = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 CONTRACTS = {  # a group is one run of pytest; files that are named nowhere are a group of their own

@@ -8,13 +8,13 @@ import sys
 import threading
 from datetime import UTC, datetime
 
-from connectors.dicom.blocks import Blocks
-from connectors.dicom.holds import Holds
-from connectors.dicom.intake import Intake
-from connectors.dicom.node import serve
-from connectors.dicom.orders import Orders
-from connectors.dicom.series import SeriesWatch
-from connectors.dicom.worklist import Worklist
+from connectors.dicom.storage.intake import Intake
+from connectors.dicom.storage.series import SeriesWatch
+from connectors.dicom.wire.node import serve
+from connectors.dicom.worklist.answer import Worklist
+from connectors.dicom.worklist.blocks import Blocks
+from connectors.dicom.worklist.holds import Holds
+from connectors.dicom.worklist.orders import Orders
 from connectors.examinations import Examinations
 from connectors.identity import Keys, Vault
 from connectors.settings import load

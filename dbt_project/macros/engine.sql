@@ -104,7 +104,7 @@
   {%- else -%} string_agg(distinct {{ expression }}, '{{ separator }}' order by {{ expression }}) {%- endif -%}
 {%- endmacro %}
 
-{# A reason in Chinese; DuckDB has the function from `photopeak/warehouse_words.py`, other engines show the English. #}
+{# A reason in Chinese; DuckDB has the function from `warehouse/dbt_functions.py`, other engines show the English. #}
 {% macro reason_zh(expression) -%}
   {%- if target.type == 'duckdb' -%} reason_zh({{ expression }})
   {%- else -%} {{ expression }} {%- endif -%}

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from connectors.settings import Settings
 from spark_jobs.judge import SEEDS
-from spark_jobs.qc.drift import Chart, extremes
+from spark_jobs.qc.numerics.drift import Chart, extremes
 
 __all__ = ["SERIES", "Design", "designs", "farthest", "prove"]
 

@@ -16,7 +16,7 @@ from spark_jobs.components import in_force, read_switches, reasons, said_of
 from spark_jobs.judge import device_of
 from spark_jobs.measure import methods_digest
 from spark_jobs.procedures import TOLD_BY
-from spark_jobs.procedures.clinical_header import CLASSES
+from spark_jobs.procedures.clinical.header import CLASSES
 
 __all__ = ["is_clinical", "recorded", "run_key", "utc", "waiting"]
 

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from connectors.words import both as in_both
-from spark_jobs.pictures import artefacts, clinical, counting, ct, pet, pet_reports, planar, rotation, tomographic
+from spark_jobs.pictures import clinical, combined, ct, gamma_camera, pet, spect
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result
 
@@ -16,7 +16,7 @@ FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
 MOST_LINES = 34
 ROOM_PT = 330  # of the list and the foot
-FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, clinical)
+FAMILIES = (gamma_camera, spect, pet, ct, clinical, combined)
 PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
 TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
 

@@ -1,27 +1,24 @@
-"""The table of procedures. A new procedure is one file in `qc/` and one row in the file of its family here."""
+"""The table of procedures. A new procedure is one file in its family in `qc/` and one row in its family here."""
 
 from collections.abc import Sequence
 from types import ModuleType
 
-from spark_jobs.procedures import (
-    activimeter,
-    artefacts,
-    clinical,
-    counting,
-    ct,
-    pet,
-    pet_reports,
-    planar,
-    registration,
-    rotation,
-    tomographic,
-)
+from spark_jobs.procedures import clinical
+from spark_jobs.procedures.combined import artefacts, registration
+from spark_jobs.procedures.ct import phantoms as ct_phantoms
+from spark_jobs.procedures.gamma_camera import counting, planar
+from spark_jobs.procedures.pet import phantoms as pet_phantoms
+from spark_jobs.procedures.pet import reports as pet_reports
+from spark_jobs.procedures.radiopharmacy import activimeter
 from spark_jobs.procedures.row import Procedure, Sheet
+from spark_jobs.procedures.spect import rotation, tomographic
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "TOLD_BY", "Procedure", "Sheet", "header_votes", "look"]
 
-FAMILIES = (planar, artefacts, rotation, counting, tomographic, ct, pet, pet_reports, registration, activimeter, clinical)
+FAMILIES = (
+    planar, artefacts, rotation, counting, tomographic, ct_phantoms, pet_phantoms, pet_reports, registration, activimeter, clinical,
+)  # fmt: skip
 PROCEDURES: dict[str, Procedure] = {row.module.PROCEDURE: row for family in FAMILIES for row in family.ROWS}
 # code values of scheme 99PHOTOPEAK on the order, the worklist item or the performed protocol
 CODES: dict[str, str] = {row.code: name for name, row in PROCEDURES.items()}
@@ -40,7 +37,7 @@ MODULES: dict[str, ModuleType] = {
     for module in modules
 }
 # phantoms first: what is one of them is no patient
-LOOKS = (ct.look, pet.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
+LOOKS = (ct_phantoms.look, pet_phantoms.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
 
 
 def header_votes(series: Sequence[Instance]) -> set[str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.nuclides import half_life_s, nuclide_of
-from spark_jobs.qc.suv import given_activity, reference_activity, suv_factor
+from spark_jobs.qc.pet.suv import given_activity, reference_activity, suv_factor
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = [

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from connectors.events import Event
-from connectors.events_door import LARGEST
+from connectors.http.app import LARGEST
 from connectors.identity import Keys
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
@@ -38,7 +38,7 @@ def service(home, **more):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(port), **more}
-    run = subprocess.Popen([sys.executable, "-m", "connectors.events_door"], env=env, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen([sys.executable, "-m", "connectors.http"], env=env, stdout=subprocess.PIPE, text=True)
     try:
         assert run.stdout.readline() == f"events: ready on http://127.0.0.1:{port}\n"
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
@@ -203,7 +203,7 @@ def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(
     home = furnished(tmp_path)
     with service(home) as (client, run):
         env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(client.base_url.port)}
-        second = subprocess.run([sys.executable, "-m", "connectors.events_door"], env=env, capture_output=True, text=True)
+        second = subprocess.run([sys.executable, "-m", "connectors.http"], env=env, capture_output=True, text=True)
         assert second.returncode == 3 and "PHOTOPEAK_EVENTS_PORT" in second.stderr and second.stderr.count("\n") == 1
         began = time.monotonic()
         run.send_signal(signal.SIGTERM)

@@ -15,12 +15,12 @@ from connectors.events import Event
 from connectors.exam_reference import read_reference
 from connectors.readiness import readiness
 from connectors.settings import load
-from photopeak.warehouse import build_marts
 from simulator.events import day_events, first_events
 from simulator.hospital import EXAMS
 from simulator.images import make
 from simulator.plan import Exam, ImageJob, build_plan
 from spark_jobs.measure import measure_series
+from warehouse.releases import build_marts
 
 RULES = ("FORM_MISSING", "PREPARATION", "DRUG_INTERFERENCE", "ORDER_IN_FORCE")
 Data = dict[str, Any]

@@ -151,7 +151,7 @@ def test_events(tmp_path: Path) -> None:
         assert answer.json()["stored"] + answer.json()["duplicate"] == 3
 
     work = Load(send)
-    killed_again_and_again("connectors.events_door", env, work)
+    killed_again_and_again("connectors.http", env, work)
     client.close()
     journal = SqliteJournal(tmp_path / "journal" / "events.db", read_only=True)
     events = [e for _, e in journal.read(limit=10**6)]
@@ -196,9 +196,9 @@ def test_words_that_are_cleaned_otherwise_when_they_come_again(tmp_path: Path) -
         patients[0] += 1
 
     work = Load(send)
-    killed_again_and_again("connectors.events_door", env, work, become_known)
+    killed_again_and_again("connectors.http", env, work, become_known)
     run = subprocess.Popen(
-        [sys.executable, "-m", "connectors.events_door"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-m", "connectors.http"], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:  # what was acknowledged comes all again, when every patient is known
         assert run.stdout is not None and "ready" in run.stdout.readline()

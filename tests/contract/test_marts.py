@@ -17,8 +17,8 @@ from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 
 from connectors.settings import ROOT, Settings, load
 from connectors.words import reason as reason_in
-from photopeak.warehouse import PROJECT, BuildFailed, behind, build_marts, publish
 from spark_jobs.environment import Kept, advance, read_rules, us
+from warehouse.releases import PROJECT, BuildFailed, behind, build_marts, publish
 
 LIMITS = """limit_id,version,procedure,measure,device_id,detector,region,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
 standard,clause,requirement,approver

@@ -9,7 +9,7 @@ import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at
 
 from connectors.settings import load
-from photopeak.warehouse import PROJECT, BuildFailed, build_marts
+from warehouse.releases import PROJECT, BuildFailed, build_marts
 
 BACK = 9  # days of data before the last one
 COMMISSIONED = DAY - timedelta(days=20)

@@ -16,11 +16,11 @@ from connectors.events import Event
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.files import FileLake
-from photopeak.pages import declared
 from photopeak.states import states
-from photopeak.warehouse import PROJECT, build_marts
-from spark_jobs.qc.drift import Chart, find_drift
+from spark_jobs.qc.numerics.drift import Chart, find_drift
 from spark_jobs.schemas.measures import MEASURES
+from terminals import declared
+from warehouse.releases import PROJECT, build_marts
 
 DAYS = 90
 FIRST = DAY - timedelta(days=DAYS - 1)

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from local_server import browser, serving
 
 from connectors.settings import Settings, load
-from photopeak.pages import status, words
-from photopeak.pages.services import cached
+from terminals import status, words
+from terminals.services import cached
 
 HAN = re.compile("[一-鿿]")
 SERVICES = [

@@ -11,7 +11,7 @@ from local_server import browser, serving
 from connectors.settings import Settings, load
 from expectations import history
 from expectations.run import attest
-from photopeak.pages import reports
+from terminals import reports
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from unit.qc_images import dicom, item, lit, water
 from unit.test_analyse_job import Spark
 
 from connectors.settings import Settings, load
-from photopeak.warehouse import PROJECT, build_marts
 from spark_jobs import components
 from spark_jobs.jobs import analyse
+from warehouse.releases import PROJECT, build_marts
 
 SAID = "ct_water is switched off by P01 since 2026-03-10: the phantom leaks"
 

@@ -142,7 +142,7 @@ def hospital(tmp_path: Path) -> Iterator[Hospital]:
     made = Hospital(home, free_port(), free_port())
     with (
         service("connectors.his", home, PHOTOPEAK_HL7_PORT=str(made.hl7)),
-        service("connectors.events_door", home, PHOTOPEAK_EVENTS_PORT=str(made.events)),
+        service("connectors.http", home, PHOTOPEAK_EVENTS_PORT=str(made.events)),
     ):
         yield made
 

@@ -21,8 +21,8 @@ from connectors.settings import ROOT, Settings, load
 from photopeak import supervise
 from photopeak.demo import open_series
 from photopeak.jobs import JOBS
-from photopeak.pages.verdicts import judged
 from spark_jobs.judge import read_limits
+from terminals.verdicts import judged
 
 DAY, DAYS, PIN = "2026-03-30", "14", "2026-03-30T16:00:00Z"
 DOORS = ["dicom", "hl7", "events", "spark"]  # no poller: it would go on adding readings while rows are compared

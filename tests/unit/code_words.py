@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "dbt_project"
 # progress, usage and help on a terminal, words of protocols, and what is bilingual where it stands
 ELSEWHERE = (
-    "spark_jobs/pictures", "spark_jobs/outputs", "spark_jobs/schemas", "connectors/settings.py", "connectors/dicom/pseudonymise.py",
-    "connectors/his/acknowledge.py", "photopeak/demo.py", "photopeak/doctor.py", "photopeak/environments.py", "photopeak/pages/headers.py",
+    "spark_jobs/pictures", "spark_jobs/outputs", "spark_jobs/schemas", "connectors/settings.py", "connectors/dicom/storage/pseudonymise.py",
+    "connectors/his/acknowledge.py", "photopeak/demo.py", "photopeak/doctor.py", "photopeak/environments.py", "terminals/headers.py",
     "photopeak/requirements.py", "photopeak/reaper.py",
 )  # fmt: skip
 NO_SENTENCE = re.compile(

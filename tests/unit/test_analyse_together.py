@@ -17,9 +17,9 @@ from test_analyse_job import Spark
 from test_qc_pet_reports import blocks, report
 from test_qc_registration import PLACES, ct, spect
 
-from connectors.dicom.intake import Intake, Received
-from connectors.dicom.series import series_event
-from connectors.events_door import Door
+from connectors.dicom.storage.intake import Intake, Received
+from connectors.dicom.storage.series import series_event
+from connectors.http.door import Door
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal

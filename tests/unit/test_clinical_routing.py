@@ -11,7 +11,7 @@ from pydicom.filebase import DicomBytesIO
 from qc_images import code, dicom, item
 
 from connectors import events
-from connectors.dicom.facts import series_facts
+from connectors.dicom.storage.facts import series_facts
 from spark_jobs.jobs.analyse import is_clinical
 
 KINDS = ("WHOLE BODY", "STATIC", "DYNAMIC", "TOMO", "GATED TOMO", "RECON TOMO")

@@ -7,7 +7,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from connectors.dicom.pseudonymise import pseudonymised
+from connectors.dicom.storage.pseudonymise import pseudonymised
 from connectors.identity import Keys
 
 KEYS = Keys("MAIN", b"p" * 32, b"s" * 32)

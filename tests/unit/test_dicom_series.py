@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.dicom.series import PATIENCE, RELEASED, SeriesWatch
+from connectors.dicom.storage.series import PATIENCE, RELEASED, SeriesWatch
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal
 from connectors.stores.object_store.memory import MemoryObjectStore

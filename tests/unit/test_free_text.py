@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.events import canonical
-from connectors.events_door import Door
 from connectors.free_text import BLOT, blotted, names_of, secrets_of, without_numbers
+from connectors.http.door import Door
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal

@@ -10,7 +10,7 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 from qc_images import DATA, dicom, lit
 
-from spark_jobs.qc.order import median, percentile
+from spark_jobs.qc.numerics.order import median, percentile
 
 LEFT_OUT = [
     "PIL", "_hashlib", "email", "http", "importlib.metadata", "libjpeg", "numpy.ma", "numpy.random", "openjpeg", "pandas", "pydicom._private_dict",

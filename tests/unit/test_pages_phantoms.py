@@ -14,10 +14,10 @@ import pytest
 from connectors.events import Event
 from connectors.settings import Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
-from photopeak.pages.phantoms import Phantoms
-from photopeak.pages.verdicts import judged, summary
 from spark_jobs.judge import read_limits
 from spark_jobs.schemas.measures import MEASURES
+from terminals.phantoms import Phantoms
+from terminals.verdicts import judged, summary
 
 NOW = datetime(2026, 4, 2, 1, 0, tzinfo=UTC)
 ACQUIRED = datetime(2026, 4, 1, 23, 50, tzinfo=UTC)
@@ -197,7 +197,7 @@ def test_a_release_that_holds_the_run_attests_it_and_says_the_last_word(hospital
 
 
 def test_a_look_reads_only_what_is_new(hospital: Hospital, page: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from photopeak.pages import phantoms
+    from terminals import phantoms
 
     for n in range(5):
         hospital.measured(f"1.{n}", 600 - n, flood())
@@ -245,7 +245,7 @@ def test_the_page_shows_reports_and_says_so(hospital: Hospital) -> None:
     """The words of the page itself, in both languages."""
     from fastapi.testclient import TestClient
 
-    from photopeak.pages.status import create_app
+    from terminals.status import create_app
 
     hospital.report("a" * 64, (NOW - datetime.now(UTC)).total_seconds() + 5)
     with TestClient(create_app(hospital.settings, list)) as client:
@@ -257,7 +257,7 @@ def test_the_page_shows_reports_and_says_so(hospital: Hospital) -> None:
 def test_a_test_with_an_expired_or_unknown_phantom_never_reads_as_a_pass(
     hospital: Hospital, page: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: str
 ) -> None:
-    from photopeak.pages import declared
+    from terminals import declared
 
     seeds = tmp_path / "seeds"
     seeds.mkdir()

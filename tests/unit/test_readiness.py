@@ -10,9 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from connectors.events import Event, validate
-from connectors.events_door import make_app
 from connectors.exam_reference import SEEDS, Reference, read_reference
 from connectors.examinations import Examinations
+from connectors.http.app import make_app
 from connectors.readiness import Readiness, readiness
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal

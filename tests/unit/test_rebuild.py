@@ -34,7 +34,7 @@ def test_a_job_that_airflow_runs_already_is_waited_for(tmp_path, monkeypatch):
 
     monkeypatch.setattr(rebuild, "JOBS", names)
     monkeypatch.setattr(rebuild, "run", run)
-    monkeypatch.setattr("photopeak.warehouse.clear", drop)
+    monkeypatch.setattr("warehouse.releases.clear", drop)
     monkeypatch.setattr("spark_jobs.jobs.analyse.require_spark", lambda _settings: "")
     other = threading.Thread(target=airflow)
     other.start()

@@ -100,7 +100,7 @@ def _blocks(image: np.ndarray) -> np.ndarray:
 def test_the_planted_drift_lies_inside_the_limits_and_the_chart_finds_it() -> None:
     """No single value tells of it: only the chart does, and not before it began."""
     from spark_jobs.measure import measure_series
-    from spark_jobs.qc.drift import Chart, find_drift
+    from spark_jobs.qc.numerics.drift import Chart, find_drift
 
     plan = build_plan(20260331, DAY, 90)
     jobs = [j for j in plan.images if j.kind == "ct_water" and j.device_id == "SPCT1" and "edited" not in j.fault]

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.settings import Settings, load
 from connectors.stores.lake.lock import Locked, locked
-from photopeak import warehouse
-from photopeak.warehouse import BuildFailed, build_marts, clear, publish, run_key
+from warehouse import releases as warehouse
+from warehouse.releases import BuildFailed, build_marts, clear, publish, run_key
 
 AS_OF = datetime(2026, 3, 10, 16, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from connectors.settings import load
 from connectors.words import both, catalogue, reason
 from expectations.pages import _environment
 from photopeak.analyse import analyse
-from photopeak.pages import status
+from terminals import status
 
 PLACE = re.compile(r"(?<!\{)\{(\d*)\}(?!\})")
 CJK = "\u4e00-\u9fff（）：；，、"

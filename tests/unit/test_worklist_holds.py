@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from connectors.dicom.blocks import Blocks
-from connectors.dicom.holds import Holds
-from connectors.dicom.orders import Orders
 from connectors.dicom.stations import SEEDS, Override, Policy, State, decide, read_states
-from connectors.dicom.worklist import Worklist
+from connectors.dicom.worklist.answer import Worklist
+from connectors.dicom.worklist.blocks import Blocks
+from connectors.dicom.worklist.holds import Holds
+from connectors.dicom.worklist.orders import Orders
 from connectors.events import Event, utc_text, validate
 from connectors.identity import Keys, Vault
 from connectors.settings import load

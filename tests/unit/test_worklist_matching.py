@@ -3,7 +3,7 @@
 import pytest
 from pydicom import Dataset
 
-from connectors.dicom.matching import BadKey, answer, check_keys, matches
+from connectors.dicom.worklist.matching import BadKey, answer, check_keys, matches
 
 
 def entry(**more: object) -> Dataset:

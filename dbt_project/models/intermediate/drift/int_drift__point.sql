@@ -1,5 +1,5 @@
 {#
-  CUSUM and EWMA of each trend, as `spark_jobs/qc/drift.py` computes them (a test holds the two together). No recursion is needed:
+  CUSUM and EWMA of each trend, as `spark_jobs/qc/numerics/drift.py` computes them (a test holds the two together). No recursion is needed:
   S_t = max(0, S_{t-1} + z_t - k) is C_t - min(0, min C_s) with C the running sum of z - k, and an EWMA is a running sum of weighted values.
   Its weights overflow after some 6000 values, so it ends there.
 #}

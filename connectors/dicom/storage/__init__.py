@@ -1,0 +1,1 @@
+"""C-STORE: what arrives, what is kept, when a series is complete."""

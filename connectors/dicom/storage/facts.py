@@ -1,0 +1,162 @@
+"""What the header of an object says, in the project's own nouns; header values are never trusted to be well formed."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.encaps import generate_fragments
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
+from connectors.dicom.wire.structure import Malformed
+from connectors.events import utc_text
+from connectors.identity import is_phantom
+
+__all__ = ["UID_TEXT", "acquired_at", "check_pixels", "number", "series_facts", "text"]
+
+UID_TEXT = re.compile(r"[0-9][0-9.]{0,63}")
+TIMES = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("ContentDate", "ContentTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("StudyDate", "StudyTime"),
+)
+CODES = (
+    "PerformedProtocolCodeSequence",
+    "ScheduledProtocolCodeSequence",
+    "RequestedProcedureCodeSequence",
+    "ProcedureCodeSequence",
+)
+STAMP = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?\d*([+-]\d{4})?")
+
+
+def text(dataset: Dataset, keyword: str, longest: int = 256) -> str | None:
+    """Return a value as text, several values joined by a backslash; None when it is absent, empty or cannot be read."""
+    try:
+        value = dataset.get(keyword)
+    except Exception:  # pydicom raises many kinds over values that break their VR
+        return None
+    if value is None:
+        return None
+    joined = (
+        "\\".join(map(str, value)) if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else str(value)
+    )
+    return joined.strip(" \0")[:longest] or None
+
+
+def number(dataset: Dataset, keyword: str, default: int) -> int:
+    """Return a whole number of the header, `default` when it is absent; raise Malformed when it is none."""
+    said = text(dataset, keyword)
+    if said is None:
+        return default
+    if not re.fullmatch(r"\d{1,10}", said):
+        raise Malformed(f"{keyword} is no whole number: {said[:20]!r}")
+    return int(said)
+
+
+def acquired_at(dataset: Dataset, utc_offset_minutes: int) -> datetime | None:
+    """Return when the image was acquired (PS3.3 C.7.6.1: AcquisitionDateTime, then date and time, then content, series, study).
+
+    A time without an offset is in the offset that the object states (0008,0201), else in the site's. None: no usable time.
+    """
+    candidates = [text(dataset, "AcquisitionDateTime")]
+    for date, time in TIMES:
+        day = text(dataset, date)
+        candidates.append(day and day + (text(dataset, time) or ""))
+    offset = text(dataset, "TimezoneOffsetFromUTC") or ""
+    zone = _zone(offset) or timezone(timedelta(minutes=utc_offset_minutes))
+    for candidate in candidates:
+        match = STAMP.fullmatch(candidate or "")
+        if match is None:
+            continue
+        day, hour, minute, second, fraction, own = match.groups()
+        try:
+            moment = datetime.strptime(day, "%Y%m%d").replace(
+                hour=int(hour or 0), minute=int(minute or 0), second=min(int(second or 0), 59),
+                microsecond=int((fraction or "0").ljust(6, "0")), tzinfo=_zone(own or "") or zone,
+            )  # fmt: skip
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def check_pixels(dataset: Dataset, transfer_syntax: UID) -> None:
+    """Raise Malformed when there are fewer pixel data than rows, columns and frames say (PS3.5 section 8)."""
+    if Tag("PixelData") not in dataset:
+        if "Rows" in dataset and "Columns" in dataset and "BitsAllocated" in dataset and not _has_other_pixels(dataset):
+            raise Malformed("the header describes an image, but there are no pixel data")
+        return
+    rows, columns = number(dataset, "Rows", 0), number(dataset, "Columns", 0)
+    frames = number(dataset, "NumberOfFrames", 1) or 1
+    if not rows or not columns:
+        raise Malformed("there are pixel data, but no rows or no columns")
+    value = dataset.get_item("PixelData").value or b""
+    if transfer_syntax.is_encapsulated:
+        try:
+            fragments = sum(1 for _ in generate_fragments(value)) - 1  # the first item is the offset table
+        except Exception as exc:
+            raise Malformed(f"the encapsulated pixel data cannot be read: {exc}") from exc
+        if fragments < frames:
+            raise Malformed(f"{frames} frames are announced, but there are {max(fragments, 0)} fragments of pixel data")
+        return
+    bits = number(dataset, "BitsAllocated", 0) * number(dataset, "SamplesPerPixel", 1) * rows * columns * frames
+    if (text(dataset, "PhotometricInterpretation") or "").startswith("YBR_FULL_422"):
+        bits = bits * 2 // 3
+    if bits == 0 or len(value) < (bits + 7) // 8:
+        raise Malformed(
+            f"{rows} x {columns} x {frames} frames need {(bits + 7) // 8} bytes of pixel data, there are {len(value)}"
+        )
+
+
+def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
+    """Return what a `dicom.series` event says besides its instances; read from the pseudonymised copy of the first instance."""
+    acquired = acquired_at(dataset, utc_offset_minutes)
+    patient = text(dataset, "PatientID")
+    codes, frame = _protocol_codes(dataset), text(dataset, "FrameOfReferenceUID")
+    return {
+        "study_uid": text(dataset, "StudyInstanceUID"),
+        "series_uid": text(dataset, "SeriesInstanceUID"),
+        "modality": text(dataset, "Modality") or "OT",
+        "sop_class_uid": text(dataset, "SOPClassUID"),
+        "image_type": text(dataset, "ImageType"),
+        "accession_number": text(dataset, "AccessionNumber"),
+        "patient_pseudonym": patient,
+        "is_phantom": is_phantom(patient or ""),
+        "manufacturer": text(dataset, "Manufacturer"),
+        "model": text(dataset, "ManufacturerModelName"),
+        "station_name": text(dataset, "StationName"),
+        "device_serial": text(dataset, "DeviceSerialNumber"),
+        "series_description": text(dataset, "SeriesDescription"),
+        "protocol_name": text(dataset, "ProtocolName"),
+        **({"protocol_codes": codes} if codes else {}),
+        **({"frame_of_reference_uid": frame} if frame else {}),
+        "acquired_at_utc": utc_text(acquired) if acquired else None,
+    }
+
+
+def _protocol_codes(dataset: Dataset) -> list[str]:
+    """Return the code values of our scheme that name what the series is for, sorted; a damaged sequence names nothing."""
+    found = set()
+    try:
+        for owner in [dataset, *(dataset.get("RequestAttributesSequence") or [])]:
+            for keyword in CODES:
+                for coded in owner.get(keyword) or []:
+                    if text(coded, "CodingSchemeDesignator") == "99PHOTOPEAK":
+                        found.add(text(coded, "CodeValue", 64))
+    except Exception:  # pydicom raises many kinds over values that break their VR
+        return []
+    return sorted(code for code in found if code)
+
+
+def _has_other_pixels(dataset: Dataset) -> bool:
+    return any(k in dataset for k in ("FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL"))
+
+
+def _zone(offset: str) -> timezone | None:
+    match = re.fullmatch(r"([+-])(\d{2})(\d{2})", offset)
+    if match is None:
+        return None
+    minutes = int(match[2]) * 60 + int(match[3])
+    return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes)) if minutes < 24 * 60 else None

@@ -1,0 +1,1 @@
+"""The node: associations, PDUs, the structure of a data set."""

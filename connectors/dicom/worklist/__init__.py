@@ -1,0 +1,1 @@
+"""C-FIND: what a scanner is offered, and what holds it."""

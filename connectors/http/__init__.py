@@ -1,0 +1,1 @@
+"""Events over HTTP: tablets, robots, the QC office."""

@@ -1,0 +1,254 @@
+"""The door for events over HTTP: bodies in, accounts out, each event or its quarantine durable before the answer."""
+
+import base64
+import hashlib
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from connectors.documents import NoDocument, about, nameless, parsed, utc_of
+from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
+from connectors.free_text import blotted, secrets_of, without_ids, without_numbers
+from connectors.identity import Keys, Unsealable, Vault, is_phantom
+from connectors.settings import Settings
+from connectors.stores.journal.port import Journal, Receipt
+from connectors.stores.object_store.port import ObjectStore
+from connectors.stores.space import require_space
+
+__all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
+
+ACCEPTED = frozenset((
+    "sensor.readings", "examination.step", "examination.dose", "examination.preparation", "staff.credential",
+    "device.check", "device.hold_override", "device.report", "form.signed", "adverse.event",
+))  # fmt: skip
+REPORT = "device.report"
+OVERRIDE = "device.hold_override"
+# the field that people write in, and how long its schema lets it be
+FREE_TEXT = {
+    "adverse.event": ("description", 2000),
+    "device.check": ("note", 256),
+    "device.hold_override": ("reason", 256),
+    "examination.preparation": ("note", 256),
+    "examination.step": ("note", 256),
+}
+CONFLICT = "an event with this source and id and other content is there already"
+SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+LOG = logging.getLogger("photopeak.events")
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the events of one request."""
+
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        return {"stored": self.stored, "duplicate": self.duplicate, "quarantined": self.quarantined}
+
+
+class _Good(NamedTuple):
+    """An event as the journal will keep it, the bytes that are sealed when they must be, and the digest of the body as it came."""
+
+    event: Event
+    keep: bytes
+    sha256: str
+
+
+class Door:
+    """Bodies in, accounts out; all is durable when `take` returns."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        sealed: ObjectStore,
+        clear: ObjectStore,
+        vault: Vault,
+        keys: Keys,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings, self._journal, self._sealed, self._clear, self._now = settings, journal, sealed, clear, now
+        self._vault, self._keys = vault, keys
+
+    def take(self, bodies: Sequence[object], sender: str) -> Account:
+        """Return the account of parsed bodies from an authenticated sender; raise OSError when they cannot be made durable."""
+        require_space(self._settings.journals, self._settings.min_free_mib)
+        account, at = Account(), self._now()
+        good: list[_Good] = []
+        for body in bodies:
+            raw = _text(body)
+            try:
+                event = self._event(body, sender, at)
+                named = self._nameless(event)
+                keep = raw
+                if named is not event:
+                    # The words as they came are for whoever may open what is sealed. The mark makes its digest, which is the name of
+                    # the sealed bytes and stands in the outcome, one that no guess of the name can be tried against.
+                    keep = _text({**body, "saidmark": event.said})  # type: ignore[dict-item]
+                    self._sealed.put(keep)
+                good.append(_Good(named, keep, _digest(raw)))
+            except InvalidEvent as exc:
+                self._quarantine(_name(body), raw, str(exc), sender, at, account)
+        if good:
+            self._append(good, sender, at, account)
+        return account
+
+    def quarantine_body(self, raw: bytes, reason: str, sender: str) -> None:
+        """Keep a body that holds no event at all; raise OSError when it cannot be kept."""
+        require_space(self._settings.journals, self._settings.min_free_mib)
+        self._quarantine("(no event)", raw, reason, sender, self._now(), Account())
+
+    def _event(self, body: object, sender: str, at: datetime) -> Event:
+        content = _document(body)
+        event = from_cloudevent({**body, "data": {}} if content is not None else body, at, self._settings.site_id)  # type: ignore[dict-item]
+        if event.type not in ACCEPTED:
+            raise InvalidEvent(f"type {event.type!r} is not one that this door takes")
+        if event.source != f"urn:photopeak:{sender}":
+            raise InvalidEvent(f"source {event.source!r} is not the sender's, urn:photopeak:{sender}")
+        if not SITE.fullmatch(event.site) or len(event.subject) > 256:
+            raise InvalidEvent("siteid or subject is malformed")
+        if event.site != self._settings.site_id:  # the marts would drop it silently
+            raise InvalidEvent(f"siteid {event.site!r} is not this door's site, {self._settings.site_id}")
+        if content is not None:
+            event = replace(event, data=self._report(content, event))
+        validate(event)
+        if event.type == OVERRIDE:
+            self._refuse_over(event, at)
+        try:
+            told = event if content is None else replace(event, data={"document": _digest(content)})
+            return replace(event, said=self._keys.mark(told.content()))
+        except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
+            raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
+
+    def _refuse_over(self, event: Event, at: datetime) -> None:
+        """Raise InvalidEvent for an override that can lift nothing any more: whoever sent it must not believe that it does."""
+        try:
+            until = datetime.fromisoformat(event.data["until_utc"])
+        except ValueError:
+            raise InvalidEvent(f"until_utc {event.data['until_utc']} is no moment") from None
+        if until <= event.occurred_at:
+            raise InvalidEvent(
+                f"until_utc {utc_text(until)} is not after the event's time {utc_text(event.occurred_at)}: give an end that is still to come"
+            )
+        if until <= at and self._journal.find(event.source, event.id) is None:  # sent again, it is the duplicate that it was
+            raise InvalidEvent(
+                f"until_utc {utc_text(until)} is past, it is {utc_text(at)} now: give an end that is still to come"
+            )
+
+    def _report(self, content: bytes, event: Event) -> dict[str, Any]:
+        """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""
+        try:
+            document = parsed(content)
+        except NoDocument as exc:
+            raise InvalidEvent(str(exc)) from None
+        said = asdict(about(document))
+        moment = utc_of(said.pop("moment"), self._settings.utc_offset_minutes) or event.occurred_at
+        return {
+            **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
+            "sha256": _digest(content), "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
+        }  # fmt: skip
+
+    def _nameless(self, event: Event) -> Event:
+        """Return the event with its free text cleaned, or itself when there is nothing to clean.
+
+        Replaced are: names and numbers of the patient of the examination that the event is about, the number of any patient whom
+        the platform knows (both by the pseudonym), and what looks like an identity card or a mobile phone.
+        """
+        name, longest = FREE_TEXT.get(event.type, ("", 0))
+        said = event.data.get(name)
+        # the serial number of a phantom is no word about anybody
+        if not said or str(event.data.get("check", "")).startswith("phantom_used"):
+            return event
+        told = str(said)
+        try:
+            for pseudonym in self._vault.examined(event.data.get("accession_number") or ""):
+                secrets = {s for identity in self._vault.recall(pseudonym).values() for s in secrets_of(identity)}
+                told = blotted(told, secrets, pseudonym)
+            told = without_numbers(without_ids(told, self._known))
+        except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
+            raise OSError(f"identity vault: {exc}") from exc
+        return event if told == said else replace(event, data={**event.data, name: told[:longest]})
+
+    def _known(self, word: str) -> str | None:
+        """Return the pseudonym of the patient whose number a word is, None for any other word."""
+        pseudonym = self._keys.pseudonym(word)
+        return pseudonym if not is_phantom(word) and self._vault.knows(pseudonym) else None
+
+    def _append(self, good: list[_Good], sender: str, at: datetime, account: Account) -> None:
+        """Append the events, and of each its outcome in the same transaction; a conflict is kept in quarantine before that."""
+        told: list[Event] = []
+        site = self._settings.site_id
+
+        def outcomes(receipts: Sequence[Receipt]) -> list[Event]:
+            for one, receipt in zip(good, receipts, strict=True):
+                about = (_digest(one.keep), len(one.keep), at)
+                if receipt.outcome == "conflict" and not self._said_before(one, sender):
+                    self._sealed.put(one.keep)
+                    told.append(intake_outcome(site, "events", one.event.id, "quarantined", *about, CONFLICT, sender))
+                else:
+                    became: Literal["stored", "duplicate"] = "stored" if receipt.outcome == "stored" else "duplicate"
+                    told.append(intake_outcome(site, "events", one.event.id, became, *about, None, sender))
+            return told
+
+        self._journal.append([one.event for one in good], outcomes)
+        for one, outcome in zip(good, told, strict=True):
+            if outcome.data["outcome"] == "stored":
+                account.stored += 1
+            elif outcome.data["outcome"] == "duplicate":
+                account.duplicate += 1
+            else:
+                account.quarantined.append({"id": one.event.id, "reason": CONFLICT})
+
+    def _said_before(self, one: _Good, sender: str) -> bool:
+        """Return whether the event that is there was these bytes, by its outcome: its row may be older than the marks."""
+        same = {"outcome": "stored", "sender": sender, "sha256": one.sha256}
+        return any(e.data.items() >= same.items() for _, e in self._journal.of("intake.outcome", one.event.id))
+
+    def _quarantine(self, name: str, raw: bytes, reason: str, sender: str, at: datetime, account: Account) -> None:
+        name, reason = _readable(name), _readable(reason)
+        self._sealed.put(raw)
+        outcome = intake_outcome(
+            self._settings.site_id, "events", name, "quarantined", _digest(raw), len(raw), at, reason, sender
+        )
+        self._journal.append([outcome])
+        account.quarantined.append({"id": name, "reason": reason})
+        LOG.warning("quarantined %s from %s: %s", name, sender, reason)
+
+
+def _document(body: object) -> bytes | None:
+    """Return the document of a `device.report` (CloudEvents JSON format 3.1: `data_base64`, or a sheet as `data`), None for others."""
+    if not isinstance(body, dict) or body.get("type") != REPORT:
+        return None
+    coded = body.get("data_base64")
+    try:
+        if coded is not None:
+            return base64.b64decode(coded, validate=True)
+        return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
+    except (ValueError, TypeError) as exc:
+        raise InvalidEvent(f"the document cannot be decoded: {exc}") from None
+
+
+def _name(body: object) -> str:
+    said = body.get("id") if isinstance(body, dict) else None
+    return said[:256] if isinstance(said, str) and said else "(no id)"
+
+
+def _readable(text: str) -> str:
+    """Return text that can be written as UTF-8: JSON may bring lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _text(body: object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

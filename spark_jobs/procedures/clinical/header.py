@@ -1,0 +1,101 @@
+"""What the headers of clinical series say beside the frames: completeness, who lies there, waiting and scan times."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spark_jobs.qc.clinical.aspects import TIMING, measure
+from spark_jobs.qc.result import Measure
+from spark_jobs.reading import Instance
+
+__all__ = [
+    "BONE",
+    "CLASSES",
+    "DYNAMIC",
+    "GATED",
+    "PET",
+    "PLANAR",
+    "TOMO",
+    "completeness",
+    "is_patient",
+    "number",
+    "of_class",
+    "uptake",
+]
+
+COMMON = (
+    "AcquisitionDate", "AcquisitionTime", "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions",
+    "PixelSpacing", "PatientPosition", "PatientWeight",
+)  # fmt: skip
+CAMERA = ("EnergyWindowInformationSequence", "RadiopharmaceuticalInformationSequence", "DetectorInformationSequence")
+# what a physicist or reader needs to judge an exam, beside the pixels
+BONE = (*COMMON, *CAMERA)
+PLANAR = (*COMMON, *CAMERA, "ActualFrameDuration")
+DYNAMIC = (*COMMON, *CAMERA, "PhaseInformationSequence", "PhaseVector", "TimeSliceVector")
+TOMO = (*COMMON, *CAMERA, "RotationInformationSequence", "AngularViewVector")
+GATED = (*TOMO, "GatedInformationSequence", "TimeSlotVector")
+PET = (
+    *COMMON, "PatientSize", "RadiopharmaceuticalInformationSequence", "Units", "DecayCorrection", "CorrectedImage",
+    "AttenuationCorrectionMethod", "RandomsCorrectionMethod", "ReconstructionMethod", "ActualFrameDuration", "SliceThickness",
+    "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SeriesDate", "SeriesTime",
+)  # fmt: skip
+
+# which class of image each code asks a clinical method for; other images of the same order (a CT, a tomogram) are not measured
+CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "PP-WBBONE": ("NM", ("WHOLE BODY",)),
+    "PP-THYROID": ("NM", ("STATIC",)),
+    "PP-RENAL": ("NM", ("DYNAMIC",)),
+    "PP-HEPATO": ("NM", ("DYNAMIC",)),
+    "PP-MYOCARD": ("NM", ("TOMO", "GATED TOMO")),
+    "PP-PETCT": ("PT", ()),  # any kind
+}
+
+
+def of_class(code: str, instance: Instance) -> bool:
+    """Return whether an object is of the class that a code names, and may be a patient's."""
+    modality, kinds = CLASSES[code]
+    return instance.modality == modality and (not kinds or instance.kind in kinds) and is_patient(instance)
+
+
+def completeness(series: Sequence[Instance], fields: Sequence[str]) -> tuple[int, int]:
+    """Return how many of the fields are filled in the worst object of a series, and how many there should be."""
+    return min(sum(1 for f in fields if _filled(i.dataset.get(f))) for i in series), len(fields)
+
+
+def is_patient(instance: Instance) -> bool:
+    """Return whether an object may be a patient's: phantoms are scheduled as `QC^<serial>`."""
+    return not str(instance.dataset.get("PatientID") or "").startswith("QC^")
+
+
+def number(dataset: Any, keyword: str) -> float | None:
+    """Return a number of the header, None where it is absent, empty or zero."""
+    value = dataset.get(keyword)
+    try:
+        return float(value) or None
+    except (TypeError, ValueError):
+        return None
+
+
+def uptake(instance: Instance) -> list[Measure]:
+    """Return the minutes from injection to acquisition, as a list of one or none.
+
+    Both are times of day of the same clock (RadiopharmaceuticalStartTime has no date); a negative difference is read as midnight.
+    """
+    items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
+    given = _seconds(items[0].get("RadiopharmaceuticalStartTime")) if items else None
+    began = _seconds(instance.dataset.get("AcquisitionTime"))
+    if given is None or began is None:
+        return []
+    return [measure(TIMING, "uptake_min", ((began - given) % 86_400) / 60, "min")]
+
+
+def _seconds(clock: Any) -> float | None:
+    text = str(clock or "")
+    if len(text) < 6 or not text[:6].isdigit():
+        return None
+    return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:])
+
+
+def _filled(value: Any) -> bool:
+    if value is None or value == "" or value == 0:
+        return False
+    return not (hasattr(value, "__len__") and len(value) == 0)

@@ -1,0 +1,87 @@
+"""PET images of patients: volume, SUV, activity and counts of the header."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from spark_jobs.procedures.administration import LARGEST_MBQ, factor_of
+from spark_jobs.procedures.clinical.header import PET, completeness, number, of_class, uptake
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.clinical import pet_patient
+from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.result import Result
+from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.volumes import volume_of
+
+__all__ = ["ROWS", "look"]
+
+LOOK = "a patient in a PET volume"
+THICKNESS_OFF = 0.1
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return LOOK when the volume holds something as long and as uneven as a patient, or None."""
+    if series[0].modality != "PT" or len(series) < 3:
+        return None
+    try:
+        volume = volume_of(series)
+    except Unreadable:
+        return None
+    return LOOK if pet_patient.is_like_a_patient(volume.values, volume.voxel_mm) else None
+
+
+def _patient(series: Sequence[Instance]) -> list[Result]:
+    volume = volume_of(series)
+    first = series[0].dataset
+    if len({str(i.dataset.get("FrameOfReferenceUID") or "") for i in series}) > 1:
+        return [
+            refusal(pet_patient, "the slices have different frames of reference: the patient was positioned anew between them")
+        ]
+    notes: list[str] = []
+    factor = None
+    try:
+        factor, said = factor_of(series)
+        notes += said
+    except Unreadable as exc:
+        notes.append(f"no SUV: {exc}")
+    if "ATTN" not in {str(v).upper() for v in first.get("CorrectedImage") or []}:
+        notes.append("CorrectedImage does not name the attenuation: without the CT's correction no value is quantitative")
+    thick = number(first, "SliceThickness")
+    if thick and abs(thick - volume.voxel_mm[0]) > THICKNESS_OFF * volume.voxel_mm[0]:
+        notes.append(f"slices of {thick:g} mm lie {volume.voxel_mm[0]:.3g} mm apart: they overlap, or some are missing")
+    earliest = min(series, key=lambda i: str(i.dataset.get("AcquisitionTime") or "99"))
+    return [
+        pet_patient.measure(
+            volume.values,
+            volume.voxel_mm,
+            suv_factor=factor,
+            right_first=bool(volume.steps_mm[0, 2] > 0),
+            nec_cps=_nec(series),
+            mbq_per_kg=_given(series[0]),
+            timing=uptake(earliest),
+            completeness=completeness(series, PET),
+            warnings=notes,
+        )
+    ]
+
+
+def _nec(series: Sequence[Instance]) -> float | None:
+    """Return the middle noise-equivalent rate of the slices whose headers give prompts, randoms, scatter and duration."""
+    rates = []
+    for i in series:
+        prompts, randoms = number(i.dataset, "PrimaryPromptsCountsAccumulated"), number(i.dataset, "SecondaryCountsAccumulated")
+        lasting, scatter = number(i.dataset, "ActualFrameDuration"), number(i.dataset, "ScatterFractionFactor")
+        if prompts and lasting and scatter is not None:
+            rates.append(pet_patient.noise_equivalent_cps(prompts, randoms or 0.0, scatter, lasting / 1000))
+    return median(rates) if rates else None
+
+
+def _given(instance: Instance) -> float | None:
+    """Return the activity given in MBq per kg of the patient, None where the header lacks one of them."""
+    items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
+    dose, weight = number(items[0], "RadionuclideTotalDose") if items else None, number(instance.dataset, "PatientWeight")
+    if not dose or not weight:
+        return None
+    return (dose if dose < LARGEST_MBQ else dose / 1e6) / weight
+
+
+ROWS = (Procedure(pet_patient, "PP-PETCT", "clinical", partial(of_class, "PP-PETCT"), LOOK, _patient, reconstructed=True),)

@@ -1,0 +1,145 @@
+"""Planar views of patients: whole bodies and thyroids."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.nuclides import half_life_s
+from spark_jobs.documents import Document
+from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet, scan_start
+from spark_jobs.procedures.clinical.header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
+from spark_jobs.procedures.row import Procedure
+from spark_jobs.qc.clinical import thyroid_static, whole_body_bone
+from spark_jobs.qc.clinical.thyroid_uptake import Syringe
+from spark_jobs.qc.result import Result
+from spark_jobs.reading import Instance
+
+__all__ = ["ROWS", "look"]
+
+LOBES = "two lobes of a thyroid"
+LONGEST_WAIT_S = 86_400.0  # from the full syringe to the view
+LONGEST_LOBE_MM = 75.0  # without a code, larger glands could be bottles
+
+# codes of CID 26/501 that say which side faces the detector
+ANTERIOR = {"R-10202", "R-10206", "399348003", "272460009", "255549009"}
+POSTERIOR = {"R-10204", "R-10214", "399024005", "272479007", "255551008"}
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return LOBES when a static view shows two upright lobes beside each other and nothing else of their size, or None."""
+    first = series[0]
+    if first.modality != "NM" or first.kind != "STATIC":
+        return None
+    brightest = first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))]
+    lobes = thyroid_static.lobes_of(brightest.astype(np.float64), first.pixel_mm or 1.0)
+    if lobes is None or max(m.any(1).sum() for m in lobes) * (first.pixel_mm or 1.0) > LONGEST_LOBE_MM:
+        return None
+    return LOBES
+
+
+def _bone(series: Sequence[Instance]) -> list[Result]:
+    views = _views(series)
+    first = series[0]
+    result = whole_body_bone.measure(
+        views,
+        first.pixel_mm or 0.0,
+        completeness=completeness(series, BONE),
+        scan_speed_mm_per_s=number(first.dataset, "ScanVelocity"),
+        timing=uptake(first),
+    )
+    if any(i.is_lossy for i in series):
+        note = "the pixels went through lossy compression: noise and sharpness are not those of the camera"
+        result = replace(result, warnings=(*result.warnings, note))
+    return [result]
+
+
+def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    first = series[0]
+    milliseconds = number(first.dataset, "ActualFrameDuration")
+    syringe = _syringe(series, sheets)
+    said = (f"no uptake is measured: {syringe}",) if isinstance(syringe, str) else ()
+    result = thyroid_static.measure(
+        _views(series),
+        first.pixel_mm or 0.0,
+        seconds=milliseconds / 1000 if milliseconds else None,
+        timing=uptake(first),
+        completeness=completeness(series, PLANAR),
+        syringe=None if isinstance(syringe, str) else syringe,
+    )
+    return [replace(result, warnings=(*result.warnings, *said))]
+
+
+def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe | str | None:
+    """Return the countings of the syringe that a sheet gives, None without a sheet, or why they cannot be used.
+
+    The sheet: `{"procedure": "thyroid_static", "series_uid": …, "nuclide": "Tc-99m", "full_cps": …, "full_at": …, "empty_cps": …,
+    "empty_at": …}`, moments as ISO 8601 on the clock of the camera; without `series_uid` it is of the one series that came along.
+    """
+    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
+    if len(mine) != 1:
+        return f"{len(mine)} sheets tell of the syringe: two candidates" if mine else None
+    sheet = mine[0]
+    try:
+        full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
+        for name in ("full_at", "empty_at"):
+            datetime.fromisoformat(str(sheet[name]))
+        half_life = half_life_s([str(sheet["nuclide"])])
+    except (KeyError, TypeError, ValueError):
+        return "the sheet lacks nuclide, full_cps, full_at, empty_cps or empty_at, or one of them cannot be read"
+    if half_life is None:
+        return "the nuclide of the sheet is unknown"
+    try:
+        half_life_of_sheet(series, sheet["nuclide"])
+        moments = [moment_of_sheet(series, sheet, name) for name in ("full_at", "empty_at")]
+        waited = [(scan_start(series) - m).total_seconds() for m in moments]
+        if not 0 <= waited[1] <= waited[0] <= LONGEST_WAIT_S:
+            return "the syringe was not counted full, then empty, then the gland, within a day"
+        syringe = Syringe(full, waited[0], empty, waited[1], half_life)
+        syringe.injected_cps()
+    except ValueError as exc:
+        return str(exc)
+    return syringe
+
+
+def _views(series: Sequence[Instance]) -> dict[str, NDArray]:
+    """Return the frames of a series by the side that the header says, numbered where one side comes twice."""
+    views: dict[str, NDArray] = {}
+    for instance in series:
+        for frame in range(len(instance.pixels)):
+            region = _region(instance, frame)
+            name, count = region, 1
+            while name in views:
+                count += 1
+                name = f"{region} {count}"
+            views[name] = instance.pixels[frame]
+    return views
+
+
+def _region(instance: Instance, frame: int) -> str:
+    heads = list(instance.dataset.get("DetectorInformationSequence") or [])
+    detector = int(instance.vector("DetectorVector")[frame])
+    codes = set()
+    if 1 <= detector <= len(heads):
+        codes = {str(c.get("CodeValue", "")) for c in heads[detector - 1].get("ViewCodeSequence") or []}
+    if codes & ANTERIOR:
+        return "anterior"
+    return "posterior" if codes & POSTERIOR else "whole"
+
+
+def _whole_body(instance: Instance) -> bool:
+    # GE stores whole-body scans as NM in the class Secondary Capture, some without a kind
+    return (
+        instance.modality == "NM"
+        and is_patient(instance)
+        and (instance.kind == "WHOLE BODY" or (instance.kind is None and instance.is_capture))
+    )
+
+
+ROWS = (
+    Procedure(whole_body_bone, "PP-WBBONE", "clinical", _whole_body, "whole_body", _bone),
+    Procedure(thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), LOBES, _thyroid, with_sheets=_thyroid),
+)

@@ -1,0 +1,1 @@
+"""Looks at images of any family, and pairs of series."""

@@ -1,0 +1,122 @@
+"""Two series of one phantom with fiducials: which series belong together, and their places in the patient's axes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+from numpy.typing import NDArray
+
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.combined import registration
+from spark_jobs.qc.numerics.fiducials import find_fiducials
+from spark_jobs.qc.result import Result
+from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.volumes import volume_of
+
+__all__ = ["PAIRED", "ROWS", "Head", "registrations"]
+
+ROWS: tuple[Procedure, ...] = ()  # nothing here is measured from one series
+PAIRED: tuple[ModuleType, ...] = (registration,)
+ORDER = ("CT", "NM", "PT")  # the first of a pair is what the other is compared with
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first image of a series says of its place: enough to tell which series belong together, without one image in memory."""
+
+    modality: str
+    is_volume: bool
+    series_uid: str
+    frame_uid: str
+    study_uid: str
+    moment: str
+
+    @classmethod
+    def of(cls, first: Instance) -> "Head":
+        """Return the head of a series by its first image."""
+        ds = first.dataset
+        date, time = ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime") or ds.get("SeriesTime")
+        frame, study = (str(ds.get(k) or "") for k in ("FrameOfReferenceUID", "StudyInstanceUID"))
+        return cls(first.modality, _may_be_volume(first), first.series_uid, frame, study, f"{date or ''}{time or ''}")
+
+
+def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]) -> Iterator[tuple[list[int], Result]]:
+    """Yield the numbers of the series that belong together as volumes of fiducials, each with its result.
+
+    Series of one frame of reference or one study are looked at together; those that show no fiducials, and those whose headers are
+    broken, are left to themselves. One series is in memory at a time.
+
+    Parameters
+    ----------
+    opened
+        Returns the images of the series of a number; may raise `Unreadable`.
+    """
+    for together in _together([k for k, head in enumerate(heads) if head.is_volume], heads):
+        try:
+            places = {k: found for k in together if (found := _places(opened(k))) is not None}
+            if len(places) < 2:
+                continue
+            chosen = sorted(places, key=lambda k: (ORDER.index(heads[k].modality), heads[k].moment, heads[k].series_uid))
+            result = _result([heads[k] for k in chosen], [places[k] for k in chosen])
+        except Exception:  # each series gives its own reason when it is looked at by itself
+            continue
+        yield chosen, result
+
+
+def _together(volumes: Sequence[int], heads: Sequence[Head]) -> list[list[int]]:
+    """Return the numbers of series, two or more, that share a frame of reference or a study, perhaps by way of others."""
+    group: dict[int, list[int]] = {}
+    first: dict[tuple[str, str], int] = {}
+    for k in volumes:
+        group[k] = [k]
+        for uid in (("frame", heads[k].frame_uid), ("study", heads[k].study_uid)):
+            other = first.setdefault(uid, k) if uid[1] else k
+            if group[other] is not group[k]:
+                group[other] += group[k]
+                for j in group[k]:
+                    group[j] = group[other]
+    return [sorted(members) for members in {id(g): g for g in group.values()}.values() if len(members) > 1]
+
+
+def _result(series: Sequence[Head], places: Sequence[NDArray | str]) -> Result:
+    names = tuple(s.modality for s in series)
+    if len(series) > 2:
+        return refusal(registration, f"{len(series)} series show fiducials ({', '.join(names)}): name two of them")
+    fixed, moved = places
+    for name, found in zip(names, places, strict=True):
+        if isinstance(found, str):
+            return refusal(registration, f"{name}: {found}")
+    assert not isinstance(fixed, str) and not isinstance(moved, str)
+    result = registration.measure(fixed, moved, names=(names[0], names[1]))
+    if series[0].frame_uid != series[1].frame_uid:
+        note = "the two series name different frames of reference: their places are compared as if they were one"
+        result = replace(result, warnings=(*result.warnings, note))
+    note = f"offset and rotation of {names[1]} against {names[0]}"
+    return replace(result, warnings=(*result.warnings, note))
+
+
+def _places(series: list[Instance]) -> NDArray | str | None:
+    """Return the fiducials in patient mm, the reason why their places must not be used, or None when there are none."""
+    first = series[0]
+    if any((i.rows, i.columns, i.pixel_mm) != (first.rows, first.columns, first.pixel_mm) for i in series):
+        return None
+    try:
+        volume = volume_of(series)
+        found = find_fiducials(volume.values, volume.voxel_mm, emission=series[0].modality != "CT")
+        if isinstance(found, str):
+            return None
+        if any(i.is_clipped for i in series):
+            return "clipped pixels: the largest value is the limit of the pixel type"
+        if any(i.is_lossy for i in series):
+            return "the pixels went through lossy compression"
+        return volume.patient_mm(found.index)
+    except Unreadable:
+        return None  # the series gives the reason when it is looked at by itself
+
+
+def _may_be_volume(first: Instance) -> bool:
+    if first.is_capture:
+        return False
+    if first.modality == "NM":
+        return first.kind == "RECON TOMO"
+    return first.modality in ("CT", "PT") and first.kind != "LOCALIZER"

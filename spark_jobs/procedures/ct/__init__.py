@@ -1,0 +1,1 @@
+"""CT of hybrid scanners."""

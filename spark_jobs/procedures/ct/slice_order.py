@@ -1,0 +1,93 @@
+"""Whether the slices of a CT series are one stack: no place twice, none missing, numbered as they lie, no pixels twice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.ct.ct_stack import Stack
+from spark_jobs.qc.numerics.foreign_object import pixel_noise
+from spark_jobs.reading import Instance
+
+__all__ = ["Order", "is_placed", "order_of", "same_pixels"]
+
+SAME_MM = 0.01  # slices nearer to each other are two images of the same place
+UNEVEN_PART = 0.1
+BESIDE_PIXELS = 1.5  # by which a slice may lie off the line of the others
+TILTED_DEG = 0.5
+NOISY_HU = 0.6  # without noise the slices of an even phantom are alike
+
+
+@dataclass(frozen=True)
+class Order:
+    """Why nothing may be measured, or why the values get no verdict; both None: the slices are one stack."""
+
+    refused: str | None = None
+    reserved: str | None = None
+
+
+def is_placed(series: Sequence[Instance]) -> bool:
+    """Return whether every slice says where it lies."""
+    return all(i.dataset.get("ImagePositionPatient") for i in series)
+
+
+def order_of(series: Sequence[Instance]) -> Order:
+    """Return what is wrong with the order of the slices by their header."""
+    if len(series) < 2:
+        return Order()
+    numbers = [i.dataset.get("InstanceNumber") for i in series]
+    told = all(n not in (None, "") for n in numbers) and len({int(n) for n in numbers if n not in (None, "")}) == len(series)
+    if not is_placed(series):
+        if any(i.dataset.get("ImagePositionPatient") for i in series):
+            return Order("ImagePositionPatient is missing in some of the slices: their order is unknown")
+        return Order() if told else Order("neither ImagePositionPatient nor InstanceNumber tells the order of the slices")
+    positions = np.array([i.position_mm for i in series])
+    order = np.argsort(positions, kind="stable")
+    steps = np.diff(positions[order])
+    if steps.min() < SAME_MM:
+        return Order("several slices lie at the same position: two candidates")
+    if told:
+        ways = np.sign(np.diff([int(numbers[k] or 0) for k in order]))
+        if np.ptp(ways):
+            return Order(
+                "the slices are numbered in another order than their positions lie: InstanceNumber contradicts ImagePositionPatient"
+            )
+    if _beside(series, order, positions) > BESIDE_PIXELS:
+        return Order("the slices do not lie behind each other: ImagePositionPatient jumps sideways")
+    if np.ptp(steps) > UNEVEN_PART * float(np.median(steps)):
+        return Order(None, "the slices are not evenly spaced: some are missing, or two series are mixed")
+    tilt = float(series[0].dataset.get("GantryDetectorTilt") or 0)
+    if abs(tilt) > TILTED_DEG:
+        return Order(None, f"the gantry was tilted by {tilt:.1f}° (GantryDetectorTilt): the slices are oblique")
+    return Order()
+
+
+def _beside(series: Sequence[Instance], order: NDArray[np.intp], positions: NDArray[np.float64]) -> float:
+    """Return how far the corner of a slice lies off the straight line through the others, in pixels."""
+    axes = series[0].dataset.get("ImageOrientationPatient")
+    if axes is None or len(axes) != 6 or len(series) < 3:
+        return 0.0
+    corners = np.array([[float(v) for v in i.dataset.ImagePositionPatient] for i in series])
+    plane = corners @ np.array([float(v) for v in axes]).reshape(2, 3).T
+    z = positions - positions.mean()
+    first, last = order[0], order[-1]
+    line = plane[first] + (plane[last] - plane[first]) * ((z - z[first]) / (z[last] - z[first]))[:, None]
+    return float(np.abs(plane - line).max()) / (series[0].pixel_mm or 1.0)
+
+
+def same_pixels(stack: Stack, prints: Mapping[int, int]) -> str | None:
+    """Return why a stack is not believed in which two noisy slices hold the same pixels; `prints` are those of the slices seen."""
+    if len(set(prints.values())) == 1:
+        return None  # one image shown many times: nothing is out of order, and whoever asks says so
+    met: dict[int, int] = {}
+    for k, value in sorted(prints.items()):
+        if value in met:
+            hu = stack.hu(k)
+            middle = np.zeros(hu.shape, bool)
+            rows, columns = hu.shape
+            middle[rows // 3 : -rows // 3, columns // 3 : -columns // 3] = True
+            if pixel_noise(hu, middle) > NOISY_HU:
+                return f"the slices {met[value] + 1} and {k + 1} of the stack hold the same pixels: one is a copy"
+        met[value] = k
+    return None

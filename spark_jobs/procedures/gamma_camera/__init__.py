@@ -1,0 +1,1 @@
+"""Gamma camera, planar and counting."""

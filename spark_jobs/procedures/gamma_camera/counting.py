@@ -1,0 +1,266 @@
+"""Counting: sensitivity, count rate, match of the energy windows, from counts, times and activities."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.nuclides import photopeaks_kev
+from spark_jobs.procedures.gamma_camera.flood import frame_seconds, static
+from spark_jobs.procedures.gamma_camera.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
+from spark_jobs.qc.gamma_camera import count_rate, energy_resolution, multiple_window_registration, sensitivity, whole_body_scan
+from spark_jobs.qc.numerics.point import find_points
+from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.reading import Instance
+
+__all__ = ["ROWS", "look"]
+
+CODE_SENSITIVITY, CODE_WINDOWS, CODE_COUNT_RATE = "PP-SENS", "PP-MWR", "PP-COUNTRATE"
+CODE_ENERGY, CODE_WHOLE_BODY = "PP-ENERGY", "PP-WBSCAN"
+DISH_MM = 40.0  # smallest diameter of a source that is for sensitivity alone: a point may be for the resolution
+NARROWEST_SCAN_KEV = 8.0  # windows of a scan are narrower than this
+SAME_SHAPE = 0.25  # largest change of a part of the field, as a part of the brightest part
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return the look of a counting test, or None: these looks leave images alone that an order names for something else."""
+    first, codes = series[0], {c for i in series for c in i.codes}
+    if first.modality != "NM":
+        return None
+    if first.kind == "DYNAMIC" and codes <= {CODE_COUNT_RATE} and _is_decaying_source(series):
+        return "decaying source"
+    if first.kind == "WHOLE BODY" and codes <= {CODE_WHOLE_BODY} and _are_sources(series):
+        return "sources in a whole-body scan"
+    if first.kind != "STATIC":
+        return None
+    if codes <= {CODE_ENERGY} and _is_scan(first):
+        return "scan of energy windows"
+    if codes <= {CODE_WINDOWS} and _are_points_in_windows(series):
+        return "points in several energy windows"
+    return "compact source of known activity" if codes <= {CODE_SENSITIVITY} and _is_source(series, codes) else None
+
+
+def _brightest(series: Sequence[Instance]) -> tuple[Instance, int]:
+    """Return the instance and the frame with most counts."""
+    best = [(int(i.pixels[f].sum(dtype=np.int64)), -n, -f, i) for n, i in enumerate(series) for f in range(len(i.pixels))]
+    _, _, frame, instance = max(best, key=lambda b: b[:3])
+    return instance, -frame
+
+
+def _is_source(series: Sequence[Instance], codes: set[str]) -> bool:
+    """Return whether there is one compact source of an activity, or a dish where the activity was left out."""
+    told = any(stated_mbq(i) for i in series) or bool(codes)
+    if not told and not any(i.dataset.get("RadiopharmaceuticalInformationSequence") for i in series):
+        return False
+    instance, frame = _brightest(series)
+    pixel_mm = instance.pixel_mm or 1.0
+    source = sensitivity.find_source(instance.pixels[frame], pixel_mm)
+    return source is not None and (told or 2 * source.half * pixel_mm >= DISH_MM)
+
+
+def _are_sources(series: Sequence[Instance]) -> bool:
+    pixel_mm = series[0].pixel_mm or 1.0
+    return all(
+        not looks_like_whole_body(image, pixel_mm) and whole_body_scan.shows_sources(image, pixel_mm)
+        for i in series
+        for image in i.pixels
+    )
+
+
+def _limits_kev(instance: Instance) -> dict[int, tuple[float, float]]:
+    """Return lower and upper limit of each energy window (1-based) that has exactly one range."""
+    out = {}
+    for number, window in enumerate(instance.dataset.get("EnergyWindowInformationSequence") or [], 1):
+        ranges = list(window.get("EnergyWindowRangeSequence") or [])
+        if (
+            len(ranges) == 1
+            and ranges[0].get("EnergyWindowLowerLimit") is not None
+            and ranges[0].get("EnergyWindowUpperLimit") is not None
+        ):
+            out[number] = (float(ranges[0].EnergyWindowLowerLimit), float(ranges[0].EnergyWindowUpperLimit))
+    return out
+
+
+def _is_scan(instance: Instance) -> bool:
+    limits = _limits_kev(instance)
+    windows = set(instance.vector("EnergyWindowVector").tolist())
+    narrow = all(w in limits and limits[w][1] - limits[w][0] <= NARROWEST_SCAN_KEV for w in windows)
+    return len(windows) >= energy_resolution.FEWEST_WINDOWS and narrow
+
+
+def _are_points_in_windows(series: Sequence[Instance]) -> bool:
+    first = series[0]
+    detectors, windows = first.vector("DetectorVector"), first.vector("EnergyWindowVector")
+    for detector in sorted(set(detectors.tolist())):
+        mine = np.flatnonzero(detectors == detector)
+        if not 1 < len(mine) == len(set(windows[mine].tolist())):
+            return False
+        widest = multiple_window_registration.WIDEST_MM / (first.pixel_mm or 1.0)
+        if any(not find_points(first.pixels[f], multiple_window_registration.MOST_POINTS, widest) for f in mine):
+            return False
+    return True
+
+
+def _is_decaying_source(series: Sequence[Instance]) -> bool:
+    """Return whether the frames show one thing that only grows weaker (or brighter first, where counts are lost)."""
+    head = series[0].vector("DetectorVector")[0], series[0].vector("EnergyWindowVector")[0]
+    chosen = [
+        np.flatnonzero((i.vector("DetectorVector") == head[0]) & (i.vector("EnergyWindowVector") == head[1])) for i in series
+    ]
+    frames = np.concatenate([i.pixels[f] for i, f in zip(series, chosen, strict=True)])
+    if len(frames) < count_rate.FEWEST:
+        return False
+    times = frame_times(series, chosen)
+    totals = frames.sum((1, 2), dtype=np.float64) / (1.0 if isinstance(times, str) else times[1])
+    first, last = frames[int(np.argmax(totals))], frames[-1]
+    a, b = _parts(first), _parts(last)
+    if totals.min() <= 0 or b.sum() <= 0:
+        return False
+    noise = 6 * np.sqrt(np.maximum(b, 1)) / b.sum()
+    shape = np.abs(a / a.sum() - b / b.sum())
+    return bool((shape <= SAME_SHAPE * (a / a.sum()).max() + noise).all()) and totals[-1] < 0.5 * totals.max()
+
+
+def _parts(image: NDArray) -> NDArray[np.float64]:
+    rows = np.add.reduceat(image, np.linspace(0, image.shape[0], 9, dtype=int)[:-1], axis=0, dtype=np.float64)
+    return np.add.reduceat(rows, np.linspace(0, image.shape[1], 9, dtype=int)[:-1], axis=1)
+
+
+def _sensitivity(series: Sequence[Instance]) -> list[Result]:
+    """Return the sensitivity of each detector; a frame or an object without a source is the background of the one with it."""
+    results: list[Result] = []
+    for detector in sorted({int(d) for i in series for d in i.vector("DetectorVector")}):
+        name = str(detector)
+        frames = [(i, int(f)) for i in series for f in np.flatnonzero(i.vector("DetectorVector") == detector)]
+        windows = {int(i.vector("EnergyWindowVector")[f]) for i, f in frames}
+        if len(windows) > 1:  # the window with most counts
+            sums = {w: sum(int(i.pixels[f].sum()) for i, f in frames if i.vector("EnergyWindowVector")[f] == w) for w in windows}
+            frames = [(i, f) for i, f in frames if i.vector("EnergyWindowVector")[f] == max(sums, key=lambda w: sums[w])]
+        results.append(_one_head(frames, name, len(windows)))
+    return results
+
+
+def _one_head(frames: list[tuple[Instance, int]], name: str, windows: int) -> Result:
+    found = {(id(i), f): sensitivity.find_source(i.pixels[f], i.pixel_mm or 1.0) for i, f in frames}
+    with_source = [(i, f) for i, f in frames if found[(id(i), f)] is not None]
+    if len(with_source) != 1:
+        words = "no compact source" if not with_source else f"{len(with_source)} images with a source: two candidates"
+        return refusal(sensitivity, words, name)
+    (instance, frame), others = with_source[0], [x for x in frames if x != with_source[0]]
+    source = found[(id(instance), frame)]
+    seconds = frame_seconds(instance)
+    if seconds is None:
+        return refusal(sensitivity, "ActualFrameDuration is missing: the count rate is unknown", name)
+    supply = activity(instance)
+    if isinstance(supply, str):
+        return refusal(sensitivity, supply, name)
+    background: dict = {}
+    if others:
+        if (
+            len(others) > 1
+            or source is None
+            or not sensitivity.is_empty(others[0][0].pixels[others[0][1]], instance.pixel_mm or 1.0, source)
+        ):
+            return refusal(sensitivity, "beside the source there are images that are no background: two candidates", name)
+        empty, empty_frame = others[0]
+        empty_seconds = frame_seconds(empty)
+        if empty_seconds is None:
+            return refusal(sensitivity, "ActualFrameDuration of the background is missing", name)
+        background = {"background": empty.pixels[empty_frame], "background_seconds": empty_seconds}
+    result = sensitivity.measure(
+        instance.pixels[frame], instance.pixel_mm or 0.0, seconds, supply.mbq, supply.half_life_s, detector=name, **background
+    )
+    notes = list(supply.notes) + ([f"{windows} energy windows; the one with most counts was measured"] if windows > 1 else [])
+    return _noted(result, notes)
+
+
+def _count_rate(series: Sequence[Instance]) -> list[Result]:
+    results = []
+    for detector in sorted({int(d) for i in series for d in i.vector("DetectorVector")}):
+        name = str(detector)
+        chosen, notes = [], []
+        for instance in series:
+            mine = instance.vector("DetectorVector") == detector
+            windows = instance.vector("EnergyWindowVector")
+            sums = instance.pixels.sum((1, 2), dtype=np.int64)
+            there = sorted(set(windows[mine].tolist()))
+            best = max(there, key=lambda w: int(sums[mine & (windows == w)].sum())) if there else 0
+            notes += [f"{len(there)} energy windows; the one with most counts was measured"] if len(there) > 1 else []
+            chosen.append(np.flatnonzero(mine & (windows == best)))
+        times = frame_times(series, chosen)
+        life = half_life(series[0])
+        problem = times if isinstance(times, str) else life if isinstance(life, str) else None
+        if problem or isinstance(times, str) or isinstance(life, str):
+            results.append(refusal(count_rate, str(problem), name))
+            continue
+        counts = np.concatenate([i.pixels[f].sum((1, 2), dtype=np.float64) for i, f in zip(series, chosen, strict=True)])
+        results.append(_noted(count_rate.measure(counts, *times, life, detector=name), notes[:1]))
+    return results
+
+
+def _windows(series: Sequence[Instance]) -> list[Result]:
+    results = []
+    for instance in series:
+        detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
+        for detector in sorted(set(detectors.tolist())):
+            mine = np.flatnonzero(detectors == detector)
+            images = {str(windows[f]): instance.pixels[f] for f in mine}
+            if len(images) < 2 or len(images) < len(mine):
+                reason = "one frame for each of two or more energy windows is expected"
+                results.append(refusal(multiple_window_registration, reason, str(detector)))
+                continue
+            results.append(multiple_window_registration.measure(images, instance.pixel_mm or 0.0, detector=str(detector)))
+    return results
+
+
+def _energy(series: Sequence[Instance]) -> list[Result]:
+    results = []
+    for instance in series:
+        detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
+        limits, nuclide = _limits_kev(instance), nuclide_of_header(instance)
+        peak = next(iter(photopeaks_kev(nuclide)), None)
+        for detector in sorted(set(detectors.tolist())):
+            mine = np.flatnonzero(detectors == detector)
+            if len(set(windows[mine].tolist())) < len(mine) or not set(windows[mine].tolist()) <= set(limits):
+                reason = "one frame and one range for each energy window are expected"
+                results.append(refusal(energy_resolution, reason, str(detector)))
+                continue
+            counts = instance.pixels[mine].sum((1, 2), dtype=np.float64)
+            low, high = (np.array([limits[int(w)][k] for w in windows[mine]]) for k in (0, 1))
+            results.append(energy_resolution.measure(counts, low, high, nuclide, peak, detector=str(detector)))
+    return results
+
+
+def _whole_body(series: Sequence[Instance]) -> list[Result]:
+    images: dict[str, list[NDArray]] = {}
+    for instance in series:
+        for image, detector in zip(instance.pixels, instance.vector("DetectorVector").tolist(), strict=True):
+            images.setdefault(str(detector), []).append(image)
+    return [whole_body_scan.measure(v, series[0].pixel_mm or 0.0, detector=k) for k, v in sorted(images.items())]
+
+
+def _noted(result: Result, notes: Sequence[str]) -> Result:
+    return result if result.status == NOT_MEASURED or not notes else replace(result, warnings=(*result.warnings, *notes))
+
+
+def _dynamic(instance: Instance) -> bool:
+    return instance.modality == "NM" and instance.kind == "DYNAMIC"
+
+
+ROWS = (
+    Procedure(sensitivity, CODE_SENSITIVITY, "phantom", static, "compact source of known activity", _sensitivity),
+    Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, "decaying source", _count_rate),
+    Procedure(energy_resolution, CODE_ENERGY, "phantom", static, "scan of energy windows", _energy),
+    Procedure(
+        whole_body_scan,
+        CODE_WHOLE_BODY,
+        "phantom",
+        lambda i: i.modality == "NM" and i.kind == "WHOLE BODY",
+        "sources in a whole-body scan",
+        _whole_body,
+    ),
+    Procedure(multiple_window_registration, CODE_WINDOWS, "phantom", static, "points in several energy windows", _windows),
+)

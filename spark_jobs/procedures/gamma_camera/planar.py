@@ -1,0 +1,104 @@
+"""Planar images of a gamma camera: how static images are looked at, and how each planar procedure takes its input."""
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.procedures.gamma_camera.flood import floods, static
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.combined.appearance import Seen, look_of_static
+from spark_jobs.qc.gamma_camera import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity, quadrant_bar
+from spark_jobs.qc.numerics.lines import Pattern
+from spark_jobs.qc.result import Result
+from spark_jobs.reading import Instance
+
+__all__ = ["ROWS", "look"]
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return what the brightest frame looks like, or None when the series holds no planar images."""
+    first = series[0]
+    if first.modality != "NM" or not (len(first.pixels) == 1 or first.kind in ("STATIC", "WHOLE BODY")):
+        return None
+    frame = int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))
+    seen = look_of_static(first.pixels[frame], first.pixel_mm or 1.0)
+    first.notes["planar"] = (frame, seen)
+    return seen.word
+
+
+class _Image(NamedTuple):
+    """One frame, and what the look found on it; None: it was not looked at."""
+
+    counts: NDArray
+    seen: Seen | None
+
+
+def _images(series: Sequence[Instance]) -> dict[str, list[_Image]]:
+    """Return the images of each detector, over all objects of a series; of several energy windows the one with most counts."""
+    frames: dict[str, dict[int, list[_Image]]] = {}
+    for instance in series:
+        detectors, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
+        looked, seen = instance.notes.get("planar", (None, None))
+        for frame, (image, detector, window) in enumerate(zip(instance.pixels, detectors, windows, strict=True)):
+            known = seen if frame == looked else None
+            frames.setdefault(str(detector), {}).setdefault(window, []).append(_Image(image, known))
+    return {
+        name: max(windows.values(), key=lambda images: sum(int(i.counts.sum(dtype=np.int64)) for i in images))
+        for name, windows in sorted(frames.items())
+    }
+
+
+def _lines(series: Sequence[Instance]) -> list[Result]:
+    pixel_mm = series[0].pixel_mm or 0.0
+    return [
+        line_source.measure([i.counts for i in images], pixel_mm, detector=name, patterns=_patterns(images))
+        for name, images in _images(series).items()
+    ]
+
+
+def _patterns(images: Sequence[_Image]) -> list[Pattern | None]:
+    return [i.seen.pattern if i.seen else None for i in images]
+
+
+def _linearity(series: Sequence[Instance]) -> list[Result]:
+    shape, dimensions = series[0].field_of_view
+    return [
+        linearity.measure(
+            [i.counts for i in images],
+            series[0].pixel_mm or 0.0,
+            field_shape=shape,
+            field_mm=dimensions,
+            detector=name,
+            patterns=_patterns(images),
+        )
+        for name, images in _images(series).items()
+    ]
+
+
+def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], list[Result]]:
+    """Return the run of a method that takes exactly one image of each detector, and what a look found, by name (None: nothing)."""
+
+    def run(series: Sequence[Instance]) -> list[Result]:
+        out = []
+        for name, images in _images(series).items():
+            if len(images) > 1:
+                out.append(refusal(module, f"{len(images)} images of the same detector: two candidates", name))
+            else:
+                (image,) = images
+                about = {known: getattr(image.seen, known) if image.seen else None}
+                out.append(module.measure(image.counts, series[0].pixel_mm or 0.0, detector=name, **about))
+        return out
+
+    return run
+
+
+ROWS = (
+    Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),
+    Procedure(line_source, "PP-LINE", "phantom", static, "line", _lines),
+    Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar, "pattern")),
+    Procedure(linearity, "PP-LINEARITY", "phantom", static, "slits", _linearity),
+    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, "quadrants", _single(quadrant_bar, "bars")),
+)

@@ -1,0 +1,176 @@
+"""What the header tells of a radioactive source: nuclide, activity at the start of the scan, and when each frame was taken."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.nuclides import half_life_s, nuclide_of
+from spark_jobs.qc.numerics.decay import decayed
+from spark_jobs.reading import Instance
+
+__all__ = ["Activity", "activity", "frame_times", "half_life", "nuclide_of_header", "scan_start", "stated_mbq"]
+
+LARGEST_MBQ = 100_000.0  # NM states activity in MBq; a larger number can only be Bq
+SAME_S = 60.0  # two elements that tell one moment may differ by a rounded minute
+OLDEST = 10.0  # half-lives between assay and scan
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activity at the start of a scan, the half-life, and what had to be assumed."""
+
+    mbq: float
+    half_life_s: float
+    notes: tuple[str, ...] = ()
+
+
+def stated_mbq(instance: Instance) -> float | None:
+    """Return RadionuclideTotalDose as it stands, or None; 0 is what vendors write when nobody typed it in."""
+    values = [_number(item.get("RadionuclideTotalDose")) for item in _items(instance)]
+    return next((v for v in values if v), None)
+
+
+def activity(instance: Instance) -> Activity | str:
+    """Return the activity at the start of the scan, or the reason why the header does not tell it."""
+    items = [item for item in _items(instance) if _number(item.get("RadionuclideTotalDose"))]
+    if not items:
+        return "activity absent: RadionuclideTotalDose is missing or 0"
+    if len(items) > 1:
+        return f"the header names {len(items)} activities: which is the source's is unknown"
+    life = half_life(instance)
+    if isinstance(life, str):
+        return life
+    start, notes = scan_start(instance)
+    if start is None:
+        return "AcquisitionDate and AcquisitionTime are missing: the decay until the scan is unknown"
+    assay = _assay(items[0], start)
+    if isinstance(assay, str):
+        return assay
+    seconds = (start - assay).total_seconds()
+    if seconds < 0:
+        return "the activity is dated after the start of the scan: the header contradicts itself"
+    if seconds > OLDEST * life:
+        return f"the activity is dated {seconds / life:.0f} half-lives before the scan: its date is wrong, or the source is dead"
+    value = float(_number(items[0].get("RadionuclideTotalDose")) or 0.0)
+    if value > LARGEST_MBQ:
+        value /= 1e6
+        notes = (*notes, f"RadionuclideTotalDose was taken as Bq: as MBq it would be {value:.3g} TBq")
+    return Activity(decayed(value, seconds, life), life, notes)
+
+
+def half_life(instance: Instance) -> float | str:
+    """Return the half-life of the header's nuclide in seconds, or the reason why it is unknown."""
+    names, stated = [], None
+    for item in _items(instance):
+        stated = stated or _number(item.get("RadionuclideHalfLife"))
+        for code in item.get("RadionuclideCodeSequence") or []:
+            names += [str(code.get("CodeValue") or ""), str(code.get("CodeMeaning") or "")]
+    try:
+        found = half_life_s(names, stated)
+    except ValueError as exc:
+        return str(exc)
+    return (
+        found if found is not None else "the nuclide is unknown: RadionuclideCodeSequence names none, and no half-life is given"
+    )
+
+
+def nuclide_of_header(instance: Instance) -> str | None:
+    """Return the one nuclide that the codes of the header name, or None."""
+    codes = [c for item in _items(instance) for c in item.get("RadionuclideCodeSequence") or []]
+    found = {nuclide_of(str(c.get(k) or "")) for c in codes for k in ("CodeValue", "CodeMeaning")} - {None}
+    return found.pop() if len(found) == 1 else None
+
+
+def scan_start(instance: Instance) -> tuple[datetime | None, tuple[str, ...]]:
+    """Return when the acquisition began and what had to be assumed; None where no element tells the time."""
+    ds = instance.dataset
+    if ds.get("AcquisitionDateTime"):
+        return _moment(str(ds.AcquisitionDateTime)), ()
+    date = ds.get("AcquisitionDate") or ds.get("SeriesDate") or ds.get("StudyDate") or ds.get("ContentDate")
+    for name in ("AcquisitionTime", "SeriesTime", "ContentTime"):
+        if date and ds.get(name):
+            notes = (
+                () if name == "AcquisitionTime" else (f"AcquisitionTime is missing: {name} was taken as the start of the scan",)
+            )
+            return _moment(f"{date}{ds.get(name)}"), notes
+    return None, ()
+
+
+def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) -> tuple[NDArray, NDArray] | str:
+    """Return start and duration in seconds of the chosen frames of each instance, or the reason why they are unknown."""
+    starts, durations = [], []
+    begins = [scan_start(i)[0] for i in series]
+    if len(series) > 1 and any(b is None for b in begins):
+        return "AcquisitionTime is missing: the times of the frames are unknown"
+    for instance, frames, begin in zip(series, which, begins, strict=True):
+        own = _within(instance, frames)
+        if isinstance(own, str):
+            return own
+        later = (begin - begins[0]).total_seconds() if begin is not None and begins[0] is not None else 0.0
+        starts.append(own[0] + later)
+        durations.append(own[1])
+    return np.concatenate(starts), np.concatenate(durations)
+
+
+def _within(instance: Instance, frames: NDArray[np.int64]) -> tuple[NDArray, NDArray] | str:
+    phases = list(instance.dataset.get("PhaseInformationSequence") or [])
+    if not phases:
+        duration = (_number(instance.dataset.get("ActualFrameDuration")) or 0.0) / 1000
+        if duration <= 0:
+            return "ActualFrameDuration is missing: the times of the frames are unknown"
+        return np.arange(len(frames)) * duration, np.full(len(frames), duration)
+    wanted = [int(p.get("NumberOfFramesInPhase") or 0) for p in phases]
+    if sum(wanted) != len(frames):
+        return f"PhaseInformationSequence speaks of {sum(wanted)} frames, the image has {len(frames)}"
+    starts, durations, now = [], [], 0.0
+    for phase, count in zip(phases, wanted, strict=True):
+        duration, pause, delay = (
+            (_number(phase.get(k)) or 0.0) / 1000 for k in ("ActualFrameDuration", "PauseBetweenFrames", "PhaseDelay")
+        )
+        if duration <= 0:
+            return "ActualFrameDuration of a phase is missing: the times of the frames are unknown"
+        now += delay
+        for _ in range(count):
+            starts.append(now)
+            durations.append(duration)
+            now += duration + pause
+    return np.array(starts), np.array(durations)
+
+
+def _assay(item: Any, start: datetime) -> datetime | str:
+    """Return when the activity was measured; a time without a date belongs to the day of the scan, or to the evening before."""
+    if item.get("RadiopharmaceuticalStartDateTime"):
+        moment = _moment(str(item.RadiopharmaceuticalStartDateTime))
+        clock = _moment(f"{start:%Y%m%d}{item.get('RadiopharmaceuticalStartTime')}")
+        apart = abs((moment - clock).total_seconds()) % 86_400 if moment and clock else 0.0
+        if min(apart, 86_400 - apart) > SAME_S:
+            return "RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other"
+        return moment or "RadiopharmaceuticalStartDateTime is no date and time"
+    if not item.get("RadiopharmaceuticalStartTime"):
+        return "the time of the activity is missing: neither RadiopharmaceuticalStartDateTime nor RadiopharmaceuticalStartTime"
+    moment = _moment(f"{start:%Y%m%d}{item.RadiopharmaceuticalStartTime}")
+    if moment is None:
+        return "RadiopharmaceuticalStartTime is no time"
+    return moment - timedelta(days=1) if (start - moment).total_seconds() < -43_200 else moment
+
+
+def _moment(text: str) -> datetime | None:
+    """Return a DICOM date and time; an offset from UTC is dropped, because all times of an image are of one clock."""
+    digits, _, fraction = text.strip().split("+")[0].split("-")[0].partition(".")
+    try:
+        return datetime.strptime(digits[:14].ljust(14, "0"), "%Y%m%d%H%M%S") + timedelta(seconds=float(f"0.{fraction or 0}"))
+    except ValueError:
+        return None
+
+
+def _items(instance: Instance) -> list[Any]:
+    return list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
+
+
+def _number(value: Any) -> float | None:
+    number = float(value) if value not in (None, "") else 0.0
+    return number if number > 0 else None

@@ -1,0 +1,166 @@
+"""PET series of phantoms: which phantom the volume shows, and how each procedure takes its volume, unit and activity."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from spark_jobs.documents import Document
+from spark_jobs.procedures.administration import (
+    Administration,
+    administration_of,
+    decay_correction,
+    factor_of,
+    half_life_of_sheet,
+    reference_moment,
+    scan_start,
+    unit_of,
+)
+from spark_jobs.procedures.pet.filling import carried, phantom_filling
+from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.numerics.cut_off import CUT_OFF
+from spark_jobs.qc.numerics.fiducials import find_fiducials
+from spark_jobs.qc.pet import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
+from spark_jobs.qc.pet.iq_phantom import find_iq_phantom
+from spark_jobs.qc.pet.pet_cylinder import NOT_COLD, find_pet_cylinder
+from spark_jobs.qc.pet.pet_nema_iq import Filling
+from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.volumes import Volume, volume_of
+
+__all__ = ["ROWS", "look"]
+
+SPHERES, CYLINDER, FIDUCIALS = "six spheres in a body phantom", "an even cylinder of activity", "fiducials"
+LARGEST_BQ_PER_ML = 1e9
+NO_CONCENTRATION = ("GML", "CNTS")  # Units whose voxels no activimeter can be compared with
+
+
+def look(series: Sequence[Instance]) -> str | None:
+    """Return which phantom the volume shows, or None when the series is no PET."""
+    if series[0].modality != "PT":
+        return None
+    volume = volume_of(series)
+    strange = find_iq_phantom(volume.values, volume.voxel_mm)
+    if not isinstance(strange, str):
+        return SPHERES
+    cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
+    if not isinstance(cylinder, str):
+        return CYLINDER
+    if cylinder in (CUT_OFF, NOT_COLD):
+        return cylinder
+    if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
+        return FIDUCIALS + ", which are compared with a second series of the same study"
+    return f"none of the PET phantoms ({strange})"
+
+
+def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    volume = volume_of(series)
+    try:
+        filling = _filling(series, sheets)
+    except Unreadable as exc:
+        filling = str(exc)
+    if isinstance(filling, str):
+        return [refusal(pet_nema_iq, filling)]
+    return [_noted(pet_nema_iq.measure(volume.values, volume.voxel_mm, filling=filling), series)]
+
+
+def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling | str | None:
+    """Return what a sheet gives, at the moment that voxels are decay-corrected to, None without a sheet, or why it cannot be used.
+
+    The sheet: `{"procedure": "pet_nema_iq", "series_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
+    "nuclide": "F-18"}`; without `series_uid` it is of the one series that came along; without `measured_at` the values are of the
+    start of the scan.
+    """
+    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
+    if not mine:
+        return None
+    if len(mine) > 1:
+        return f"{len(mine)} sheets give the activities: two candidates"
+    try:
+        spheres, background = float(mine[0]["spheres_bq_per_ml"]), float(mine[0]["background_bq_per_ml"])
+    except (KeyError, TypeError, ValueError):
+        return "the sheet lacks spheres_bq_per_ml or background_bq_per_ml"
+    if not spheres > background > 0:
+        return "the sheet's activities are no hot spheres in a warm background"
+    if unit_of(series) != "BQML":
+        return "Units is not BQML: voxels cannot be compared with the sheet's Bq/ml"
+    sheet = mine[0]
+    if sheet.get("measured_at") is None and decay_correction(series) == "START":
+        return Filling(spheres, background)
+    half_life = half_life_of_sheet(series, sheet.get("nuclide"))
+    if sheet.get("measured_at") is None:
+        sheet = {**sheet, "measured_at": scan_start(series).isoformat()}
+    reference = reference_moment(series, half_life)
+    names = ("spheres_bq_per_ml", "background_bq_per_ml")
+    return Filling(*(carried(series, sheet, n, "measured_at", reference, half_life, LARGEST_BQ_PER_ML) for n in names))
+
+
+def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    """Return SUV, cross-calibration and uniformity, those that were measured first; a sheet's activity and volume count, not the header's.
+
+    Voxels that are SUV already, or counts with the vendor's factor, can be compared with no activimeter: that test does not apply to
+    them, and is no refusal.
+    """
+    volume = volume_of(series)
+    out = []
+    unit = str(series[0].dataset.get("Units") or "").strip().upper()
+    given: Administration | None = None
+    if unit not in NO_CONCENTRATION:
+        try:
+            given = phantom_filling(series, sheets)
+        except Unreadable as exc:
+            refusals = [refusal(m, str(exc)) for m in (suv_calibration, pet_cross_calibration)]
+            return [_noted(pet_uniformity.measure(volume.values, volume.voxel_mm), series), *refusals]
+    try:
+        factor, notes = factor_of(series, given)
+        suv = suv_calibration.measure(volume.values, volume.voxel_mm, factor)
+        out.append(replace(suv, warnings=(*suv.warnings, *notes)))
+    except Unreadable as exc:
+        out.append(refusal(suv_calibration, str(exc)))
+    if unit not in NO_CONCENTRATION:
+        out.append(_cross_calibration(series, volume, given))
+    out.append(pet_uniformity.measure(volume.values, volume.voxel_mm))
+    out.sort(key=lambda r: r.status == NOT_MEASURED)  # what could be measured comes first
+    return [_noted(r, series) for r in out]
+
+
+def _cross_calibration(series: Sequence[Instance], volume: Volume, told: Administration | None) -> Result:
+    try:
+        given = told or administration_of(series)
+        if unit_of(series) != "BQML":
+            raise Unreadable("Units is not BQML: voxels are no concentration that an activimeter could be compared with")
+        if not given.weight_kg:
+            raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")
+        ratio = pet_cross_calibration.measure(volume.values, volume.voxel_mm, given.reference_bq, 1000 * given.weight_kg)
+        notes = () if told else ("the filling's volume is PatientWeight at 1 g/ml",)
+        return replace(ratio, warnings=(*ratio.warnings, *given.notes, *notes))
+    except Unreadable as exc:
+        return refusal(pet_cross_calibration, str(exc))
+
+
+def _noted(result: Result, series: Sequence[Instance]) -> Result:
+    """Return the result with what the header says against trusting the voxels."""
+    corrections = series[0].dataset.get("CorrectedImage")
+    if not result.measures or corrections is None:
+        return result
+    done = [str(c) for c in ([corrections] if isinstance(corrections, str) else corrections)]
+    missing = [c for c in ("ATTN", "SCAT") if not any(c in d for d in done)]
+    note = f"CorrectedImage does not name {' and '.join(missing)}: attenuation or scatter may be in the values"
+    return replace(result, warnings=(*result.warnings, note)) if missing else result
+
+
+def _pet(instance: Instance) -> bool:
+    return instance.modality == "PT"
+
+
+ROWS = (
+    Procedure(pet_nema_iq, "PP-PETIQ", "phantom", _pet, SPHERES, _spheres, with_sheets=_spheres),
+    Procedure(
+        suv_calibration,
+        "PP-PETCAL",
+        "phantom",
+        _pet,
+        CYLINDER,
+        _cylinder,
+        with_sheets=_cylinder,
+        further=(pet_cross_calibration, pet_uniformity),
+    ),
+)

@@ -1,0 +1,152 @@
+"""Activimeter: a sheet of readings (JSON), because it writes no images.
+
+```json
+{"procedure": "activimeter", "device_serial": "AC-1", "measured_at": "2026-04-01T08:00:00", "background_mbq": 0.01,
+ "accuracy":      [{"nuclide": "Cs-137", "reference_mbq": 9.25, "reference_at": "2025-01-01T00:00:00", "readings_mbq": [8.99, 9.0]}],
+ "constancy":     [{"nuclide": "Cs-137", "reference_mbq": 9.10, "reference_at": "2025-06-01T00:00:00", "readings_mbq": [8.95]}],
+ "linearity":     {"nuclide": "Tc-99m", "readings": [{"at": "2026-04-01T08:00:00", "mbq": 4000}, {"at": "2026-04-01T14:00:00", "mbq": 2001}]},
+ "repeatability": {"nuclide": "Cs-137", "readings_mbq": [9.0, 9.01, 8.99, 9.0, 9.0]}}
+```
+
+Times are of one clock, or all have an offset from UTC; a day alone is one of the others' clock. A part that was not done is left out,
+and named in the result; repeatability is then that of five or more readings of one reference within an hour. A part that contradicts
+itself refuses the sheet.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, tzinfo
+from typing import Any
+
+import numpy as np
+
+from connectors.nuclides import half_life_s, nuclide_of
+from spark_jobs.documents import Document
+from spark_jobs.procedures.row import Procedure, Sheet, refusal
+from spark_jobs.qc.radiopharmacy import activimeter
+from spark_jobs.qc.radiopharmacy.activimeter import Readings
+from spark_jobs.qc.result import MEASURED, Measure, Result
+from spark_jobs.reading import Unreadable
+
+__all__ = ["ROWS", "SHEETS"]
+
+PARTS = ("accuracy", "constancy", "linearity", "repeatability")
+MOMENTS, DAY = ("at", "measured_at", "reference_at"), len("2026-04-01")
+SITTING_S = 3600.0  # readings of one reference within it are repeated readings, whatever they were taken for
+COMPARED = {"accuracy": "accuracy_error_percent", "constancy": "constancy_error_percent"}
+
+
+def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
+    sheet = document.sheet
+    background = _number(sheet.get("background_mbq", 0.0), "background_mbq", least=0.0)
+    day = sheet.get("measured_at")
+    zone = _zone(_texts(sheet))
+    measures: list[Measure] = []
+    sittings: dict[str, tuple[str, Readings]] = {}
+    figure = None
+    for part in PARTS:
+        given = sheet.get(part)
+        for one in given if isinstance(given, list) else [given] if given else []:
+            if not isinstance(one, dict):
+                raise Unreadable(f"{part} is no object")
+            found: Measure | str
+            if part in COMPARED:
+                begin = _moment(one.get("reference_at"), f"{part}: reference_at", zone)
+                readings = _readings(one, part, background, day, begin, zone)
+                if (readings.seconds < 0).any():
+                    raise Unreadable(f"{part}: a reading is older than its reference")
+                if readings.mbq.size >= activimeter.FEWEST_REPEATED and np.ptp(readings.seconds) <= SITTING_S:
+                    sittings.setdefault(readings.nuclide, (part, readings))
+                found = activimeter.agreement(
+                    COMPARED[part], readings, _number(one.get("reference_mbq"), f"{part}: reference_mbq")
+                )
+            elif part == "linearity":
+                readings = _readings(one, part, background, day, None, zone)
+                result = activimeter.linearity(readings)
+                found = result if isinstance(result, str) else result[0]
+                if not isinstance(result, str):
+                    figure = {"kind": "activimeter", "mbq": readings.mbq, "residuals": result[1]}
+            else:
+                found = activimeter.repeatability(_readings(one, part, background, day, None, zone))
+            if isinstance(found, str):
+                return [refusal(activimeter, f"{part}: {found}")]
+            measures.append(found)
+    missing = [p for p in PARTS if not sheet.get(p)]
+    if len(missing) == len(PARTS):
+        return [refusal(activimeter, "the sheet holds none of accuracy, constancy, linearity, repeatability")]
+    warnings = [f"not on the sheet: {', '.join(missing)}"] if missing else []
+    if "repeatability" in missing:  # readings that scatter widely about the reference have no mean error
+        for nuclide, (part, readings) in sittings.items():
+            found = activimeter.repeatability(readings)
+            if isinstance(found, Measure):
+                measures.append(found)
+                warnings.append(f"the repeatability with {nuclide} is that of the readings of {part}")
+    about = (activimeter.PROCEDURE, MEASURED, None, None, activimeter.METHOD, activimeter.VERSION)
+    return [Result(*about, tuple(measures), tuple(warnings), figure)]
+
+
+def _readings(
+    part: dict[str, Any], name: str, background: float, day: Any, begin: datetime | None, zone: tzinfo | None
+) -> Readings:
+    """Return the readings of one part; those without a time of their own were all taken when the sheet says."""
+    values = part.get("readings", part.get("readings_mbq"))
+    if not isinstance(values, list) or not values:
+        raise Unreadable(f"{name}: no readings")
+    dated = [v if isinstance(v, dict) else {"mbq": v} for v in values]
+    if name == "linearity" and any("at" not in v for v in dated):
+        raise Unreadable("linearity: a reading without its time")
+    times = [_moment(v.get("at") or part.get("measured_at") or day, f"{name}: time of a reading", zone) for v in dated]
+    first = begin or min(times)
+    mbq = np.array([_number(v.get("mbq"), f"{name}: reading") - background for v in dated])
+    nuclide = nuclide_of(str(part.get("nuclide") or ""))
+    if nuclide is None:
+        raise Unreadable(f"{name}: the nuclide {part.get('nuclide')!r} is not known")
+    stated = part.get("half_life_s")
+    try:
+        life = half_life_s([nuclide], None if stated is None else _number(stated, f"{name}: half_life_s"))
+    except ValueError as exc:
+        raise Unreadable(f"{name}: {exc}") from None
+    if life is None:
+        raise Unreadable(f"{name}: the half-life of {nuclide} is not known")
+    return Readings(mbq, np.array([(t - first).total_seconds() for t in times]), life, nuclide)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return all that a sheet says of moments, wherever it says it."""
+    if isinstance(value, list):
+        return [t for v in value for t in _texts(v)]
+    if not isinstance(value, dict):
+        return []
+    return [t for k, v in value.items() for t in ([v] if k in MOMENTS and isinstance(v, str) else _texts(v))]
+
+
+def _zone(texts: Sequence[str]) -> tzinfo | None:
+    """Return the zone that a day without a time belongs to, None where no moment has an offset; some with and some without: `Unreadable`."""
+    moments = []
+    for text in texts:
+        with suppress(ValueError):  # whoever needs it says what is wrong with it
+            moments.append((datetime.fromisoformat(text), len(text) > DAY))
+    zones = [m.tzinfo for m, _ in moments if m.tzinfo is not None]
+    if zones and any(m.tzinfo is None and timed for m, timed in moments):
+        raise Unreadable("some times of the sheet have an offset from UTC and others none: they cannot be compared")
+    return zones[0] if zones else None
+
+
+def _moment(value: Any, what: str, zone: tzinfo | None) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Unreadable(f"{what}: {value!r} is no date and time") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+
+
+def _number(value: Any, what: str, least: float | None = None) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise Unreadable(f"{what}: {value!r} is no number")
+    if least is not None and value < least:
+        raise Unreadable(f"{what}: {value} is below {least:g}")
+    return float(value)
+
+
+ROWS: tuple[Procedure, ...] = ()
+SHEETS = (Sheet("json activimeter", (activimeter,), _sheet),)

@@ -1,0 +1,251 @@
+"""Quality of PET images of patients: noise in the liver, counts, activity and SUV, coverage, jumps between beds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.clinical import aspects
+from spark_jobs.qc.clinical.alignment import neighbour_shifts
+from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, UNIFORMITY
+from spark_jobs.qc.numerics.order import median, percentile
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "measure", "noise_equivalent_cps"]
+
+PROCEDURE = "pet_patient"
+METHOD = "liver, body and planes"
+VERSION = "1.0.0"
+COARSE_MM = 8.0
+LIVER_RADIUS_MM = 15.0
+SHORTEST_MM, UNEVEN = 450.0, 0.12  # of a patient; phantoms are shorter, or as wide at one end as at the other
+WINDOW = 7  # layers of the running median
+TRUNK = 0.5  # of the largest cross-section
+ENDS = 3  # layers at the ends of the scan, which end by nature
+
+Voxel = tuple[float, float, float]
+Mask = NDArray[np.bool_]
+
+
+def measure(
+    values: NDArray,
+    voxel_mm: Voxel,
+    *,
+    suv_factor: float | None = None,
+    right_first: bool = True,
+    nec_cps: float | None = None,
+    mbq_per_kg: float | None = None,
+    timing: Sequence[Measure] = (),
+    completeness: tuple[int, int] | None = None,
+    warnings: Sequence[str] = (),
+) -> Result:
+    """Return the aspects of one PET volume.
+
+    Parameters
+    ----------
+    values
+        slices × rows × columns, as rescaled.
+    voxel_mm
+        Distance of slices, rows and columns.
+    suv_factor
+        What values are multiplied with to be SUV; None: the header does not give it, and no SUV is measured.
+    right_first
+        Whether the patient's right is at the low columns.
+    nec_cps, mbq_per_kg
+        Noise-equivalent rate by the header's counts, and activity given per weight; None: not in the header.
+    """
+    body = body_of(values, voxel_mm)
+    if body is None:
+        return Result(PROCEDURE, NOT_MEASURED, "no body is seen in the volume", None, METHOD, VERSION)
+    notes = list(warnings)
+    level = median(values[body])
+    planes = np.flatnonzero(body.any((1, 2)))
+    measures = []
+    if nec_cps is not None:
+        measures.append(aspects.measure(COUNTS, "nec_kcps", nec_cps / 1000, "kcps"))
+    if mbq_per_kg is not None:
+        measures.append(aspects.measure(COUNTS, "activity_mbq_per_kg", mbq_per_kg, "MBq/kg"))
+    liver = _liver(values, body, voxel_mm, right_first, level)
+    if liver is None:
+        notes.append("no even bright organ at the right of the trunk: noise of the liver is not measured")
+    else:
+        mean, spread, place = liver
+        at = {"slice": place[0], "row": place[1], "column": place[2]}
+        measures.append(aspects.measure(COUNTS, "liver_snr", mean / max(spread, 1e-9), "1", "liver", at=at))
+        measures.append(aspects.measure(COUNTS, "noise_percent", 100 * spread / mean, "%", "liver"))
+        measures.append(aspects.measure(CONTRAST, "liver_body_ratio", mean / max(level, 1e-9), "1", "liver"))
+        if suv_factor is not None:
+            measures.append(aspects.measure(COUNTS, "liver_suv_mean", mean * suv_factor, "g/ml", "liver"))
+    if suv_factor is not None:
+        measures.append(aspects.measure(COUNTS, "body_suv_mean", float(values[body].mean()) * suv_factor, "g/ml"))
+    front = values.mean(1, dtype=np.float64)
+    measures.append(aspects.measure(CONTRAST, "gradient_energy_per_cm", _gradient(values, body, voxel_mm), "1/cm"))
+    measures += _planes(values, body, voxel_mm)
+    measures += _coverage(values, body, planes, voxel_mm)
+    measures += [*timing, *aspects.header(completeness)]
+    figure = {
+        "kind": PROCEDURE,
+        "image": front,
+        "mask": body.any(1),
+        "voxel_mm": voxel_mm,
+        "liver": None if liver is None else liver[2],
+    }
+    return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), tuple(notes), figure)
+
+
+def noise_equivalent_cps(prompts: float, randoms: float, scatter_fraction: float, seconds: float) -> float:
+    """Return T²/P per second, T = (P − R)(1 − SF): prompts, randoms in the window, scattered part of the trues."""
+    trues = max(prompts - randoms, 0.0) * (1 - scatter_fraction)
+    return trues**2 / prompts / seconds if prompts > 0 and seconds > 0 else 0.0
+
+
+def body_of(values: NDArray, voxel_mm: Voxel) -> Mask | None:
+    """Return the voxels of the largest connected body, or None."""
+    from scipy import ndimage
+
+    small, step = _coarse(values, voxel_mm)
+    high = percentile(small, 99.5)
+    if high <= 0:
+        return None
+    tissue = median(small[small > 0.05 * high])
+    labels, pieces = ndimage.label(small > 0.3 * tissue)
+    if not pieces:
+        return None
+    sizes = ndimage.sum_labels(labels > 0, labels, np.arange(1, pieces + 1))
+    largest = labels == 1 + int(np.argmax(sizes))
+    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in largest])
+    if filled.sum() * COARSE_MM**3 < 1e6:  # a litre
+        return None
+    out = filled
+    for axis, n in enumerate(step):
+        out = out.repeat(n, axis)
+    pads = [(0, s - o) for s, o in zip(values.shape, out.shape, strict=True)]
+    return np.pad(out, pads, mode="edge")
+
+
+def is_like_a_patient(values: NDArray, voxel_mm: Voxel) -> bool:
+    """Return whether a volume holds something as long as a trunk, of changing width and uneven content."""
+    body = body_of(values, voxel_mm)
+    if body is None:
+        return False
+    area = body.sum((1, 2)).astype(np.float64)
+    area = area[area > 0]
+    inner = area[len(area) // 20 : len(area) - len(area) // 20]
+    inside = values[body]
+    return bool(
+        len(area) * voxel_mm[0] >= SHORTEST_MM
+        and inner.std() / inner.mean() >= UNEVEN
+        and inside.std() / max(inside.mean(), 1e-9) > 0.4
+    )
+
+
+def _coarse(values: NDArray, voxel_mm: Voxel) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Return the volume in blocks of about 8 mm, and how many voxels a block has along each axis."""
+    step = tuple(max(1, round(COARSE_MM / v)) for v in voxel_mm)
+    cut = tuple(s // n * n for s, n in zip(values.shape, step, strict=True))
+    shape = [k for s, n in zip(cut, step, strict=True) for k in (s // n, n)]
+    blocks = values[: cut[0], : cut[1], : cut[2]].reshape(shape).mean((1, 3, 5), dtype=np.float64)
+    return blocks, (step[0], step[1], step[2])
+
+
+def _liver(
+    values: NDArray, body: Mask, voxel_mm: Voxel, right_first: bool, level: float
+) -> tuple[float, float, tuple[int, int, int]] | None:
+    """Return mean, standard deviation and centre of a sphere of 3 cm in the most even bright place at the right of the trunk.
+
+    The place is where, over cubes of 4 cm, the mean is 1.2–8 times the body's middle value and the spread over the mean is least; in
+    the middle half of the body's length and at the patient's right. A spleen or a stomach at the left is so left out.
+    """
+    from scipy import ndimage
+
+    small, step = _coarse(values, voxel_mm)
+    inside, _ = _coarse(body.astype(np.float32), voxel_mm)
+    mean = ndimage.uniform_filter(small, 5)
+    square = ndimage.uniform_filter(small**2, 5)
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    allowed = (mean > 1.2 * level) & (mean < 8 * level) & (ndimage.uniform_filter(inside, 5) > 0.97)
+    planes = np.flatnonzero((inside > 0.5).any((1, 2)))
+    length = planes[-1] - planes[0]
+    allowed[: planes[0] + length // 4] = False
+    allowed[planes[-1] - length // 4 :] = False
+    columns = np.flatnonzero((inside > 0.5).any((0, 1)))
+    middle = (columns[0] + columns[-1]) // 2
+    if right_first:
+        allowed[:, :, middle:] = False
+    else:
+        allowed[:, :, : middle + 1] = False
+    if not allowed.any():
+        return None
+    uneven = np.where(allowed, spread / np.maximum(mean, 1e-9), np.inf)
+    best = np.unravel_index(int(uneven.argmin()), uneven.shape)
+    if uneven[best] > 0.35:
+        return None
+    centre = tuple(int(b * n + n // 2) for b, n in zip(best, step, strict=True))
+    reach = [int(np.ceil(LIVER_RADIUS_MM / v)) for v in voxel_mm]
+    part = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(centre, reach, strict=True))
+    grid = np.meshgrid(*(np.arange(p.start, min(p.stop, s)) for p, s in zip(part, values.shape, strict=True)), indexing="ij")
+    distance = np.sqrt(sum(((g - c) * v) ** 2 for g, c, v in zip(grid, centre, voxel_mm, strict=True)))
+    voxels = values[part][distance <= LIVER_RADIUS_MM].astype(np.float64)
+    return float(voxels.mean()), float(voxels.std(ddof=1)), (centre[0], centre[1], centre[2])
+
+
+def _gradient(values: NDArray, body: Mask, voxel_mm: Voxel) -> float:
+    """Return the root mean square gradient in the body over its mean, by blocks of 8 mm: blur lowers it, noise hardly counts."""
+    small, step = _coarse(values, voxel_mm)
+    inside = _coarse(body.astype(np.float32), voxel_mm)[0] > 0.5
+    squares = [(np.gradient(small, n * v / 10, axis=a) ** 2) for a, (n, v) in enumerate(zip(step, voxel_mm, strict=True))]
+    energy: NDArray[np.float64] = np.sqrt(squares[0] + squares[1] + squares[2])
+    return float(np.sqrt((energy[inside] ** 2).mean()) / max(small[inside].mean(), 1e-9))
+
+
+def _planes(values: NDArray, body: Mask, voxel_mm: Voxel) -> list[Measure]:
+    """Return the largest jump of level and of place from one layer of 8 mm to the next: seams of beds, and motion between beds.
+
+    The level's jump is the middle of the voxels' own ratios: organs begin and end in some voxels of a layer, a seam is in all.
+    """
+    small, step = _coarse(values, voxel_mm)
+    inside = _coarse(body.astype(np.float32), voxel_mm)[0] > 0.5
+    area = inside.sum((1, 2))
+    layers = np.flatnonzero(area > TRUNK * area.max())  # at the neck everything changes by nature
+    small, inside = small[layers[0] : layers[-1] + 1], inside[layers[0] : layers[-1] + 1]
+    if len(small) < 2 * WINDOW:
+        return []
+    smooth = aspects.binomial(small, 1)
+    both = inside[1:] & inside[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(both & (smooth[:-1] > 0) & (smooth[1:] > 0), np.log(smooth[1:] / smooth[:-1]), np.nan)
+    level = np.nanmedian(ratio.reshape(len(ratio), -1), axis=1)
+    place = neighbour_shifts(small, 2) * [step[1] * voxel_mm[1], step[2] * voxel_mm[2]]
+    out = []
+    for aspect, name, curve, unit in (
+        (UNIFORMITY, "plane_jump_percent", 100 * level[:, None], "%"),
+        (MOTION, "axis_jump_mm", place, "mm"),
+    ):
+        left = curve - np.stack([_middle(c) for c in curve.T], axis=1)
+        two = left[ENDS : -ENDS - 1] + left[ENDS + 1 : -ENDS]  # what happens within a layer shows half on either side of it
+        size = np.sqrt((two**2).sum(1))
+        k = int(np.nanargmax(size))
+        at = {"slice": int((k + ENDS + 1 + layers[0]) * step[0])}
+        out.append(aspects.measure(aspect, name, float(size[k]), unit, at=at))
+    return out
+
+
+def _middle(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the running median, the same length."""
+    padded = np.pad(curve, WINDOW // 2, mode="edge")
+    out: NDArray[np.float64] = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, WINDOW), axis=1)
+    return out
+
+
+def _coverage(values: NDArray, body: Mask, planes: NDArray[np.int64], voxel_mm: Voxel) -> list[Measure]:
+    rim = np.concatenate([body[:, 0], body[:, -1], body[:, :, 0], body[:, :, -1]], axis=1)
+    edge = np.asarray(rim.any(1), bool)[planes]
+    outside = ~body
+    negative = float((values[body] < 0).mean())
+    stray = float(np.maximum(values[outside], 0).sum() / max(float(values[body].sum()), 1e-9)) if outside.any() else 0.0
+    return [
+        aspects.measure(POSITIONING, "truncation_percent", 100 * float(edge.mean()), "%"),
+        aspects.measure(POSITIONING, "coverage_mm", len(planes) * voxel_mm[0], "mm"),
+        aspects.measure(ARTEFACT, "negative_percent", 100 * negative, "%"),
+        aspects.measure(ARTEFACT, "outside_percent", 100 * stray, "%"),
+    ]

@@ -1,0 +1,1 @@
+"""What looks at images of any family, or at two together."""

@@ -1,0 +1,205 @@
+"""Count rate of one head from a decaying source (NEMA NU 1, 2.6): the largest observed rate, and the rate at 20 % loss.
+
+The input rate follows from decay alone and from the frames with so low a rate that little is lost; R20 is the *observed* rate
+where it is 0.8 of the input rate. NU 1 takes the last frame below 4 kcps as free of loss; a detector of 5 µs loses 2 % there, which
+moves R20 by 6 %. So the input rate is fitted to all frames of little loss, with the loss (proportional to the rate, whatever the
+kind of dead time) fitted beside it. Rates are means over each frame, observed and input alike: NU 1's decay of the observed
+counts inside a frame holds only where nothing is lost.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.decay import mean_factor
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "count_rate"
+METHOD = "NEMA NU 1 2.6"
+VERSION = "1.0.1"
+LOW_CPS = 4_000.0  # NU 1: the rate that a test must come down to
+LITTLE_LOSS = 0.1
+LOSS = 0.2
+FEWEST = 8  # frames
+JUMP, BEND = (
+    0.01,
+    0.25,
+)  # of the rate beside the decay, and of what the loss changes from frame to frame: a lost quarter of an hour is 3 %
+DECAYS = 0.05  # relative difference between the decay of the tail and that of the nuclide which is still believed
+
+
+def measure(
+    counts: NDArray, starts_s: NDArray, durations_s: NDArray, half_life_s: float, *, detector: str | None = None
+) -> Result:
+    """Return the count rate performance of one head.
+
+    Parameters
+    ----------
+    counts, starts_s, durations_s
+        Counts, start and duration of each frame.
+    half_life_s
+        Half-life of the nuclide.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    order = np.argsort(starts_s)
+    counts, starts, durations = (np.asarray(v, float)[order] for v in (counts, starts_s, durations_s))
+    if len(counts) < FEWEST:
+        return refuse(f"{len(counts)} frames: at least {FEWEST} are needed")
+    if (counts <= 0).any() or (durations <= 0).any():
+        return refuse("a frame without counts or duration")
+    rate = np.log(2) / half_life_s
+    observed = counts / durations
+    if observed.min() >= LOW_CPS:
+        return refuse(
+            f"the lowest rate is {observed.min() / 1000:.1f} kcps: NU 1 asks to measure until the source has decayed below 4 kcps"
+        )
+    shape = np.exp(-rate * (starts - starts[-1])) * np.array([mean_factor(d, half_life_s) for d in durations])
+    jump = _jump(np.log(observed / shape), starts, counts)
+    if jump is not None:
+        return refuse(
+            f"the rate jumps by {100 * jump[1]:+.1f} % beside decay and loss at frame {jump[0] + 1}: the source was moved, or the times are wrong"
+        )
+    fitted = _input(observed, counts, shape, starts, rate)
+    if isinstance(fitted, str):
+        return refuse(fitted)
+    scale, scale_se = fitted
+    supplied = scale * shape
+    measures, warnings = [], ["background was not subtracted"]
+    top = _largest(observed, supplied, counts)
+    if top is None:
+        warnings.append("the largest rate was not passed: begin with a stronger source to find it")
+    else:
+        measures.append(
+            Measure("max_rate_cps", float(f"{top[0]:.6g}"), "cps", float(f"{top[1]:.3g}"), {"input_cps": round(top[2], 1)})
+        )
+    loss = _at_loss(observed, supplied, counts, scale_se)
+    if loss is None:
+        warnings.append("20 % of the counts are never lost in this range of rates")
+    else:
+        measures.append(Measure("r20_cps", float(f"{loss[0]:.6g}"), "cps", float(f"{loss[1]:.3g}")))
+    if not measures:
+        return refuse(
+            f"neither the largest rate nor 20 % loss is reached ({observed.max() / 1000:.0f} kcps): the source is too weak"
+        )
+    figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+
+
+def _jump(left: NDArray[np.float64], starts: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[int, float] | None:
+    """Return the frame at which the log of what is left of the rate leaves its course, and by which part, or None.
+
+    The loss changes smoothly with the rate: each step is held against the steps before and behind it.
+    """
+    times = np.diff(starts)
+    if (times <= 0).any():
+        return None
+    slopes = np.diff(left) / times
+    course = (slopes[:-2] + slopes[2:]) / 2 * times[1:-1]
+    noise = np.sqrt(1 / counts[1:-2] + 1 / counts[2:-1])
+    beyond = np.diff(left)[1:-1] - course
+    over = np.abs(beyond) - BEND * np.abs(course) - 7 * noise
+    worst = int(np.argmax(over))
+    return (worst + 2, float(np.expm1(beyond[worst]))) if over[worst] > JUMP else None
+
+
+def _input(
+    observed: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    shape: NDArray[np.float64],
+    starts: NDArray[np.float64],
+    rate: float,
+) -> tuple[float, float] | str:
+    """Return the input rate where `shape` is 1 and its relative error, or why the tail is no decay of this nuclide."""
+    per = observed / shape
+    low = observed < LOW_CPS
+    low[: int(np.argmax(observed)) + 1] = False
+    if not low.any():
+        return "no frame below 4 kcps after the largest rate"
+    scale = float(np.average(per[low], weights=counts[low]))
+    chosen = low
+    for _ in range(20):
+        wanted = (per > (1 - LITTLE_LOSS) * scale) & (np.arange(len(per)) > int(np.argmax(observed)))
+        wanted[-3:] = True  # the weakest frames always count
+        if wanted.sum() < 3:
+            break
+        basis = np.column_stack([np.ones(wanted.sum()), -shape[wanted] / shape[wanted].max()])
+        weight = np.sqrt(counts[wanted])
+        solution = np.linalg.lstsq(basis * weight[:, None], np.log(per[wanted]) * weight, rcond=None)[0]
+        new = float(np.exp(solution[0] if solution[1] > 0 else np.average(np.log(per[wanted]), weights=counts[wanted])))
+        same = bool((wanted == chosen).all()) and abs(new / scale - 1) < 1e-6
+        scale, chosen = new, wanted
+        if same:
+            break
+    problem = _wrong_decay(observed, counts, starts, rate)
+    if problem:
+        return problem
+    basis = np.column_stack([np.ones(chosen.sum()), -shape[chosen] / shape[chosen].max()])
+    covariance = np.linalg.pinv(basis.T @ (basis * counts[chosen][:, None]))
+    return scale, float(np.sqrt(covariance[0, 0]))
+
+
+def _wrong_decay(
+    observed: NDArray[np.float64], counts: NDArray[np.float64], starts: NDArray[np.float64], rate: float
+) -> str | None:
+    """Return why the weak frames are no decay of the nuclide (ln counts over time, the loss in proportion to the rate beside it)."""
+    weak = (observed < max(0.1 * float(observed.max()), LOW_CPS)) & (np.arange(len(observed)) > int(np.argmax(observed)))
+    if weak.sum() < 4 or float(observed[weak].max() / observed[weak].min()) < 1.5:
+        return None
+    rates, times = observed[weak], starts[weak] - starts[weak].mean()
+    basis = np.column_stack([np.ones_like(times), -rate * times, -rates / rates.max()])
+    weight = np.sqrt(counts[weak])
+    slope = float(np.linalg.lstsq(basis * weight[:, None], np.log(rates) * weight, rcond=None)[0][1])
+    error = float(np.sqrt(np.linalg.pinv(basis.T @ (basis * counts[weak][:, None]))[1, 1]))
+    if abs(slope - 1) <= DECAYS + 4 * error:
+        return None
+    return f"the last frames decay {slope:.2f} times as fast as the nuclide of the header: nuclide, times or source are wrong"
+
+
+def _largest(
+    observed: NDArray[np.float64], supplied: NDArray[np.float64], counts: NDArray[np.float64]
+) -> tuple[float, float, float] | None:
+    """Return the largest observed rate, its error and its input rate by a cubic through the frames about it; None: not passed."""
+    best = int(np.argmax(observed))
+    u = np.log(supplied / supplied[best])
+    near = np.abs(u) < 0.6
+    if near.sum() < 4:
+        near = np.argsort(np.abs(u))[:5]
+    u, y, weight = u[near], np.log(observed[near]), np.sqrt(counts[near])
+    if u.max() < 0.05 or u.min() > -0.05:
+        return None
+    terms = np.polyfit(u, y, 3 if u.size > 5 else 2, w=weight)
+    fine = np.linspace(u.min(), u.max(), 4001)
+    curve = np.polyval(terms, fine)
+    top = int(np.argmax(curve))
+    if top in (0, fine.size - 1):
+        return None
+    value = float(np.exp(curve[top]))
+    return value, value / float(np.sqrt((weight**2).sum())), float(supplied[best] * np.exp(fine[top]))
+
+
+def _at_loss(
+    observed: NDArray[np.float64], supplied: NDArray[np.float64], counts: NDArray[np.float64], scale_se: float
+) -> tuple[float, float] | None:
+    """Return the observed rate at 20 % loss and its error: ln(observed/input) against the input rate, a parabola about the place."""
+    left = np.log(observed / supplied)
+    level = np.log(1 - LOSS)
+    if left.min() > level or left.max() < level:
+        return None
+    near = (left > 2.2 * level) & (left < 0.35 * level)
+    if near.sum() < 3 or not (left[near].min() <= level <= left[near].max()):
+        near = np.argsort(np.abs(left - level))[:4]
+    x, y = supplied[near], left[near]
+    terms = np.polyfit(x / x.mean(), y, 2 if len(x) > 4 else 1, w=np.sqrt(counts[near]))
+    terms[-1] -= level
+    roots = [
+        r.real * x.mean() for r in np.roots(terms) if abs(r.imag) < 1e-9 and 0.8 * x.min() <= r.real * x.mean() <= 1.2 * x.max()
+    ]
+    if not roots:
+        return None
+    value = (1 - LOSS) * float(min(roots, key=lambda r: abs(r - x.mean())))
+    # R20 moves by 1/0.223 − 1 times a relative error of the input rate
+    return value, value * 3.5 * float(np.hypot(scale_se, 1 / np.sqrt(counts[near].sum())))

@@ -1,0 +1,106 @@
+"""Energy resolution and peaking of one head from a scan of narrow energy windows (NEMA NU 1, 2.3).
+
+The counts of adjacent windows are a spectrum; a Gaussian integrated over each window is fitted to the part of the photopeak above
+0.4 of its height, so that the width of the windows does not widen the peak. No scatter is taken away: NU 1 measures the peak as it
+is. The value is 100·FWHM over the nominal energy of the nuclide.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.gaussian import FWHM, fit_bins
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["FEWEST_WINDOWS", "METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "energy_resolution"
+METHOD = "NEMA NU 1 2.3"
+VERSION = "1.0.1"
+FEWEST_WINDOWS = 8
+FLANK = 0.4
+SAME = 0.1  # of a window's width: larger gaps or overlaps are no spectrum
+LEAST_KEV = 80.0  # below it photopeaks are groups of X-rays, wider than one line
+FARTHEST_KEV = 15.0  # from the nominal energy: beyond it the peak is another one
+UNLIKE = 0.05  # of the peak: a window that departs so far moves FWHM by more than its tolerance of 2 %
+LEAST_PEAK = 10_000  # counts in the highest window
+
+
+def measure(
+    counts: NDArray,
+    lower_kev: NDArray,
+    upper_kev: NDArray,
+    nuclide: str | None,
+    nominal_kev: float | None,
+    *,
+    detector: str | None = None,
+) -> Result:
+    """Return width and place of the photopeak.
+
+    Parameters
+    ----------
+    counts, lower_kev, upper_kev
+        Counts and limits of each window, taken in equal times.
+    nuclide, nominal_kev
+        Whose photopeak it is ("Tc-99m"), and its energy; None: not known.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    order = np.argsort(lower_kev)
+    seen, low, high = (np.asarray(v, float)[order] for v in (counts, lower_kev, upper_kev))
+    widths = high - low
+    if seen.size < FEWEST_WINDOWS or (widths <= 0).any() or (np.abs(low[1:] - high[:-1]) > SAME * widths.min()).any():
+        return refuse(f"the energy windows are no spectrum: {FEWEST_WINDOWS} or more that join without gap or overlap are needed")
+    nominal = nominal_kev
+    if nominal is None:
+        return refuse(f"the photopeak of {nuclide or 'the unknown nuclide'} is not known here")
+    if nominal < LEAST_KEV:
+        return refuse(f"the photopeak of {nuclide} at {nominal:g} keV is a group of X-rays: its width is not that of one line")
+    density = seen / widths
+    top = int(np.argmax(density))
+    above = density > FLANK * density[top]
+    first, last = top, top
+    while first > 0 and above[first - 1]:
+        first -= 1
+    while last < seen.size - 1 and above[last + 1]:
+        last += 1
+    if first == 0 or last == seen.size - 1:
+        return refuse("the photopeak is cut by the first or last energy window")
+    if last - first < 3:
+        return refuse("the energy windows are too wide for this photopeak: at least four within its upper part are needed")
+    part = slice(first, last + 1)
+    guess = float((high[last] - low[first]) / 2.7)
+    peak = fit_bins(low[part], high[part], seen[part], float(low[top] + high[top]) / 2, guess, constant=False)
+    if peak is None or not low[first] < peak.mean < high[last]:
+        return refuse("no Gaussian fits the photopeak")
+    shape = peak.of(low[part], high[part])
+    away = seen[part] - shape
+    worst = int(np.argmax(np.abs(away)))
+    if abs(away[worst]) > UNLIKE * shape.max() + 5 * float(np.sqrt(shape[worst])):
+        return refuse(
+            f"the photopeak is no Gaussian: the window at {float(low[part][worst] + high[part][worst]) / 2:.1f} keV is "
+            f"{100 * away[worst] / shape.max():+.0f} % of the peak away from it (times of the windows differ, or tubes are mistuned)"
+        )
+    shift = peak.mean - nominal
+    if abs(shift) > FARTHEST_KEV:
+        return refuse(f"the peak lies at {peak.mean:.1f} keV, {nuclide} has {nominal} keV: nuclide or energy scale is wrong")
+    width, se = FWHM * peak.sigma, FWHM * peak.sigma_se
+    measures = (
+        Measure("energy_resolution_percent", round(100 * width / nominal, 4), "%", round(100 * se / nominal, 4)),
+        Measure("fwhm_kev", round(width, 4), "keV", round(se, 4)),
+        Measure("photopeak_kev", round(peak.mean, 4), "keV", round(peak.mean_se, 4)),
+        Measure("peak_shift_kev", round(shift, 4), "keV", round(peak.mean_se, 4)),
+    )
+    few = seen[top] < LEAST_PEAK
+    reason = f"too few counts for a verdict: {seen[top]:.0f} in the highest window, {LEAST_PEAK} are needed" if few else None
+    figure = {
+        "kind": PROCEDURE,
+        "low": low,
+        "high": high,
+        "counts": seen,
+        "peak": peak.mean,
+        "sigma": peak.sigma,
+        "area": peak.area,
+    }
+    return Result(PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, METHOD, VERSION, measures, (), figure)

@@ -1,0 +1,1 @@
+"""Arrays and fits that several families use."""

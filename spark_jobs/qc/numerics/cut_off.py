@@ -1,0 +1,143 @@
+"""Values that were cut off below the limit of the pixel type: noisy values do not pile up at their largest one.
+
+Nothing here depends on the scale of the values: counts that were multiplied, or divided, before they were cut off are seen as well.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.order import median, percentile
+
+__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
+
+CUT_OFF = "many voxels hold the same largest value: the values were cut off"
+FLAT = "no verdict: every pixel of the field holds the same value, which no acquisition gives: a drawn image, or all of it was cut off"
+
+FEWEST_PIXELS, LEAST_PART = 20, 0.02  # at the largest value; of the pixels above half of it
+LEAST_TOP = 10  # of so few counts many pixels share the largest by chance
+SOLID = 0.95  # of the neighbours of such pixels are such where a plateau lies
+ROUNDED = 0.15  # variance of a pixel: that of rounding to whole numbers is 1/12
+# how often checkerboard differences of independent noise, so many rows and columns apart, have one sign: ½ + asin(ρ)/π, ρ = -½, 0, ¼
+LAGS = {((0, 1), (1, 0)): 1 / 3, ((0, 2), (2, 0)): 1 / 2, ((1, 1),): 0.58}
+FAR: Mapping[tuple[tuple[int, int], ...], float] = {
+    ((0, 4), (4, 0)): 1 / 2,
+    ((0, 6), (6, 0)): 1 / 2,
+}  # smoothing does not reach so far, and structure goes on
+QUIET = 0.4  # of the variance of counts; that of halved counts is a half
+NOISY = 1.0  # variance of a pixel, ten times what rounding makes
+FEWEST_FLAT = 100  # pixels that tell the scale of the counts
+NEAR, SPREAD = 0.06, 0.5
+COUNTED = (0.02, 3.0)  # times counting noise: more is the steep rim of a drawn plateau
+SAME = 1e-5  # slices that are scaled one by one round the same value differently
+LEAST_STEP = 2e-4  # of the largest value
+LEAST_PART_OF_VOLUME = 0.005
+COMPACT = 0.9  # the same for slices, whose noise is smooth
+STEEP = 3.0  # least steps of a value from the plateau to its neighbours: a shape that rounding made flat leaves it by one
+
+
+def is_cut_off(image: NDArray) -> bool:
+    """Return whether many pixels of a noisy image (rows × columns) hold the same largest value."""
+    top = int(image.max())
+    at_top = image == top
+    piled = int(at_top.sum())
+    if top < LEAST_TOP or piled <= FEWEST_PIXELS or piled <= LEAST_PART * int((image > top / 2).sum()):
+        return False
+    rows, columns = np.nonzero(at_top)
+    box = np.s_[max(rows.min() - 16, 0) : rows.max() + 17, max(columns.min() - 16, 0) : columns.max() + 17]
+    ratio = _noise(image[box].astype(np.float64), (image[box] > top / 8) & ~at_top[box])
+    if _beside(at_top) <= SOLID * 2 * piled:
+        return ratio is not None
+    # a plateau is one that was drawn, or one whose noisy top was cut off: its rim or the noise around it tells
+    if ratio is not None and COUNTED[0] < ratio < COUNTED[1]:
+        return True
+    return _noise(image.astype(np.float64), image <= top / 8) is not None
+
+
+def noise_ratio(image: NDArray) -> float | None:
+    """Return the variance of bright pixels over their value (1: counts, n: counts times n); None where no random noise is seen."""
+    flat = image > 0.6 * percentile(image[image > image.max() / 2], 75)
+    for _ in range(2):  # rims make differences of their own
+        flat[1:-1, 1:-1] &= flat[:-2, 1:-1] & flat[2:, 1:-1] & flat[1:-1, :-2] & flat[1:-1, 2:]
+    flat[[0, -1]] = flat[:, [0, -1]] = False
+    return _noise(image.astype(np.float64), flat) if int(flat.sum()) > FEWEST_FLAT else None
+
+
+def is_quiet(image: NDArray, blocks: NDArray, field: NDArray[np.bool_], n: int) -> bool:
+    """Return whether pixels of a flood vary less than counts do while its blocks of n × n show noise: smoothed, enlarged or divided.
+
+    An image without any noise is none: what varies in it goes on over many blocks. Looked at is the middle of the field (of blocks).
+    """
+    pixels, blocks = _inmost(image, blocks, field, n)
+    (pixel, mean, _), (block, _, checker) = _checkers(pixels), _checkers(blocks)
+    return pixel < QUIET * mean and block > NOISY * n * n and _is_random(checker, np.ones(checker.shape, bool), FAR)
+
+
+def _inmost(image: NDArray, blocks: NDArray[np.float64], field: NDArray[np.bool_], n: int) -> tuple[NDArray, NDArray[np.float64]]:
+    """Return the pixels and the blocks of the inner half of a field's bounding box."""
+    box, inner = [], []
+    for length, lines in zip(image.shape, np.nonzero(field), strict=True):
+        first, last = int(lines.min()), int(lines.max())
+        quarter, origin = (last - first) // 4, (length % n) // 2
+        box.append(slice(first + quarter, last + 1 - quarter))
+        inner.append(slice(origin + n * box[-1].start, origin + n * box[-1].stop))
+    return image[tuple(inner)], blocks[tuple(box)]
+
+
+def _checkers(image: NDArray) -> tuple[float, float, NDArray[np.float64]]:
+    """Return the variance of a pixel by checkerboard differences, its mean, and the differences."""
+    part = image[:128, :128].astype(np.float64)
+    checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
+    return median(checker**2) / 0.455 / 4, float(part.mean()), checker
+
+
+def _noise(part: NDArray[np.float64], fits: NDArray[np.bool_]) -> float | None:
+    whole = fits[:-1, :-1] & fits[1:, :-1] & fits[:-1, 1:] & fits[1:, 1:]
+    if int(whole.sum()) <= FEWEST_PIXELS:
+        return None
+    # a checkerboard difference is blind to slopes
+    checker = part[:-1, :-1] - part[1:, :-1] - part[:-1, 1:] + part[1:, 1:]
+    variance = median(checker[whole] ** 2) / 0.455 / 4
+    if variance < ROUNDED or not _is_random(checker, whole):
+        return None
+    held = part[:-1, :-1] + part[1:, :-1] + part[:-1, 1:] + part[1:, 1:]
+    return variance / (float(held[whole].mean()) / 4)
+
+
+def _beside(at_top: NDArray[np.bool_]) -> int:
+    """Return how many pairs of neighbours in rows and columns (… × rows × columns) hold the largest value."""
+    return int((at_top[..., 1:, :] & at_top[..., :-1, :]).sum()) + int((at_top[..., 1:] & at_top[..., :-1]).sum())
+
+
+def _is_random(
+    checker: NDArray[np.float64], whole: NDArray[np.bool_], lags: Mapping[tuple[tuple[int, int], ...], float] = LAGS
+) -> bool:
+    """Return whether neighbouring differences have one sign as often as independent noise makes them, at each of the near distances."""
+    for lag, expected in lags.items():
+        ends = [np.s_[dy:, dx:] for dy, dx in lag], [np.s_[: -dy or None, : -dx or None] for dy, dx in lag]
+        products = [(checker[a] * checker[b])[whole[a] & whole[b]] for a, b in zip(*ends, strict=True)]
+        told = np.concatenate([p[p != 0] for p in products])
+        if told.size <= FEWEST_PIXELS or abs(float((told > 0).mean()) - expected) > NEAR + 2 * SPREAD / np.sqrt(told.size):
+            return False
+    return True
+
+
+def is_tomogram_cut_off(volume: NDArray) -> bool:
+    """Return whether many voxels (slices × rows × columns) hold the same largest value without lying side by side as a plateau does."""
+    top = float(volume.max())
+    at_top = volume >= top * (1 - SAME)
+    piled = int(at_top.sum())
+    if top <= 0 or piled <= FEWEST_PIXELS or piled <= LEAST_PART_OF_VOLUME * int((volume > top / 2).sum()):
+        return False
+    if _beside(at_top) > COMPACT * 2 * piled:
+        return False
+    rim = np.zeros_like(at_top)
+    rim[:, 1:] |= at_top[:, :-1]
+    rim[:, :-1] |= at_top[:, 1:]
+    rim[:, :, 1:] |= at_top[:, :, :-1]
+    rim[:, :, :-1] |= at_top[:, :, 1:]
+    beside = volume[rim & ~at_top].astype(np.float64)
+    levels = np.unique(beside)
+    step = max(float(np.diff(levels).min(initial=np.inf)), LEAST_STEP * top)
+    return median(top - beside) > STEEP * step

@@ -1,0 +1,131 @@
+"""Small bright sources in a volume: how many, and where their centroids lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.order import median
+
+__all__ = ["Fiducials", "find_fiducials"]
+
+COARSE_MM = 3.0
+BRIGHT = 0.3  # of the height of the brightest above its surroundings
+LARGEST_MM = 36.0  # extent of a source at that level
+MOST = 20
+REACH_MM = 18.0  # around a source: what belongs to it, unless a neighbour is nearer
+ALONE_PART = 0.5  # of the emission that lies in the sources: a body around them would hold more
+WARM = 0.15  # of the height of a source: a ground that shines more is a filled phantom
+WIDE_MM = 24.0  # blocks in which a body shows and counting noise does not
+FAINTEST = 0.04  # of the peak: beyond it, what is left of a source is noise
+SIGMAS = 8.0  # above the noise of the rest
+
+
+@dataclass(frozen=True)
+class Fiducials:
+    """Centroids (slice, row, column) of the sources, n × 3, and the sum of each above its surroundings."""
+
+    index: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emission: bool) -> Fiducials | str:
+    """Return the sources, or the reason why the volume shows none.
+
+    Parameters
+    ----------
+    emission
+        True for PET and SPECT, where the sources must hold most of what shines; False for CT, where they may sit in a phantom of
+        even density.
+    """
+    from scipy import ndimage
+
+    steps = [max(1, round(COARSE_MM / v)) for v in voxel_mm]
+    counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
+    cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
+    blocks = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2])
+    coarse = blocks.max((1, 3, 5)) if not emission else blocks.mean((1, 3, 5))
+    size = [v * s for v, s in zip(voxel_mm, steps, strict=True)]
+    rest = median(coarse)
+    spread = 1.4826 * median(np.abs(coarse - rest))
+    peak = float(coarse.max()) - rest
+    if peak <= 0 or peak < SIGMAS * spread:
+        return "nothing stands out"
+    if emission and rest > WARM * peak:
+        return "the sources do not stand in the cold"
+    found = _small(coarse - rest, peak, size)
+    if isinstance(found, str) and not emission:
+        # a phantom of even density around the sources: what is wider than a source is its surroundings
+        window = [max(3, 2 * int(LARGEST_MM / 2 / s) + 1) for s in size]
+        opened = ndimage.maximum_filter(ndimage.minimum_filter(coarse, window), window)
+        hat = np.where(opened > rest + 0.3 * peak, coarse - opened, 0)
+        inner = ndimage.minimum_filter((opened > rest + 0.3 * peak).astype(np.uint8), 3) > 0
+        hat = np.where(inner, hat, 0)
+        top = float(hat.max())
+        noise = 1.4826 * median(np.abs(hat[inner] - median(hat[inner]))) if inner.any() else 0.0
+        found = _small(hat, top, size) if top > max(SIGMAS * noise, 0.1 * peak) else found
+    if isinstance(found, str):
+        return found
+    index = (found + 0.5) * np.array(steps) - 0.5
+    return _centroids(values, voxel_mm, index, emission)
+
+
+def _small(excess: NDArray, peak: float, size: list[float]) -> NDArray | str:
+    """Return the coarse places of bright groups when all are small, or the reason."""
+    from scipy import ndimage
+
+    labels, groups = ndimage.label(excess > BRIGHT * peak, np.ones((3, 3, 3)))
+    if groups > MOST:
+        return f"{groups} bright places: no fiducials"
+    for box in ndimage.find_objects(labels):
+        if any((s.stop - s.start - 1) * m > LARGEST_MM for s, m in zip(box, size, strict=True)):
+            return "a bright region is larger than a fiducial"
+    return np.array(ndimage.center_of_mass(np.maximum(excess, 0), labels, np.arange(1, groups + 1)))
+
+
+def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDArray, emission: bool) -> Fiducials | str:
+    scale = np.array(voxel_mm)
+    near = np.linalg.norm((index[:, None] - index) * scale, axis=2) + 1e9 * np.eye(len(index))
+    out, weights = [], []
+    for k, start in enumerate(index):
+        reach = min(REACH_MM, 0.5 * float(near[k].min()))
+        centre = start
+        weight = 0.0
+        for _ in range(6):
+            low = np.maximum(np.ceil(centre - reach / scale - 3).astype(int), 0)
+            high = np.minimum(np.floor(centre + reach / scale + 3).astype(int) + 1, values.shape)
+            box = values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float64)
+            axes = [(np.arange(a, b) - c) * v for a, b, c, v in zip(low, high, centre, voxel_mm, strict=True)]
+            r2 = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
+            inside, shell = r2 <= reach**2, (r2 > (0.75 * reach) ** 2) & (r2 <= (1.1 * reach) ** 2)
+            net = box - (median(box[shell]) if shell.any() else 0.0)
+            net = np.where(inside, net, 0)
+            net = np.where(net > FAINTEST * net.max(), net, 0)
+            weight = float(net.sum())
+            if weight <= 0:
+                return "a bright place has no centroid"
+            step = np.array([float((net.sum(tuple(a for a in range(3) if a != d)) * axes[d]).sum()) for d in range(3)]) / weight
+            centre = centre + step / scale
+            if np.abs(step).max() < 0.002:
+                break
+        rim = np.array(values.shape) - 1
+        if (centre < 0.5).any() or (centre > rim - 0.5).any():
+            return "a fiducial is cut off by the border of the volume"
+        out.append(centre)
+        weights.append(weight)
+    if emission:
+        shines = _shining(values, voxel_mm)
+        if sum(weights) < ALONE_PART * shines:
+            return "most of what shines lies outside the bright places"
+    return Fiducials(np.array(out), np.array(weights))
+
+
+def _shining(values: NDArray, voxel_mm: tuple[float, float, float]) -> float:
+    """Return the sum of what stands above an even, noisy ground in blocks of about 24 mm: sources, and a body if there is one."""
+    steps = [max(1, min(n, round(WIDE_MM / v))) for n, v in zip(values.shape, voxel_mm, strict=True)]
+    counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
+    cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
+    means = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2]).mean((1, 3, 5), dtype=np.float64)
+    ground = median(means)
+    spread = 1.4826 * median(np.abs(means - ground))
+    return float(np.where(means > ground + 4 * spread, means - ground, 0).sum() * np.prod(steps))

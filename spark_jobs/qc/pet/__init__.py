@@ -1,0 +1,1 @@
+"""PET phantoms, calibrations and daily reports."""

@@ -1,0 +1,88 @@
+"""Detector efficiencies of a PET scanner: dead blocks, blocks that stand out, and change against a baseline."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.numerics.outliers import DEVIATIONS, robust_z
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "pet_normalisation"
+METHOD = "block efficiencies against their median and a baseline, 5 robust SD"
+VERSION = "1.0.0"
+DEAD_PART = 0.1  # of the median efficiency: a block below it counts noise alone
+
+
+def measure(
+    efficiency: NDArray | Sequence[float],
+    baseline: NDArray | Sequence[float] | None = None,
+    *,
+    file_id: str | None = None,
+    age_days: float | None = None,
+    detector: str | None = None,
+) -> Result:
+    """Return how many blocks are dead, stand out, or have changed.
+
+    Parameters
+    ----------
+    efficiency
+        One value a block, any unit, in the scanner's order.
+    baseline
+        The same of an earlier day; None: no change can be told. Both are divided by their medians first, so that a decayed source
+        is no change.
+    file_id
+        Name of the correction or sinogram file that the values belong to; it stands with the first measure.
+    age_days
+        Days from the last full set-up (normalisation) to the scan; None: not known.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    blocks = np.asarray(efficiency, np.float64).ravel()
+    if blocks.size < 8:
+        return refuse(f"{blocks.size} block efficiencies: too few for a block map")
+    if not np.isfinite(blocks).all() or (blocks < 0).any():
+        return refuse("a block efficiency is negative or no number")
+    middle = median(blocks)
+    if middle <= 0:
+        return refuse("more than half of the blocks are dead: the data are no normalisation")
+    z = robust_z(blocks)
+    dead = np.flatnonzero(blocks < DEAD_PART * middle)
+    odd = np.flatnonzero(np.abs(z) > DEVIATIONS)
+    out = [
+        Measure("dead_blocks_count", float(dead.size), "1", None, {"blocks": _numbers(dead), "file": file_id}),
+        Measure("block_efficiency_outliers_count", float(odd.size), "1", None, {"blocks": _numbers(odd)}),
+    ]
+    change = None
+    notes = []
+    if baseline is not None:
+        before = np.asarray(baseline, np.float64).ravel()
+        if before.size != blocks.size:
+            return refuse(f"the baseline has {before.size} blocks, today's data {blocks.size}")
+        if not np.isfinite(before).all() or median(before) <= 0:
+            return refuse("the baseline holds a value that is no efficiency")
+        alive = before >= DEAD_PART * median(before)
+        change = np.where(alive, 100 * ((blocks / middle) / np.where(alive, before / median(before), 1.0) - 1), 0.0)
+        moved = np.flatnonzero(np.abs(robust_z(100 + change)) > DEVIATIONS)
+        far = int(np.argmax(np.abs(change)))
+        out.append(Measure("block_change_max_percent", round(abs(float(change[far])), 4), "%", None, {"block": far + 1}))
+        out.append(Measure("changed_blocks_count", float(moved.size), "1", None, {"blocks": _numbers(moved)}))
+        if not alive.all():
+            notes.append(f"{int((~alive).sum())} blocks were dead in the baseline: their change cannot be told")
+    else:
+        notes.append("no baseline: change cannot be told")
+    if age_days is not None:
+        out.append(Measure("normalisation_age_days", round(age_days, 3), "d"))
+    if file_id is not None:
+        notes.append(f"correction file {file_id}")
+    figure = {"kind": PROCEDURE, "blocks": blocks, "z": z, "change": change, "k": DEVIATIONS}
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(out), tuple(notes), figure)
+
+
+def _numbers(blocks: NDArray) -> list[int]:
+    return [int(b) + 1 for b in blocks[:50]]

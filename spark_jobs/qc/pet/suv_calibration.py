@@ -1,0 +1,39 @@
+"""SUV of an evenly filled cylinder, which is 1 when scanner, activimeter and header agree."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+
+PROCEDURE = "suv_calibration"
+METHOD = "SUV by weight in 80 % of an even cylinder's radius"
+VERSION = "1.0.2"
+PART = 0.8
+
+
+def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float, *, detector: str | None = None) -> Result:
+    """Return the cylinder's SUV and its deviation from 1.
+
+    Parameters
+    ----------
+    factor
+        What a voxel is multiplied with to be an SUV (`suv.suv_factor`); the weight is that of the filling, 1 g/ml.
+    """
+    cylinder = find_pet_cylinder(values, voxel_mm)
+    if isinstance(cylinder, str):
+        return Result(PROCEDURE, NOT_MEASURED, cylinder, detector, METHOD, VERSION)
+    inside = values[cylinder.inside(values.shape, voxel_mm, PART)].astype(np.float64) * factor
+    suv = float(inside.mean())
+    out = (
+        Measure("suv_mean", round(suv, 6), "g/ml"),
+        Measure("suv_bias_percent", round(100 * (suv - 1), 4), "%"),
+        Measure("suv_cov_percent", round(100 * float(inside.std(ddof=1)) / suv, 4), "%"),
+        Measure("cylinder_diameter_mm", round(2 * cylinder.radius_mm, 2), "mm"),
+    )
+    middle = (cylinder.first + cylinder.last) // 2
+    circle = (cylinder.rows[middle], cylinder.columns[middle], PART * cylinder.radius_mm / voxel_mm[1])
+    figure = {"kind": PROCEDURE, "image": values[middle] * factor, "mean": suv, "circle": circle}
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, out, (), figure)

@@ -1,0 +1,71 @@
+"""Activimeter (dose calibrator): accuracy, constancy, linearity and repeatability from readings (GB/T 10256; IAEA-TECDOC-602).
+
+All readings are net of background and brought to one time by the half-life of their nuclide. Accuracy and constancy are
+100·(M/(A₀·e^{−λt}) − 1); linearity is the largest residual of ln M about a line whose slope is the nuclide's λ, in percent (a free
+slope would take up part of what is looked for); repeatability is the standard deviation (K − 1) over the mean.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_jobs.qc.numerics.decay import decayed
+from spark_jobs.qc.result import Measure
+
+__all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability"]
+
+PROCEDURE = "activimeter"
+METHOD = "GB/T 10256"
+VERSION = "1.0.2"
+FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
+LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Net readings in MBq and their times in seconds after a common moment, of one nuclide."""
+
+    mbq: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    half_life_s: float
+    nuclide: str
+
+
+def agreement(name: str, readings: Readings, reference_mbq: float) -> Measure | str:
+    """Return the mean error in percent against a reference activity at second 0, or why there is none."""
+    if reference_mbq <= 0:
+        return "the reference activity is not positive"
+    if (readings.mbq <= 0).any():
+        return "a reading is not above the background"
+    errors = 100 * (readings.mbq / np.array([decayed(reference_mbq, t, readings.half_life_s) for t in readings.seconds]) - 1)
+    se = float(errors.std(ddof=1) / np.sqrt(errors.size)) if errors.size > 1 else None
+    return Measure(name, round(float(errors.mean()), 4), "%", None if se is None else round(se, 4), None, None, readings.nuclide)
+
+
+def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:
+    """Return the largest residual in percent and all residuals in the order of time, or why there are none."""
+    if readings.mbq.size < FEWEST_LINEAR:
+        return f"{readings.mbq.size} readings of a decaying source: at least {FEWEST_LINEAR} are needed"
+    if (readings.mbq <= 0).any():
+        return "a reading is not above the background"
+    if readings.mbq.max() < LEAST_DECAY * readings.mbq.min():
+        return "the source decayed by less than half between the readings: this is no test of linearity"
+    logs = np.log(readings.mbq) + np.log(2) * readings.seconds / readings.half_life_s
+    residuals = 100 * np.expm1(logs - logs.mean())
+    worst = int(np.argmax(np.abs(residuals)))
+    at = {"reading_mbq": round(float(readings.mbq[worst]), 4), "seconds": round(float(readings.seconds[worst]), 1)}
+    value = round(float(abs(residuals[worst])), 4)
+    return Measure("linearity_residual_percent", value, "%", None, at, None, readings.nuclide), residuals
+
+
+def repeatability(readings: Readings) -> Measure | str:
+    """Return the relative standard deviation of repeated readings in percent, or why there is none."""
+    if readings.mbq.size < FEWEST_REPEATED:
+        return f"{readings.mbq.size} repeated readings: at least {FEWEST_REPEATED} are needed"
+    if (readings.mbq <= 0).any():
+        return "a reading is not above the background"
+    level = np.array([decayed(m, -t, readings.half_life_s) for m, t in zip(readings.mbq, readings.seconds, strict=True)])
+    value = 100 * float(level.std(ddof=1) / level.mean())
+    se = value / float(np.sqrt(2 * (level.size - 1)))
+    return Measure("repeatability_percent", round(value, 4), "%", round(se, 4), None, None, readings.nuclide)

@@ -1,0 +1,1 @@
+"""SPECT: centre of rotation, tomographic phantoms."""

@@ -1,0 +1,92 @@
+"""The service `reports`: the reports' folder as it lies, read only; an auditor needs no login and no internet."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from connectors.words import both
+from terminals.headers import NOTHING_FROM_ELSEWHERE, guard
+from terminals.words import choose, texts
+
+__all__ = ["Draw", "create_app", "from_command"]
+
+Draw = Callable[[str], str | None]  # run key → why there is no picture, or None when it lies there now
+
+
+class _Reports(StaticFiles):
+    """Files of the folder; drafts and other dot files are not there."""
+
+    async def get_response(self, path: str, scope) -> Response:  # type: ignore[no-untyped-def]
+        if any(part.startswith(".") and part != "." for part in Path(path).parts):
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
+
+
+def from_command(timeout_s: float = 60.0) -> Draw:
+    """Return a drawer that makes a missing picture in a process of its own, so that this one stays small; one at a time."""
+    lock = threading.Lock()
+
+    def draw(run_key: str) -> str | None:
+        with lock:
+            command = [sys.executable, "-m", "spark_jobs.jobs.picture", run_key]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                return f"the picture was not ready after {timeout_s:.0f} s: load this page again"
+            return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["the picture could not be made"])[-1]
+
+    return draw
+
+
+def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
+    """Return the service over that folder; it may still be empty.
+    `draw` makes a picture that nobody has asked for before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"service": "reports"}
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)  # a browser that shows a bare picture asks for one
+
+    @app.get("/")
+    def front(request: Request) -> Response:
+        if (folder / "index.html").is_file():
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"index.html{query}")
+        words = texts()[choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))]
+        return HTMLResponse(f"<!doctype html><meta charset=utf-8><title>Photopeak</title><p>{words['no_reports']}</p>")
+
+    @app.get("/pictures/{run_key}.png")
+    def picture(run_key: Annotated[str, PathParameter(pattern=r"^[\w-]{1,80}$")]) -> Response:
+        path = folder / "pictures" / f"{run_key}.png"
+        reason = None if path.is_file() or draw is None else draw(run_key)
+        if path.is_file():
+            return FileResponse(path)
+        return PlainTextResponse(f"no picture 没有图像: {both(reason or 'none was made')}\n", status_code=404)
+
+    app.mount("/", _Reports(directory=folder, html=True))
+    return guard(app, _policy)
+
+
+def _policy(request: Request) -> str:
+    """Return the content policy: Data Docs carry scripts and styles inside the page, a browser puts a style around a picture."""
+    policy = NOTHING_FROM_ELSEWHERE
+    if request.url.path.startswith(("/data_docs/", "/pictures/")):
+        policy = policy.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+    if request.url.path.startswith("/data_docs/"):
+        policy = policy.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'")
+    return policy

@@ -1,0 +1,126 @@
+"""The service `status`: one landing page that says what is wrong, as of when, and leads to everything else."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from connectors.settings import Settings
+from connectors.words import reason as reason_in
+from spark_jobs.measure_names import name_of
+from spark_jobs.pictures import TITLES
+from terminals.headers import guard
+from terminals.overview import intake_now, local_text, overview, rule_links, worklists
+from terminals.phantoms import Phantoms
+from terminals.services import Services
+from terminals.words import HERE, choose, texts
+
+__all__ = ["create_app"]
+
+CALM_S, HASTY_S = 15, 3  # until the page shows itself anew; hasty while a phantom that has just arrived waits for its verdict
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """Return the service; `services` says in which state each service of the platform is."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    words, phantoms = texts(), Phantoms(settings)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"service": "status"}
+
+    @app.get("/", response_class=HTMLResponse)
+    def landing(request: Request) -> str:
+        language = choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+        found, reason = _overview(settings)
+        release = found["release"] if found else None
+        tests, unknown = _tests(phantoms)
+        states = services()
+        return environment.get_template("status.html").render(
+            language=language,
+            t=words[language],
+            found=found,
+            unreadable=reason,
+            tests=tests,
+            tests_unreadable=unknown,
+            again=HASTY_S if tests and tests["haste"] else CALM_S,
+            title=lambda name: TITLES.get(name, (name.replace("_", " "), name.replace("_", " ")))[language == "zh"],
+            measure=lambda name: name_of(name, language),
+            limit=_limit,
+            release=release,
+            services=states,
+            down=[s for s in states if s.get("state") != "up"],
+            doors=_doors(settings, request, states),
+            journals=intake_now(settings.journals, release["lake_head"] if release else None),
+            worklists=worklists(settings.worklist),
+            links=rule_links(settings.reports),
+            reports=_address(request, settings.reports_port),
+            local=lambda moment: local_text(moment, settings.utc_offset_minutes),
+            moment=lambda text: local_text(datetime.fromisoformat(text), settings.utc_offset_minutes),
+            zone=_zone(settings.utc_offset_minutes),
+            number=_number,
+            unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
+            why=lambda text: reason_in(text, language),
+        )
+
+    app.mount("/assets", StaticFiles(directory=HERE / "assets"))
+    return guard(app)
+
+
+def _overview(settings: Settings) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the overview, or why it cannot be read: the page with the services' states must come up in any case."""
+    try:
+        return overview(settings.warehouse), None
+    except Exception as failed:
+        return None, str(failed).splitlines()[0]
+
+
+def _tests(phantoms: Phantoms) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the newest phantom tests, or why they cannot be read: nobody may take silence for a pass."""
+    try:
+        return phantoms.newest(datetime.now(UTC)), None
+    except Exception as failed:
+        return None, str(failed).splitlines()[0]
+
+
+def _limit(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"{low:g} … {high:g}"
+    return f"≤ {high:g}" if high is not None else f"≥ {low:g}"
+
+
+def _address(request: Request, port: int) -> str:
+    """Return a service's address on the host by which the reader reached this page."""
+    host = request.url.hostname or "127.0.0.1"
+    return f"{request.url.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _doors(settings: Settings, request: Request, states: list[dict[str, Any]]) -> list[dict[str, str]]:
+    by_name = {s.get("service"): str(s.get("state")) for s in states}
+    return [
+        {"key": key, "href": _address(request, port) + "/", "state": by_name.get(service, "")}
+        for key, service, port in (
+            ("dashboards", "superset", settings.superset_port),
+            ("reports", "reports", settings.reports_port),
+            ("airflow", "airflow-api", settings.airflow_port),
+        )
+    ]
+
+
+def _zone(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

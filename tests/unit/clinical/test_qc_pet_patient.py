@@ -1,0 +1,107 @@
+"""PET of patients: noise of the liver, SUV, activity, coverage, seams; each degradation in its aspect; phantoms are no patients."""
+
+import numpy as np
+import pytest
+from clinical_images import pet, pet_volume
+from qc_images import DATA, code
+
+from spark_jobs.measure import measure_series, render
+from spark_jobs.procedures.clinical import pet as clinical_pet
+from spark_jobs.qc.clinical import pet_patient
+from spark_jobs.reading import read
+
+VOXEL = (5.0, 5.3, 5.3)
+
+
+def read_of(**given):
+    result = pet_patient.measure(pet_volume(**given), VOXEL)
+    assert result.status == "measured"
+    return result
+
+
+@pytest.mark.req("ANA-02")
+def test_a_patient_is_told_and_measured_from_dicom():
+    files = pet(pet_volume())
+    (result,) = measure_series(files)
+    assert (result.procedure, result.status, result.warnings) == ("pet_patient", "measured", ())
+    # what was made: a liver of SUV 2.2 with 10 % noise, 280 MBq in 70 kg, an hour between injection and scan, T²/P of the counts
+    assert result.value("liver_suv_mean") == pytest.approx(2.2, rel=0.03)
+    assert result.value("liver_snr") == pytest.approx(10, rel=0.2)
+    assert result.value("activity_mbq_per_kg") == pytest.approx(4.0) and result.value("uptake_min") == pytest.approx(60)
+    assert result.value("nec_kcps") == pytest.approx((28e6 * 0.65) ** 2 / 40e6 / 120 / 1000, rel=1e-4)
+    assert {m.aspect for m in result.measures} == {
+        "counts/noise", "contrast", "motion", "positioning/coverage", "uniformity", "artefact", "timing", "header completeness",
+    }  # fmt: skip
+    assert measure_series(files[::-1]) == [result]
+    assert render([], result).startswith(b"\x89PNG")
+
+
+@pytest.mark.req("ANA-02")
+def test_degradations_are_graded_each_in_its_aspect():
+    whole = read_of()
+    noisy = [read_of(noise=n) for n in (0.05, 0.2, 0.3)]
+    assert [r.value("noise_percent") for r in noisy] == pytest.approx([5, 20, 30], rel=0.25)
+    blurred = [whole, read_of(blur_mm=10), read_of(blur_mm=20)]
+    gradient = [r.value("gradient_energy_per_cm") for r in blurred]
+    assert gradient == sorted(gradient, reverse=True) and gradient[-1] < 0.9 * gradient[0]
+    moved = [whole, *(read_of(jump_mm=j) for j in (10, 20, 30))]
+    jumps = [r.value("axis_jump_mm") for r in moved]
+    assert jumps == sorted(jumps) and jumps[-1] == pytest.approx(30, rel=0.25)
+    seams = [read_of(seam=s).value("plane_jump_percent") for s in (0, 0.3, 0.6)]
+    assert seams == sorted(seams) and seams[-1] > 2 * seams[0]
+    aside = [whole.value("truncation_percent"), *(read_of(shift_mm=s).value("truncation_percent") for s in (60, 110))]
+    assert aside[:2] == [0, 0] and aside[2] > 30
+    for name in ("liver_body_ratio", "coverage_mm"):
+        others = [r.value(name) for r in (*noisy, *moved[1:])]
+        assert others == pytest.approx([whole.value(name)] * len(others), rel=0.1), name
+    short = pet_patient.measure(pet_volume()[40:150], VOXEL)
+    assert short.value("coverage_mm") == pytest.approx(550) and whole.value("coverage_mm") > 900
+
+
+@pytest.mark.req("ANA-02")
+def test_what_the_header_lacks_is_not_measured_and_said():
+    volume = pet_volume()
+    (unitless,) = measure_series(pet(volume, Units="NONE"))
+    assert unitless.status == "measured" and any("no SUV" in w for w in unitless.warnings)
+    assert "liver_suv_mean" not in {m.name for m in unitless.measures}
+    (uncorrected,) = measure_series(pet(volume, CorrectedImage=["DECY"]))
+    assert any("attenuation" in w for w in uncorrected.warnings)
+    files = pet(volume)
+    gap = measure_series(files[:90] + files[91:], "clinical")[0]
+    assert gap.status == "not_measured" and not gap.measures
+    (phantom,) = measure_series(pet(volume, PatientID="QC^1"))
+    assert phantom.status == "not_measured" and not phantom.measures
+
+
+def _phantoms():
+    z, y, x = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in (190, 96, 96)), indexing="ij")
+    rng = np.random.default_rng(0)
+    noise = 1 + 0.1 * rng.standard_normal(z.shape)
+    round_ = np.hypot(x, y) * 5.3
+    yield "cylinder", np.where((round_ < 100) & (abs(z) * 5 < 150), noise, 0.0)
+    yield "long cylinder", np.where((round_ < 100) & (abs(z) * 5 < 350), noise, 0.0)
+    yield "line in a cylinder", np.where((np.hypot(x, y - 8) < 1.5) & (abs(z) * 5 < 350), 50 * noise, 0.0)
+    body = ((x * 5.3 / 150) ** 2 + (y * 5.3 / 115) ** 2 < 1) & (abs(z) * 5 < 110)
+    spheres = sum(
+        ((x * 5.3 - 57 * np.cos(k)) ** 2 + (y * 5.3 - 57 * np.sin(k)) ** 2 + (z * 5) ** 2 < (6 + 2.5 * k) ** 2) for k in range(6)
+    )
+    yield "body with spheres", np.where(body, noise * (1 + 7 * (np.asarray(spheres) > 0)), 0.0)
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("name, volume", list(_phantoms()), ids=lambda v: v if isinstance(v, str) else "")
+def test_phantoms_are_no_patients(name, volume):
+    assert not pet_patient.is_like_a_patient(volume, VOXEL)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the folder with real images is not there")
+def test_the_real_phantom_is_no_patient():
+    series = [read(p.read_bytes()) for p in sorted((DATA / "pt_nema_iq").glob("*.dcm"))]
+    assert clinical_pet.look(series) is None
+
+
+def test_a_code_decides_for_a_part_of_a_body():
+    part = pet_volume()[60:130]
+    assert measure_series(pet(part))[0].status == "not_measured"
+    (named,) = measure_series(pet(part, PerformedProtocolCodeSequence=code("PP-PETCT")))
+    assert named.status == "measured" and named.procedure == "pet_patient"
