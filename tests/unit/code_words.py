@@ -31,10 +31,13 @@ NAMES = {
 }  # fmt: skip
 
 
+ROOMS = ("spark_jobs", "connectors", "photopeak", "terminals", "warehouse")
+
+
 def sentences() -> dict[str, str]:
     """Return {template: place} of each sentence in the code that somebody may read as a reason, a note or a refusal."""
     found: dict[str, str] = {}
-    for path in _files("spark_jobs", "connectors", "photopeak"):
+    for path in _files(*ROOMS):
         place = path.relative_to(ROOT).as_posix()
         if place.startswith(ELSEWHERE):
             continue
@@ -46,7 +49,10 @@ def sentences() -> dict[str, str]:
 
 def literals() -> set[str]:
     """Return every string of the code and of the library that checks events, with {} in the place of values."""
-    files = [*_files("spark_jobs", "connectors", "photopeak", "expectations"), *Path(jsonschema.__file__).parent.glob("_*.py")]
+    files = [
+        *_files(*ROOMS, "expectations"),
+        *Path(jsonschema.__file__).parent.glob("_*.py"),
+    ]
     return {t.strip(" ;") for p in files for _, t, _ in _literals(ast.parse(p.read_text(encoding="utf-8")))}
 
 
