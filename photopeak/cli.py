@@ -59,12 +59,12 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Say how each service is; exit 1 unless all are up. 各服务的状态。"""
+    """Say how each service is; exit 1 unless all are up and every DAG can be read. 各服务的状态。"""
     from photopeak import probe
 
     rows = probe.status(load())
     print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else probe.table(rows))
-    raise typer.Exit(DONE if all(r["state"] == "up" for r in rows) else FAILED)
+    raise typer.Exit(DONE if all(map(probe.is_well, rows)) else FAILED)
 
 
 @app.command()

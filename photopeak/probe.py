@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import sqlite3
 import xmlrpc.client
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from connectors.words import both
 from photopeak.reaper import descendants
 from photopeak.services import MARK, Service, near, services
 
-__all__ = ["marked", "processes", "status", "supervisor", "supervisor_pid", "table"]
+__all__ = ["is_well", "marked", "processes", "status", "supervisor", "supervisor_pid", "table"]
 
 BEAT_S = 60  # Airflow's processes write a heartbeat every few seconds
 SLOW_S = 240  # a start that takes longer has failed
@@ -33,6 +34,11 @@ def status(settings: Settings) -> list[Row]:
     airflow = _Airflow(settings)
     with ThreadPoolExecutor(len(listed)) as pool:
         return list(pool.map(lambda s: _row(settings, s, alive.get(s.name, {}), airflow), listed.values()))
+
+
+def is_well(row: Row) -> bool:
+    """Return whether a service is up and has nothing to say: Airflow's reader of DAGs is up also while it cannot read one."""
+    return bool(row["state"] == "up" and not row["reason"])
 
 
 def table(rows: list[Row]) -> str:
@@ -118,7 +124,7 @@ class _Airflow:
         return (datetime.now(UTC) - (beat if beat.tzinfo else beat.replace(tzinfo=UTC))).total_seconds() < BEAT_S
 
     def import_errors(self) -> str | None:
-        """Return the files of `dags/` that Airflow cannot read, with the last line of each traceback."""
+        """Return the files of `dags/` that Airflow cannot read, with the line in them and the last line of each traceback."""
         rows = self._rows("SELECT filename, stacktrace FROM import_error ORDER BY filename")
         folder = ROOT / "dags"
         texts = []
@@ -126,7 +132,9 @@ class _Airflow:
             path = Path(name) if Path(name).is_absolute() else folder / name
             shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
             last = next((line.strip() for line in reversed((trace or "").splitlines()) if line.strip()), "no traceback")
-            texts.append(f"import error in {shown}: {last}")
+            lines = re.findall(rf'File "[^"]*{re.escape(path.name)}", line (\d+)', trace or "")
+            place = ":".join([str(shown), *lines[-1:]])
+            texts.append(f"import error in {place}: {last}")
         return "; ".join(texts) or None
 
     def _rows(self, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
