@@ -2,11 +2,9 @@
 
 import errno
 import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
@@ -18,6 +16,7 @@ from connectors.identity import Keys, Vault
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import ObjectStore
+from connectors.stores.space import require_space
 
 __all__ = ["Intake"]
 
@@ -79,7 +78,7 @@ class Intake:
     def _store(self, content: bytes, message: Message, now: datetime) -> _Answer:
         digest = hashlib.sha256(content).hexdigest()
         events, who = self._read(message, digest, now)
-        self._need_space()
+        require_space(self._settings.home, self._settings.min_free_mib)
         self._sealed.put(content)
 
         def outcome_of(receipts: Sequence[Receipt]) -> list[Event]:
@@ -128,7 +127,7 @@ class Intake:
         code, error = (why.code, why.error) if isinstance(why, InvalidMessage) else ("AE", "102")
         sender = _sender(message) if message else peer
         try:
-            self._need_space()
+            require_space(self._settings.home, self._settings.min_free_mib)
             self._sealed.put(content)
             self._journal.append([self._outcome(message, content, now, "quarantined", sender, str(why))])
         except OSError as exc:
@@ -141,10 +140,6 @@ class Intake:
         digest = hashlib.sha256(content).hexdigest()
         message_id = (message.header.get(10) if message else "") or f"sha256:{digest[:16]}"
         return intake_outcome(self._settings.site_id, "hl7", message_id, outcome, digest, len(content), now, reason, sender)
-
-    def _need_space(self) -> None:
-        if shutil.disk_usage(_existing(self._settings.home)).free < self._settings.min_free_mib * 1024 * 1024:
-            raise OSError(errno.ENOSPC, DISK_FULL)
 
 
 def _refusal(exc: OSError) -> _Answer:
@@ -162,7 +157,3 @@ def _best_effort(content: bytes) -> Message | None:
 
 def _sender(message: Message) -> str:
     return f"{message.header.get(3)}/{message.header.get(4)}"
-
-
-def _existing(folder: Path) -> Path:
-    return folder if folder.exists() else _existing(folder.parent)

@@ -1,10 +1,8 @@
 """The service `events`, where tablets, robots and the QC office report: `python -m connectors.http`."""
 
-import logging
-import os
-import signal
 import socket
 import sys
+import threading
 from datetime import UTC, datetime
 
 import uvicorn
@@ -12,49 +10,39 @@ import uvicorn
 from connectors.examinations import Examinations
 from connectors.http.app import make_app
 from connectors.http.door import Door
-from connectors.identity import Keys, Vault
-from connectors.settings import load
-from connectors.stores.journal.sqlite import SqliteJournal
-from connectors.stores.object_store.files import FileObjectStore
+from connectors.service import opened, port_taken, run
+from connectors.settings import Settings
 
 __all__ = ["main"]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; return 0, or 3 when the environment does not let it start."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = load()
+    """Serve until told to end; see `connectors.service.run` for the exit code."""
+    return run("events", _work)
+
+
+def _work(settings: Settings, stop: threading.Event) -> None:
     try:
         listener = socket.create_server((settings.host, settings.events_port), backlog=128)
     except OSError as exc:
-        print(
-            f"events: port {settings.events_port} on {settings.host} cannot be opened ({os.strerror(exc.errno or 0)}): "
-            "end what uses it or set PHOTOPEAK_EVENTS_PORT to a free one.", file=sys.stderr,
-        )  # fmt: skip
-        return 3
-    try:
-        keys = Keys.of(settings)
-        journal = SqliteJournal(settings.journals / "events.db")
-        sealed = FileObjectStore(settings.objects / "sealed", keys.seal, keys.unseal).open()
-        clear = FileObjectStore(settings.objects / "clear").open()
-        vault = Vault.of(settings, keys)
-    except OSError as exc:
-        print(f"events: cannot work in {settings.home}: {exc}", file=sys.stderr)
-        return 3
-    door = Door(settings, journal, sealed, clear, vault, keys, _now)
-    app = make_app(door, settings.device_tokens, Examinations(settings), _now)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn ends in order, then raises the signal again: the exit code is ours
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")
-    print(f"events: ready on http://{settings.host}:{settings.events_port}", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
-    journal.close()
-    vault.close()
-    return 0
+        raise port_taken(settings, settings.events_port, "PHOTOPEAK_EVENTS_PORT", exc) from exc
+    with listener, opened(settings, "events") as stores:
+        door = Door(settings, stores.journal, stores.sealed, stores.clear, stores.vault, stores.keys, _now)
+        app = make_app(door, settings.device_tokens, Examinations(settings), _now)
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off")
+        )
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
+        serving.start()
+        print(f"events: ready on http://{settings.host}:{settings.events_port}", flush=True)
+        while serving.is_alive() and not stop.wait(0.2):
+            pass  # a server that ends by itself ends the service, and the supervisor starts it again
+        server.should_exit = True
+        serving.join()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -467,7 +467,7 @@ def test_a_nearly_full_disk_is_answered_a700(tmp_path):
 def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(tmp_path):
     (tmp_path / "h").mkdir()
     with node(tmp_path / "h") as (port, run), Parrot(port), Parrot(port, associate=False):
-        env = {"PHOTOPEAK_HOME": str(tmp_path / "i"), "PHOTOPEAK_DICOM_PORT": str(port), "PATH": "/usr/bin:/bin"}
+        env = {"PHOTOPEAK_HOME": str(tmp_path / "other"), "PHOTOPEAK_DICOM_PORT": str(port), "PATH": "/usr/bin:/bin"}
         second = subprocess.run([sys.executable, "-m", "connectors.dicom"], env=env, capture_output=True, text=True)
         assert second.returncode == 3 and "PHOTOPEAK_DICOM_PORT" in second.stderr and second.stderr.count("\n") == 1
         began = time.monotonic()

@@ -203,8 +203,11 @@ def test_the_service_ends_within_three_seconds_and_a_taken_port_is_one_sentence(
     home = furnished(tmp_path)
     with service(home) as (client, run):
         env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(client.base_url.port)}
-        second = subprocess.run([sys.executable, "-m", "connectors.http"], env=env, capture_output=True, text=True)
-        assert second.returncode == 3 and "PHOTOPEAK_EVENTS_PORT" in second.stderr and second.stderr.count("\n") == 1
+        same_home = subprocess.run([sys.executable, "-m", "connectors.http"], env=env, capture_output=True, text=True)
+        assert same_home.returncode == 3 and "another process" in same_home.stderr and same_home.stderr.count("\n") == 1
+        env["PHOTOPEAK_HOME"] = str(tmp_path / "other")
+        same_port = subprocess.run([sys.executable, "-m", "connectors.http"], env=env, capture_output=True, text=True)
+        assert same_port.returncode == 3 and "PHOTOPEAK_EVENTS_PORT" in same_port.stderr and same_port.stderr.count("\n") == 1
         began = time.monotonic()
         run.send_signal(signal.SIGTERM)
         assert run.wait(10) == 0 and time.monotonic() - began < 3
