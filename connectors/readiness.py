@@ -5,11 +5,12 @@ same words; `tests/contract/test_readiness.py` plays the same cases through both
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connectors.events import Event, utc_text
+from connectors.events.newest import in_order, precision_s
 from connectors.exam_reference import Reference, Row, in_force
 from connectors.words import reason
 
@@ -128,15 +129,13 @@ class _Told:
 
     def order(self) -> dict[str, Any] | None:
         """Return the newest order."""
-        orders = sorted(
-            (e for e in self._of("his.order") if e.occurred_at <= self._at), key=lambda e: (e.occurred_at, e.recorded_at)
-        )
-        return orders[-1].data if orders else None
+        orders = in_order((e.occurred_at, precision_s(e), e) for e in self._of("his.order") if e.occurred_at <= self._at)
+        return orders[-1][1].data if orders else None
 
     def person(self) -> tuple[str | None, int | None]:
         """Return sex and year of birth as the newest message that says them has it."""
         sex, born = None, None
-        for event in sorted(self._of("his.patient"), key=lambda e: (e.occurred_at, e.recorded_at)):
+        for _, event in in_order((e.occurred_at, precision_s(e), e) for e in self._of("his.patient")):
             sex = event.data.get("sex") or sex
             born = event.data.get("birth_year") or born
         return sex, born
@@ -161,12 +160,15 @@ class _Told:
         """Return the newest laboratory value under one of the codes, when it is a number in this unit."""
         found = []
         for e in self._of("his.observation"):
-            moment = _moment(e.data.get("observed_at_utc")) or e.occurred_at
+            observed = _moment(e.data.get("observed_at_utc"))
+            moment = observed or e.occurred_at
+            precision = precision_s(e, "observed_precision" if observed else "occurred_precision")
             for o in e.data["observations"]:
                 value = _number(o.get("value"))
                 if o["code"] in codes.split() and o.get("unit") == unit and value is not None and moment <= self._at:
-                    found.append((moment, e.recorded_at, value))
-        return max(((m, v) for m, _, v in sorted(found)), key=lambda f: f[0]) if found else None
+                    found.append((moment, precision, replace(e, data={"value": value})))
+        placed = in_order(found)
+        return (placed[-1][0], placed[-1][1].data["value"]) if placed else None
 
     def asked(self, name: str) -> datetime | None:
         """Return when the newest answer to a question was given."""

@@ -32,6 +32,8 @@ def validate(event: Event) -> None:
         if error.validator == "format" and error.validator_value == "nuclide":
             name = error.instance if NUCLIDE.fullmatch(error.instance) else "the value"
             raise InvalidEvent(f"{place}: {name} is not in the reference data of nuclides")
+        if error.validator in ("additionalProperties", "unevaluatedProperties"):  # their names are a sender's words too
+            raise InvalidEvent(f"{place}: a property that this type does not have")
         value = repr(error.instance)
         said = f"the value{error.message.removeprefix(value)}" if error.message.startswith(value) else error.message
         raise InvalidEvent(f"{place}: {said[:300]}")

@@ -10,11 +10,18 @@ __all__ = ["acknowledgement"]
 
 
 def acknowledgement(
-    message: Message | None, code: str, now: datetime, site_id: str, reason: str | None = None, error: str | None = None
+    message: Message | None,
+    code: str,
+    now: datetime,
+    site_id: str,
+    reason: str | None = None,
+    error: str | None = None,
+    location: str = "",
 ) -> bytes:
     """Return an ACK: `code` AA, AE or AR; `message` null when the sender's bytes could not be read as one.
 
-    The reason stands in MSA-3, where senders of every version look, and from version 2.5 on in ERR with the code of table 0357.
+    The reason stands in MSA-3, where senders of every version look, and from version 2.5 on in ERR with
+    the code of table 0357, and the location (ERR-2, type ERL) of what is wrong.
     """
     application = facility = control_id = trigger = character_set = ""
     version, processing = "2.5.1", "P"
@@ -34,7 +41,9 @@ def acknowledgement(
         f"MSA|{code}|{_escape(control_id) or UNKNOWN}" + (f"|{_escape(reason[:80])}" if reason else ""),
     ]
     if error and reason and _number(version) >= (2, 5):
-        lines.append(f"ERR|||{error}^{_escape(ERRORS.get(error, 'Application internal error'))}^HL70357|E||||{_escape(reason)}")
+        lines.append(
+            f"ERR||{location}|{error}^{_escape(ERRORS.get(error, 'Application internal error'))}^HL70357|E||||{_escape(reason)}"
+        )
     return "".join(line + "\r" for line in lines).encode(message.codec if message else "utf-8", "replace")
 
 

@@ -1,25 +1,29 @@
 """What a message says: ADT → his.patient, ORM/OMI → his.order, ORU → his.observation; identity goes apart, to the vault."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from connectors.charsets import readings
 from connectors.events import utc_text
-from connectors.free_text import MIN_SECRET, blotted, names_of, without_numbers
-from connectors.his.message import InvalidMessage, Message, Segment, moment
+from connectors.free_text import BLOT, Secrets, without_numbers
+from connectors.his.message import InvalidMessage, Message, Segment
+from connectors.his.quantities import KG, MBQ, plain, quantity
+from connectors.his.times import Told, Unreadable, read_time, zone_of
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
 
-MBQ = {"": 1.0, "MBQ": 1.0, "GBQ": 1000.0, "KBQ": 0.001, "MCI": 37.0}
-KG = {"": 1.0, "KG": 1.0, "G": 0.001}
-NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
-PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times: a number of the patient in them is chance
+PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times
+NUMBERS = ("NM", "SN", "ST", "")
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 UID = re.compile(r"[0-9][0-9.]{0,63}")
+KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
 MAX_TEXT = 256
+WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
+DOUBTS = ("unreadable", "character_set", "too_long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,22 @@ class Patient:
 
     patient_id: str
     identity: dict[str, str | None]
-    secrets: tuple[str, ...]
+    secrets: Secrets
+
+    def cleaned(self, text: str, codec: str = "utf-8") -> str | None:
+        """Return a free text for an event: clipped, without the patient's names and numbers, and without anybody's card and phone numbers.
+
+        One that names the patient when it is read in another character set than the message's is not kept at all.
+        """
+        kept = without_numbers(self.secrets.blotted(text))
+        if not kept.isascii() or "\x1b" in kept:
+            try:
+                others = readings(kept.encode(codec))
+            except UnicodeEncodeError:
+                others = readings(kept.encode("utf-8", "replace"))
+            if any(self.secrets.stand_in(other) for other in others):
+                return BLOT
+        return _clip(kept)
 
 
 @dataclass(slots=True)
@@ -61,15 +80,25 @@ def patient(message: Message) -> Patient:
     if not patient_id:
         raise InvalidMessage("PID-3 holds no patient identifier", error="101")
     identity = {
-        "patient_id": patient_id, "name": pid.text(5), "birth_date": pid.get(7), "sex": pid.get(8), "address": pid.text(11),
-        "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
+        "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": pid.get(8),
+        "address": pid.text(11), "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
         "national_id": pid.get(19), "other_ids": " ".join(pid.repetitions(3)),
     }  # fmt: skip
     numbers_too = (*pid.repetitions(3), pid.get(18), pid.get(19), *pid.repetitions(13))
-    secrets = {n for n in numbers_too if len(n) >= MIN_SECRET}
-    for family, given in zip(pid.repetitions(5, 1), pid.repetitions(5, 2), strict=True):
-        secrets |= names_of(f"{family}^{given}") | ({family} if len(family) > 1 and not given else set())
-    return Patient(patient_id, {k: v or None for k, v in identity.items()}, tuple(sorted(secrets)))
+    names = [
+        f"{family}^{given}^{middle}" for family, given, middle in zip(*(pid.repetitions(5, n) for n in (1, 2, 3)), strict=True)
+    ]
+    written = pid.raw(5).replace(pid.marks[1], "^").replace(pid.marks[2], "~").encode(pid.codec, "replace")
+    return Patient(patient_id, {k: v or None for k, v in identity.items()}, Secrets((*names, *readings(written)), numbers_too))
+
+
+def _born(pid: Segment) -> str:
+    """Return the day of birth as DICOM writes it, empty when PID-7 does not say one that can be read."""
+    try:
+        told = read_time(pid.get(7), UTC)
+    except Unreadable:
+        return ""
+    return f"{told.at:%Y%m%d}" if told and told.precision not in ("year", "month") and 1800 < told.at.year < 2100 else ""
 
 
 def _person_name(pid: Segment) -> str:
@@ -82,48 +111,105 @@ def _person_name(pid: Segment) -> str:
     return "=".join(sorted(forms, key=lambda f: not f.isascii()))
 
 
-def said_at(message: Message, utc_offset_minutes: int) -> datetime:
+def said_at(message: Message, utc_offset_minutes: int) -> Told:
     """Return MSH-7 in UTC; raise InvalidMessage without it, for nothing else dates a message."""
-    sent = moment(message.header.get(7), utc_offset_minutes)
+    sent = _time(message.header, 7, _zone(message, utc_offset_minutes))
     if sent is None:
-        raise InvalidMessage("MSH-7 (date and time of the message) is missing or no time", error="101")
+        raise InvalidMessage("MSH-7 (date and time of the message) is missing", error="101", location="MSH^1^7")
     return sent
 
 
 def facts(message: Message, pseudonym: str, who: Patient, utc_offset_minutes: int) -> list[Fact]:
-    """Return what the message says, at least one fact; raise InvalidMessage with the reason when it may not enter."""
+    """Return what the message says, at least one fact; raise InvalidMessage with the reason when it may not enter.
+
+    A time that is there and cannot be read is such a reason: taken for absent, it would put the patient on another day. What an order
+    can do without (weight, activity) is left out and stands among the `doubts` of its event, as what was read in another character set.
+    """
     code, trigger = message.kind
+    said = _Said(message, pseudonym, who, _zone(message, utc_offset_minutes), said_at(message, utc_offset_minutes))
     if code == "ADT":
-        found = [_visit(message, pseudonym, utc_offset_minutes)]
+        found = [_visit(said)]
     elif (code, trigger) in ORDERS:
-        found = [_order(message, g, pseudonym, who, utc_offset_minutes) for g in _groups(message)]
+        found = [_order(said, g) for g in _groups(message)]
     elif (code, trigger) == ("ORU", "R01"):
-        found = [_results(message, g, pseudonym, who, utc_offset_minutes) for g in _groups(message) if g.obx]
+        found = [_results(said, g) for g in _groups(message) if g.obx]
     else:
-        raise InvalidMessage(f"message type {code}^{trigger} is not taken here (ADT, ORM^O01, OMI^O23, ORU^R01 are)", "AR", "200")
+        kind = f"message type {code}^{trigger}" if KIND.fullmatch(f"{code}^{trigger}") else "this message type (MSH-9)"
+        raise InvalidMessage(f"{kind} is not taken here (ADT, ORM^O01, OMI^O23, ORU^R01 are)", "AR", "200", "MSH^1^9")
     if not found:
         raise InvalidMessage(f"{code}^{trigger} without {'OBX' if code == 'ORU' else 'ORC or OBR'} segment", error="100")
     return found
 
 
-def _visit(message: Message, pseudonym: str, offset: int) -> Fact:
-    pid, pv1, evn = message.first("PID"), message.first("PV1"), message.first("EVN")
-    trigger = message.kind[1] or (evn.get(1) if evn else "")
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the facts of one message share."""
+
+    message: Message
+    pseudonym: str
+    who: Patient
+    zone: timezone
+    sent: Told
+
+    def clean(self, segment: Segment | None, text: str) -> str | None:
+        return self.who.cleaned(text, segment.codec if segment else "utf-8")
+
+    def fact(self, type_: str, subject: str, told: Told | None, data: dict[str, Any], doubts: list[dict[str, str]]) -> Fact:
+        """Return a fact that occurred when it says, or when the message was sent."""
+        happened = told or self.sent
+        doubts += [{"field": "MSH-18", "doubt": "character_set"}] if self.message.is_doubtful else []
+        more = {"occurred_precision": happened.precision} | ({"doubts": doubts[:32]} if doubts else {})
+        return Fact(type_, subject, happened.at, data | more)
+
+
+def _zone(message: Message, utc_offset_minutes: int) -> timezone:
+    """Return the zone of times without an offset: that of MSH-7 when it has one (HL7 v2 chapter 2, MSH-7), else the site's."""
+    try:
+        return zone_of(message.header.get(7)) or timezone(timedelta(minutes=utc_offset_minutes))
+    except Unreadable as exc:
+        raise _unreadable("MSH", 7) from exc
+
+
+def _time(segment: Segment | None, field: int, zone: timezone, component: int = 1) -> Told | None:
+    """Return the time of a field, None when it is empty; raise InvalidMessage when it is there and cannot be read."""
+    if segment is None:
+        return None
+    try:
+        degree = segment.get(field, 2) if component == 1 else ""
+        return read_time(segment.get(field, component), zone, degree)
+    except Unreadable as exc:
+        raise _unreadable(segment.name, field, component) from exc
+
+
+def _unreadable(name: str, field: int, component: int = 1) -> InvalidMessage:
+    place = f"{name}-{field}" + (f".{component}" if component > 1 else "")
+    location = f"{name}^1^{field}" + (f"^1^{component}" if component > 1 else "")
+    return InvalidMessage(f"{place} is no date and time that can be read", error="102", location=location)
+
+
+def _first(*told: Told | None) -> Told | None:
+    return next(filter(None, told), None)
+
+
+def _visit(said: _Said) -> Fact:
+    pid, pv1, evn = (said.message.first(name) for name in ("PID", "PV1", "EVN"))
+    trigger = said.message.kind[1] or (evn.get(1) if evn else "")
     if not trigger:
         raise InvalidMessage("MSH-9 names no trigger event", error="101")
     assert pid is not None
-    born = re.match(r"(1[89]|20)\d\d", pid.get(7))
-    happened = (moment(evn.get(6), offset) or moment(evn.get(2), offset)) if evn else None
+    born = re.match(r"(1[89]|20)\d\d", said.who.identity["birth_date"] or "")
     location = "^".join(filter(None, (pv1.get(3, n) for n in range(1, 5)))) if pv1 else ""
-    return Fact("his.patient", pseudonym, happened or said_at(message, offset), {
-        "message_type": "ADT", "trigger": trigger, "patient_pseudonym": pseudonym, "sex": _clip(pid.get(8)),
+    told = _first(_time(evn, 6, said.zone), _time(evn, 2, said.zone))
+    doubts = [{"field": "PID-7", "doubt": "unreadable"}] if pid.get(7) and not born else []
+    return said.fact("his.patient", said.pseudonym, told, {
+        "message_type": "ADT", "trigger": trigger, "patient_pseudonym": said.pseudonym, "sex": _clip(pid.get(8)),
         "birth_year": int(born[0]) if born else None,
-        "visit_number": _clip(pv1.get(19)) if pv1 else None, "location": _clip(location),
-    })  # fmt: skip
+        "visit_number": said.clean(pv1, pv1.get(19)) if pv1 else None, "location": said.clean(pv1, location),
+    }, doubts)  # fmt: skip
 
 
-def _order(message: Message, group: _Group, pseudonym: str, who: Patient, offset: int) -> Fact:
-    code, trigger = message.kind
+def _order(said: _Said, group: _Group) -> Fact:
+    code, trigger = said.message.kind
     orc, obr = group.orc, group.obr
     if obr is None or not obr.get(4):
         raise InvalidMessage(f"{code}^{trigger} without an examination code (OBR-4)", error="101")
@@ -133,19 +219,20 @@ def _order(message: Message, group: _Group, pseudonym: str, who: Patient, offset
     control = orc.get(1) if orc else ""
     if not control:
         raise InvalidMessage("no order control code (ORC-1)", error="101")
-    clean = _cleaner(who)
-    planned = [obr.get(36), group.tq1.get(7) if group.tq1 else "", orc.get(7, 4) if orc else "", obr.get(27, 4)]
-    scheduled = next(filter(None, (moment(t, offset) for t in planned)), None)
-    happened = moment(orc.get(9), offset) if orc else None
-    return Fact("his.order", accession, happened or said_at(message, offset), {
+    planned = _first(
+        _time(obr, 36, said.zone), _time(group.tq1, 7, said.zone), _time(orc, 7, said.zone, 4), _time(obr, 27, said.zone, 4)
+    )
+    doubts = [{"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else []
+    return said.fact("his.order", accession, _time(orc, 9, said.zone), {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
-        "patient_pseudonym": pseudonym, "exam_code": obr.get(4)[:MAX_TEXT], "exam_name": clean(obr.get(4, 2)),
-        "indication": clean(obr.get(31, 2) or obr.get(31) or obr.text(13)),
-        "scheduled_at_utc": utc_text(scheduled) if scheduled else None,
-        "placer": _clip((orc.get(2) if orc else "") or obr.get(2)),
-        "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ), "weight_kg": _quantity(group, "WEIGHT_KG", KG),
+        "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, obr.get(4)[:MAX_TEXT]) or obr.get(4)[:MAX_TEXT],
+        "exam_name": said.clean(obr, obr.get(4, 2)),
+        "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)),
+        "scheduled_at_utc": utc_text(planned.at) if planned else None,
+        "placer": said.clean(orc or obr, (orc.get(2) if orc else "") or obr.get(2)),
+        "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts),
         **_step(group),
-    })  # fmt: skip
+    }, doubts)  # fmt: skip
 
 
 def _step(group: _Group) -> dict[str, Any]:
@@ -162,24 +249,34 @@ def _step(group: _Group) -> dict[str, Any]:
     return {k: v for k, v in said.items() if v and (not k.endswith("_id") or len(v) <= 16)}
 
 
-def _results(message: Message, group: _Group, pseudonym: str, who: Patient, offset: int) -> Fact:
-    accession, obr, clean = _accession(group), group.obr, _cleaner(who)
-    reported = moment(obr.get(22), offset) if obr else None
-    times = [group.obx[0].get(14), obr.get(7) if obr else ""]
-    observed = next(filter(None, (moment(t, offset) for t in times)), None)
-    observations = []
+def _results(said: _Said, group: _Group) -> Fact:
+    accession, obr = _accession(group), group.obr
+    observed = _first(_time(group.obx[0], 14, said.zone), _time(obr, 7, said.zone))
+    observations, doubts = [], list[dict[str, str]]()
     for obx in group.obx:
         if not obx.get(3):
             raise InvalidMessage("OBX without an observation code (OBX-3)", error="101")
-        observations.append({
-            "code": obx.get(3)[:MAX_TEXT], "name": clean(obx.get(3, 2)), "unit": _clip(obx.get(6)),
-            "value": None if obx.get(2) in SEALED else _clip(obx.text(5)) if obx.get(2) in PLAIN else clean(obx.text(5)),
-            "reference_range": _clip(obx.get(7)), "status": _clip(obx.get(11)),
-        })  # fmt: skip
-    return Fact("his.observation", accession or pseudonym, reported or said_at(message, offset), {
-        "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": pseudonym,
-        "observed_at_utc": utc_text(observed) if observed else None, "observations": observations,
-    })  # fmt: skip
+        observations.append(_observation(said, obx, doubts))
+    return said.fact("his.observation", accession or said.pseudonym, _time(obr, 22, said.zone), {
+        "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": said.pseudonym,
+        "observed_at_utc": utc_text(observed.at) if observed else None,
+        **({"observed_precision": observed.precision} if observed else {}), "observations": observations,
+    }, doubts)  # fmt: skip
+
+
+def _observation(said: _Said, obx: Segment, doubts: list[dict[str, str]]) -> dict[str, str | None]:
+    kind, text, unit = obx.get(2), obx.text(5), obx.get(6)
+    number = plain(text, unit) if kind in NUMBERS else None
+    if number is not None:
+        text, unit = number
+    elif kind == "NM" and text:
+        doubts.append({"field": f"OBX-5 {said.clean(obx, obx.get(3))}"[:64], "doubt": "unreadable"})
+    chance = kind in PLAIN and re.fullmatch(r"[-+0-9.,:<>=/TZ ]*", text)  # a number of the patient in it is chance
+    return {
+        "code": said.clean(obx, obx.get(3)[:MAX_TEXT]) or obx.get(3)[:MAX_TEXT], "name": said.clean(obx, obx.get(3, 2)),
+        "unit": said.clean(obx, unit), "value": None if kind in SEALED else _clip(text) if chance else said.clean(obx, text),
+        "reference_range": said.clean(obx, obx.get(7)), "status": _clip(obx.get(11)),
+    }  # fmt: skip
 
 
 def _groups(message: Message) -> Iterator[_Group]:
@@ -206,24 +303,15 @@ def _accession(group: _Group) -> str | None:
     return _clip(found)
 
 
-def _quantity(group: _Group, code: str, units: dict[str, float]) -> float | None:
-    """Return the value of one OBX of an order in the unit that its code names, null when the order does not say it."""
+def _quantity(group: _Group, code: str, units: Mapping[str, float], doubts: list[dict[str, str]]) -> float | None:
+    """Return the value of one OBX of an order in the unit that its code names, null when the order does not say it for certain."""
     obx = next((x for x in group.obx if x.get(3) == code), None)
     if obx is None or not obx.get(5):
         return None
-    factor = units.get(obx.get(6).upper())
-    if factor is None or not NUMBER.fullmatch(obx.get(5)):
-        raise InvalidMessage(f"OBX {code}: {obx.get(5)[:40]!r} {obx.get(6)[:20]!r} is no value with a known unit", error="102")
-    return round(float(obx.get(5)) * factor, 6)
-
-
-def _cleaner(who: Patient) -> Callable[[str], str | None]:
-    """Return a function that clips free text and blots out the patient's names and numbers in it, and anybody's card and phone numbers."""
-
-    def clean(text: str) -> str | None:
-        return _clip(without_numbers(blotted(text, who.secrets)))
-
-    return clean
+    value = quantity(obx.get(5), obx.get(6), units)
+    if value is None:
+        doubts.append({"field": f"OBX-5 {code}", "doubt": "unreadable"})
+    return value
 
 
 def _clip(text: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
 from connectors.his.acknowledge import acknowledgement
-from connectors.his.facts import facts, patient, said_at
+from connectors.his.facts import Patient, facts, patient, said_at
 from connectors.his.framing import Frame
 from connectors.his.message import InvalidMessage, Message, parse
 from connectors.identity import Keys, Vault
@@ -40,6 +40,7 @@ class _Answer:
     code: str
     reason: str | None = None
     error: str | None = None
+    location: str = ""
 
 
 class Intake:
@@ -73,7 +74,8 @@ class Intake:
             fault = InvalidMessage(f"this reader failed on the message ({type(exc).__name__})")
             answer = self._quarantine(frame.content, message, now, peer, fault)
         local = now.astimezone(self._zone)
-        return acknowledgement(message, answer.code, local, self._settings.site_id, answer.reason, answer.error), answer.outcome
+        said = (answer.code, local, self._settings.site_id, answer.reason, answer.error, answer.location)
+        return acknowledgement(message, *said), answer.outcome
 
     def _store(self, content: bytes, message: Message, now: datetime) -> _Answer:
         digest = hashlib.sha256(content).hexdigest()
@@ -111,7 +113,8 @@ class Intake:
         who = patient(message)
         pseudonym = self._keys.pseudonym(who.patient_id)
         found = facts(message, pseudonym, who, self._settings.utc_offset_minutes)
-        source = f"urn:photopeak:hl7:{message.header.get(3)}/{message.header.get(4)}"
+        source = f"urn:photopeak:hl7:{self._named(_sender(message), who)}"
+        control_id = self._named(control_id, who)
         events = [
             Event(
                 f.type, source, control_id if n == 1 else f"{control_id}#{n}", self._settings.site_id, f.subject,
@@ -132,14 +135,22 @@ class Intake:
             self._journal.append([self._outcome(message, content, now, "quarantined", sender, str(why))])
         except OSError as exc:
             return _refusal(exc)
-        return _Answer("quarantined", code, str(why), error)
+        return _Answer("quarantined", code, str(why), error, getattr(why, "location", ""))
 
     def _outcome(
         self, message: Message | None, content: bytes, now: datetime, outcome: Outcome, sender: str, reason: str | None = None
     ) -> Event:
         digest = hashlib.sha256(content).hexdigest()
-        message_id = (message.header.get(10) if message else "") or f"sha256:{digest[:16]}"
+        who = _patient(message)
+        message_id = self._named(message.header.get(10) if message else "", who) or f"sha256:{digest[:16]}"
+        sender, reason = self._named(sender, who), who.cleaned(reason) if who and reason else reason
         return intake_outcome(self._settings.site_id, "hl7", message_id, outcome, digest, len(content), now, reason, sender)
+
+    def _named(self, name: str, who: Patient | None) -> str:
+        """Return a sender's name for something, without the patient's: with a keyed mark in its place, so that it stays one of its kind."""
+        if who is None or not who.secrets.stand_in(name):
+            return name
+        return f"{who.secrets.blotted(name)}~{self._keys.mark(name.encode())[:16]}"
 
 
 def _refusal(exc: OSError) -> _Answer:
@@ -151,6 +162,13 @@ def _best_effort(content: bytes) -> Message | None:
     """Return what can be read of a broken frame, so that the answer names the message; null when nothing can."""
     try:
         return parse(content)
+    except InvalidMessage:
+        return None
+
+
+def _patient(message: Message | None) -> Patient | None:
+    try:
+        return patient(message) if message else None
     except InvalidMessage:
         return None
 

@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 
-__all__ = ["InvalidMessage", "Message", "Segment", "declared_name", "moment", "parse"]
+from connectors.charsets import SINGLE, Reading, reading
+
+__all__ = ["InvalidMessage", "Message", "Segment", "declared_name", "parse"]
 
 # MSH-18 (HL7 table 0211, and what senders write instead) -> Python codec
 CHARACTER_SETS = {
@@ -14,15 +15,18 @@ CHARACTER_SETS = {
     "8859/15": "iso-8859-15", "ISO IR87": "iso2022_jp", "BIG-5": "big5", "KS X 1001": "euc_kr",
 }  # fmt: skip
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,6})?\d*([+-]\d{4})?")
 
 
 class InvalidMessage(ValueError):
-    """A message that may not enter; `code` is the acknowledgement (AE content, AR not ours at all), `error` HL7 table 0357."""
+    """A message that may not enter; `code` is the acknowledgement (AE content, AR not ours at all), `error` HL7 table 0357.
 
-    def __init__(self, reason: str, code: str = "AE", error: str = "207") -> None:
+    The reason goes to journal, lake, log and sender: it names the place (`location`, type ERL) and never repeats a value, which may be
+    somebody's name.
+    """
+
+    def __init__(self, reason: str, code: str = "AE", error: str = "207", location: str = "") -> None:
         super().__init__(reason)
-        self.code, self.error = code, error
+        self.code, self.error, self.location = code, error, location
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message in segments; `codec` is the character set that really fits its bytes."""
+    """A message in segments; `codec` is the character set that really fits its bytes, `is_doubtful` whether it is not the declared one."""
 
     segments: tuple[Segment, ...]
     codec: str
+    is_doubtful: bool = False
 
     @property
     def header(self) -> Segment:
@@ -90,11 +95,12 @@ def parse(content: bytes) -> Message:
     content = content.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n \t")
     if not content.startswith(b"MSH") or len(content) < 8:
         raise InvalidMessage("does not begin with an MSH segment", "AR", "100")
-    text, codec = _decode(content)
-    lines = text.replace("\r\n", "\r").split("\r") if "\r" in text else text.split("\n")
-    separator, marks = text[3], _marks(text)
+    declared = CHARACTER_SETS.get(_declared(content))
+    whole = reading(content, declared)
+    separator, marks = whole.text[3], _marks(whole.text)
     segments = []
-    for number, line in enumerate(lines, 1):
+    read = _lines(content, whole, declared)
+    for number, (line, codec, _) in enumerate(read, 1):
         line = line.strip("\n")
         if not line.strip():
             continue
@@ -102,29 +108,23 @@ def parse(content: bytes) -> Message:
         if not SEGMENT.fullmatch(name):
             raise InvalidMessage(f"segment {number} does not begin with a segment name", error="100")
         segments.append(Segment(name, (name, *((separator, *fields) if name == "MSH" else fields)), marks, codec))
-    return Message(tuple(segments), codec)
+    return Message(tuple(segments), whole.codec, whole.doubtful or any(r.doubtful for r in read))
 
 
-def moment(text: str, utc_offset_minutes: int) -> datetime | None:
-    """Return a time stamp (TS, DTM) in UTC, null when it is empty or none; without an offset it is the site's wall clock."""
-    match = TIME.fullmatch(text)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction, offset = match.groups()
-    zone = timedelta(minutes=utc_offset_minutes)
-    if offset:
-        zone = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:])) * (-1 if offset[0] == "-" else 1)
-    try:
-        micro = round(float(fraction or 0) * 1e6) % 1_000_000
-        wall = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), micro)
-        return wall.replace(tzinfo=timezone(zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def _lines(content: bytes, whole: Reading, declared: str | None) -> list[Reading]:
+    """Return the lines of a message; in one of several character sets each is read by itself, for none fits them all."""
+    lines = re.split(rb"\r\n?" if b"\r" in content else rb"\n", content)
+    if whole.codec not in ("ascii", "utf-8") and not content.isascii():
+        read = [reading(line, declared) for line in lines]
+        if whole.codec == SINGLE or any(r.codec == "utf-8" and not r.text.isascii() for r in read):
+            return read
+    text = whole.text
+    return [whole._replace(text=line) for line in (text.replace("\r\n", "\r").split("\r") if "\r" in text else text.split("\n"))]
 
 
 def declared_name(codec: str) -> str:
     """Return what MSH-18 calls a codec of ours; empty for ASCII, the default."""
-    return "" if codec == "ascii" else next(name for name, known in CHARACTER_SETS.items() if known == codec)
+    return next((name for name, known in CHARACTER_SETS.items() if known == codec != "ascii"), "")
 
 
 def _marks(text: str) -> str:
@@ -137,25 +137,9 @@ def _marks(text: str) -> str:
     return separator + (marks + r"^~\&"[len(marks) :])[:4]
 
 
-def _decode(content: bytes) -> tuple[str, str]:
-    """Return the text and the codec that fits: the declared one, else UTF-8, else GB18030, else Latin-1 (fits everything)."""
-    declared = CHARACTER_SETS.get(_declared(content), "ascii")
-    for codec in (declared, "utf-8", "iso-8859-1" if _lonely(content) else "gb18030"):
-        try:
-            return content.decode(codec), codec
-        except UnicodeDecodeError:
-            continue
-    return content.decode("iso-8859-1"), "iso-8859-1"
-
-
 def _declared(content: bytes) -> str:
     head = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode("latin-1").split(chr(content[3]))
     return re.split(r"[~\\^]", head[17])[0].strip().upper() if len(head) > 17 else ""
-
-
-def _lonely(content: bytes) -> bool:
-    """Return whether no byte above ASCII has a neighbour above ASCII: so are accents in Latin-1, never a text in GB18030."""
-    return re.search(rb"[\x80-\xff]{2}", content) is None
 
 
 def _unescape(text: str, marks: str, codec: str) -> str:

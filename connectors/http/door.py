@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from connectors.documents import NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
-from connectors.free_text import blotted, secrets_of, without_ids, without_numbers
+from connectors.free_text import Secrets, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
@@ -170,8 +170,7 @@ class Door:
         told = str(said)
         try:
             for pseudonym in self._vault.examined(event.data.get("accession_number") or ""):
-                secrets = {s for identity in self._vault.recall(pseudonym).values() for s in secrets_of(identity)}
-                told = blotted(told, secrets, pseudonym)
+                told = Secrets.of(*self._vault.recall(pseudonym).values()).blotted(told, pseudonym)
             told = without_numbers(without_ids(told, self._known))
         except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
             raise OSError(f"identity vault: {exc}") from exc

@@ -74,6 +74,11 @@
   {%- else -%} ({{ moment }} + to_minutes(cast({{ minutes }} as bigint))) {%- endif -%}
 {%- endmacro %}
 
+{% macro plus_seconds(moment, seconds) -%}
+  {%- if target.type == 'spark' -%} timestampadd(second, {{ seconds }}, {{ moment }})
+  {%- else -%} ({{ moment }} + to_seconds({{ seconds }})) {%- endif -%}
+{%- endmacro %}
+
 {% macro plus_days(day, days) -%}
   {%- if target.type == 'spark' -%} date_add({{ day }}, {{ days }})
   {%- else -%} ({{ day }} + cast({{ days }} as integer)) {%- endif -%}

@@ -3,18 +3,22 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
 import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter
 
+from connectors.dicom.worklist.orders import Orders
 from connectors.events import Event
 from connectors.exam_reference import read_reference
 from connectors.readiness import readiness
 from connectors.settings import load
+from connectors.stores.journal.memory import MemoryJournal
 from simulator.events import day_events, first_events
 from simulator.hospital import EXAMS
 from simulator.images import make
@@ -127,6 +131,7 @@ class Hospital:
         self.examine(
             self.good["RENAL"], "D-agent", lambda k, d, _: d | ({"agent": "Tc-99m MDP"} if k == "examination.dose" else {})
         )
+        self.tellings()
         self.lake.write(self.settings.lake)
         build_marts(self.settings, AS_OF)
         with duckdb.connect(str(self.settings.warehouse / "candidate" / "qc.duckdb"), read_only=True) as db:
@@ -134,6 +139,7 @@ class Hospital:
                 "SELECT accession_number, rule_id, rule_version, severity, subject_id, reason FROM marts.fct_finding"
             ).fetchall()
             self.verdicts = dict(db.execute("SELECT accession_number, verdict FROM marts.fct_examination").fetchall())
+            self.statuses = dict(db.execute("SELECT accession_number, status FROM marts.fct_examination").fetchall())
 
     def _clean(self, code: str) -> Exam:
         """Return an examination without a planted fault, of a man: he needs no statement on pregnancy."""
@@ -163,6 +169,26 @@ class Hospital:
             changed = change(kind, data, injected)
             if changed is not None:
                 self._event(kind, changed if kind == "his.patient" else changed | {"accession_number": accession}, moment)
+
+    def tellings(self) -> None:
+        """Tell sixty orders five times each, within minutes, to every precision, and in any order of arrival."""
+        chance, clean = Random(84), self.good["BONE"]
+        begin = datetime(2026, 1, 5, 1, 29, 50, tzinfo=UTC)
+        for n in range(60):
+            for k in range(5):
+                moment = begin + timedelta(
+                    seconds=chance.choice((0, 1, 5, 30, 61, 3700)), milliseconds=chance.choice((0, 0, 500))
+                )
+                precision = chance.choice(("day", "hour", "minute", "second", "fraction", None))
+                cut = {"day": {"hour": 0, "minute": 0, "second": 0}, "hour": {"minute": 0, "second": 0}, "minute": {"second": 0}}
+                if precision != "fraction" and precision:
+                    moment = moment.replace(**cut.get(precision, {}), microsecond=0)
+                self.lake.event("his.order", moment, {
+                    "message_type": "ORM", "trigger": "O01", "order_control": "CA" if k % 2 else "NW", "accession_number": f"W-{n}",
+                    "patient_pseudonym": f"p-W-{n}", "exam_code": clean.code, "exam_name": "bone", "indication": None,
+                    "scheduled_at_utc": text(begin + timedelta(days=1)), "placer": None, "prescribed_activity_mbq": None,
+                    **({"occurred_precision": precision} if precision else {}),
+                }, recorded=begin + timedelta(days=1, minutes=k // 2))  # fmt: skip
 
     def image(self, exam: Exam, accession: str, kind: str | None = None, measured: bool = True) -> None:
         """Send the image of an examination, and measure it as the job would."""
@@ -250,6 +276,20 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
         "F-sweet": (False, 1, 0), "F-fed": (False, 1, 0), "F-unmeasured": (None, 1, 0), "B-iron": (True, 0, 1),
     }  # fmt: skip
     assert {a: told[a] for a in CASES} == expected
+
+
+def test_worklist_readiness_and_marts_agree_on_the_newest_telling(hospital: Hospital) -> None:
+    cancelled = {a for a, s in hospital.statuses.items() if a.startswith("W-") and s == "cancelled"}
+    assert 10 < len(cancelled) < 50
+    journal = MemoryJournal()
+    for n in range(60):
+        accession = f"W-{n}"
+        told = hospital.events(accession)
+        answer = readiness(accession, told, read_reference(), AS_OF, 480)
+        assert ("the order was cancelled" in [c.reason_en for c in answer.blocks]) == (accession in cancelled), accession
+        journal.append([replace(e, subject=accession) for e in told])
+    offered = {o.accession_number for o in Orders(journal, MemoryJournal()).open(datetime(2026, 1, 6, tzinfo=UTC))}
+    assert offered == {f"W-{n}" for n in range(60)} - cancelled
 
 
 @pytest.mark.req("EXM-03")

@@ -7,13 +7,14 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.events import canonical
-from connectors.free_text import BLOT, blotted, names_of, secrets_of, without_numbers
+from connectors.free_text import BLOT, Secrets, names_of, without_numbers
 from connectors.http.door import Door
 from connectors.identity import Keys, Vault
 from connectors.settings import load
@@ -201,9 +202,47 @@ def test_card_and_phone_numbers_go_and_other_numbers_stay(text, kept):
     assert without_numbers(text) == kept
 
 
+WRITTEN = [
+    "ZHANG SAN FENG", "zhangsanfeng", "Zhang San-Feng", "ZHANG  SAN   FENG", "San Feng Zhang", "SANFENG,ZHANG", "zhang^san^feng", "Zhang.San.Feng",
+    "Zhang_SanFeng_9", "ＺＨＡＮＧ　ＳＡＮ ＦＥＮＧ", "Zhāng Sānfēng", "张三丰", "张　三丰", "张  三 丰", "张-三丰", "张·三丰",
+    "张^三丰", "三丰张", "三丰 张", "张.三丰",
+    "\x1b$)A张\x1b$)A三丰", "$)A张^$)A三丰", "张\u200b三丰", "三丰, 先生", "M-880 012", "m880012", "ＭＲＮＭ８８００１２", "张\n三丰", "SanFeng",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_name_or_number_is_found_however_it_is_written(written):
+    secrets = Secrets(["ZHANG^SAN FENG=张^三丰"], ["M880012"])
+    assert secrets.stand_in(f"bone {written} late") and secrets.stand_in(written)
+    kept = secrets.blotted(f"bone {written}, late")
+    assert BLOT in kept and not secrets.stand_in(kept)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Zhang", "张先生", "San Francisco", "Fengzhang", "zhangsanf", "880012", "8800 1", "骨扫描", "", "三", "张三", "sanfen gas"],
+)
+def test_what_names_nobody_stays(text):
+    secrets = Secrets(["ZHANG^SAN FENG=张^三丰"], ["M880012"])
+    assert not secrets.stand_in(text) and secrets.blotted(text) == text
+
+
 def test_names_of_identities_as_the_channels_keep_them():
-    assert {"王小明", "王 小明", "WANG XIAOMING", "XIAOMING WANG"} <= names_of("WANG^XIAOMING=王^小明")
-    assert names_of("张 三\nZHANG SAN") >= {"张三", "ZHANGSAN"} and names_of("VAN DYK^ANNA") >= {"VAN DYK ANNA", "ANNA, VAN DYK"}
-    assert names_of("") == names_of("^") == names_of("X") == set() and names_of("欧阳") == {"欧阳"}
-    assert secrets_of({"patient_id": "12", "other_ids": "12 987654", "name": None}) == {"987654"}
-    assert blotted("Ann and Anna Bo", {"Ann", "anna bo"}) == f"{BLOT} and {BLOT}"
+    assert {"王小明", "小明王", "wangxiaoming", "xiaomingwang"} <= names_of("WANG^XIAOMING=王^小明=")
+    assert names_of("张 三\nZHANG SAN") >= {"张三", "zhangsan"} and names_of("VAN DYK^ANNA") >= {"vandykanna", "annavandyk"}
+    assert names_of("SMITH^JOHN^ALBERT^DR") >= {"johnalbertsmith", "smithjohn", "albertsmith"} and "dr" not in "".join(
+        names_of("A^B^^DR")
+    )
+    assert names_of("") == names_of("^") == names_of("X") == set() and "欧阳" in names_of("欧阳")
+    assert {"诸葛孔明", "孔明诸葛"} <= names_of("诸葛孔明")
+    assert Secrets.of({"patient_id": "12", "other_ids": "12 987654", "name": None}).blotted("12 987654") == f"12 {BLOT}"
+    assert Secrets(["Ann^Bo"]).blotted("Ann and AnnBo, ann bo") == f"Ann and {BLOT}, {BLOT}"
+
+
+def test_the_work_grows_with_the_text_alone():
+    """Looked for one by one, these 200,000 numbers would take hours."""
+    secrets = Secrets(["A^B"], (f"{n:06d}" for n in range(200_000)))
+    text = "some words of a text, 123456, " * 20
+    begun = process_time()
+    assert all(BLOT in secrets.blotted(text) for _ in range(300))
+    assert process_time() - begun < 20  # of this process alone: 1 s where it was tried

@@ -1,11 +1,12 @@
 """HL7 messages: character sets, escapes, times, and what becomes an event."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from connectors.his.facts import Fact, facts, patient
-from connectors.his.message import InvalidMessage, moment, parse
+from connectors.his.message import InvalidMessage, parse
 
 MSH = "MSH|^~\\&|HIS|HOSP|PHOTOPEAK|MAIN|20260301093000||{kind}|M1|P|2.5.1||||||{charset}"
 PID = "PID|1||P0001^^^HOSP^MR~440101199001011234^^^CN^NI||王^小明||19800517|M|||北京路1号||13800001111"
@@ -46,7 +47,9 @@ def test_an_order_says_the_same_in_every_character_set(charset: str, codec: str,
         "message_type": "ORM", "trigger": "O01", "order_control": "NW", "accession_number": "A100", "patient_pseudonym": "PT-1",
         "exam_code": "BONE", "exam_name": "全身骨显像", "indication": "骨痛 疑转移",
         "scheduled_at_utc": "2026-03-02T02:00:00.000000Z",
-        "placer": "PL7", "prescribed_activity_mbq": 740.0, "weight_kg": 61.5, "order_status": "SC",
+        "placer": "PL7", "prescribed_activity_mbq": 740.0, "weight_kg": 61.5, "order_status": "SC", "occurred_precision": "second",
+        **({"doubts": [{"field": "MSH-18",
+        "doubt": "character_set"}]} if charset and codec[:2].upper() != charset.replace("UNICODE ", "")[:2] else {}),
     }  # fmt: skip
 
 
@@ -110,21 +113,6 @@ def test_separators_of_the_sender_are_used() -> None:
     assert fact.data["location"] == "NM^2" and fact.data["birth_year"] == 1990 and fact.data["sex"] == "F"
 
 
-@pytest.mark.parametrize(
-    ("stamp", "expected"),
-    [
-        ("20260301", datetime(2026, 2, 28, 16, tzinfo=UTC)),
-        ("202603010930", datetime(2026, 3, 1, 1, 30, tzinfo=UTC)),
-        ("20260301093000.25", datetime(2026, 3, 1, 1, 30, 0, 250000, tzinfo=UTC)),
-        ("20260301093000+0000", datetime(2026, 3, 1, 9, 30, tzinfo=UTC)),
-        ("20260301093000-0330", datetime(2026, 3, 1, 13, tzinfo=UTC)),
-        ("20261301", None), ("", None), ("yesterday", None), ("20260301093000+9999", None), ("0001", None),
-    ],
-)  # fmt: skip
-def test_times(stamp: str, expected: datetime | None) -> None:
-    assert moment(stamp, 480) == expected
-
-
 @pytest.mark.req("DC-11")
 def test_free_text_holds_no_name_and_no_number_of_the_patient() -> None:
     segments = (
@@ -169,8 +157,23 @@ def test_where_the_accession_number_may_stand(order: str) -> None:
         (text("ORM^O01", PID), "AE", "without ORC"),
         (text("ORM^O01", PID, "ORC|NW||A1"), "AE", "OBR-4"),
         (text("ORM^O01", PID, "ORC|NW", "OBR|1|||BONE"), "AE", "accession"),
-        (text("ORM^O01", PID, "ORC|NW||A", "OBR|1|||BONE", "OBX|1|NM|PRESCRIBED_MBQ||740|furlong"), "AE", "furlong"),
-        (text("ORM^O01", PID, "ORC|NW||A", "OBR|1|||BONE", "OBX|1|NM|PRESCRIBED_MBQ||-740|MBq"), "AE", "-740"),
+        (text("王小明 P0001^X", PID), "AR", "^this message type .MSH-9. is not taken here"),
+        (text("ORM^O01", PID, "ORC|NW||A||||||yesterday", "OBR|1|||BONE"), "AE", "^ORC-9 is no date and time that can be read$"),
+        (
+            text("ORM^O01", PID, "ORC|NW||A", "OBR|1|||BONE" + "|" * 32 + "王小明"),
+            "AE",
+            "^OBR-36 is no date and time that can be read$",
+        ),
+        (text("ORM^O01", PID, "ORC|NW||A||||^^^soon", "OBR|1|||BONE"), "AE", "^ORC-7.4 is no"),
+        (text("ORM^O01", PID, "ORC|NW||A", "OBR|1|||BONE" + "|" * 23 + "^^^soon"), "AE", "^OBR-27.4 is no"),
+        (text("ORM^O01", PID, "ORC|NW||A", "TQ1|1||||||soon", "OBR|1|||BONE"), "AE", "^TQ1-7 is no"),
+        (text("ADT^A04", PID, "EVN|A04|0"), "AE", "^EVN-2 is no"),
+        (text("ADT^A04", PID, "EVN|A04|20260301||||x"), "AE", "^EVN-6 is no"),
+        (text("ORU^R01", PID, "OBR|1||A1|X|||x", "OBX|1|NM|GLU||5"), "AE", "^OBR-7 is no"),
+        (text("ORU^R01", PID, "OBR|1||A1|X" + "|" * 18 + "x", "OBX|1|NM|GLU||5"), "AE", "^OBR-22 is no"),
+        (text("ORU^R01", PID, "OBR|1||A1|X", "OBX|1|NM|GLU||5|||||||||x"), "AE", "^OBX-14 is no"),
+        (text("ADT^A04", PID).replace("20260301093000", "now"), "AE", "^MSH-7 is no"),
+        (text("ADT^A04", PID).replace("20260301093000", "20260301093000+2500"), "AE", "^MSH-7 is no"),
         (text("ORU^R01", PID, "OBR|1||A1|BONE"), "AE", "OBX"),
         (text("ADT^A04", PID, "half a line"), "AE", "segment 3"),
         ("MSH|^^^^|x\r", "AR", "MSH-2"),
@@ -180,3 +183,130 @@ def test_what_is_refused_and_why(content: str, code: str, reason: str) -> None:
     with pytest.raises(InvalidMessage, match=reason) as caught:
         said(content.encode())
     assert caught.value.code == code
+
+
+def ordered(*more: str, obr36: str = "", at: str = "20260301093000", orc9: str = "20260301092900") -> Fact:
+    message = text("ORM^O01", PID, f"ORC|NW||A1||||||{orc9}", "OBR|1|||BONE" + "|" * 32 + obr36, *more)
+    return said(message.replace("20260301093000", at).encode())[0]
+
+
+@pytest.mark.parametrize(
+    ("obr36", "at", "utc"),
+    [
+        ("20261203100000", "20260301093000", "2026-12-03T02:00:00"), ("2026-12-03 10:00:00", "20260301093000", "2026-12-03T02:00:00"),
+        ("20261203020000Z", "20260301093000", "2026-12-03T02:00:00"), ("20261203100000^S", "20260301093000+0000", "2026-12-03T10:00:00"),
+        ("20261203100000", "20260301093000-0500", "2026-12-03T15:00:00"), ("20261203100000+0800", "20260301093000Z", "2026-12-03T02:00:00"),
+        ("20261203", "20260301093000", "2026-12-02T16:00:00"), ("20261203103000^H", "20260301093000", "2026-12-03T02:00:00"),
+    ],
+)  # fmt: skip
+def test_the_zone_is_that_of_the_field_then_of_the_message_then_of_the_site(obr36: str, at: str, utc: str) -> None:
+    assert ordered(obr36=obr36, at=at).data["scheduled_at_utc"] == f"{utc}.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("orc9", "precision"),
+    [
+        ("20260301", "day"), ("202603010929", "minute"), ("2026030109", "hour"), ("20260301092900", "second"), ("20260301092900.5", "fraction"),
+    ],
+)  # fmt: skip
+def test_an_event_says_to_what_its_time_was_told(orc9: str, precision: str) -> None:
+    assert ordered(orc9=orc9).data["occurred_precision"] == precision
+
+
+@pytest.mark.parametrize(
+    ("obx", "kg"),
+    [
+        ("NM|WEIGHT_KG||70,5|kg", 70.5), ("NM|WEIGHT_KG||154|lb", 69.853225), ("ST|WEIGHT_KG||70 kg|", 70.0), ("ST|WEIGHT_KG||70,5kg|KG", 70.5),
+        ("NM|WEIGHT_KG||７０．５|kg", 70.5), ("NM|WEIGHT_KG||70500|g", 70.5), ("ST|WEIGHT_KG||70公斤|", 70.0), ("NM|WEIGHT_KG||140|斤", 70.0),
+        ("NM|WEIGHT_KG|||kg", None), ('NM|WEIGHT_KG||""|kg', None),
+    ],
+)  # fmt: skip
+def test_a_weight_is_read_as_people_write_it(obx: str, kg: float | None) -> None:
+    data = ordered(f"OBX|1|{obx}").data
+    assert data["weight_kg"] == kg and "doubts" not in data
+
+
+@pytest.mark.parametrize(
+    "obx", ["70|furlong", "-70|kg", "7O|kg", "70 kg|lb", "about 70|kg", "1,234|g", "王小明 62kg|kg", "70 71|kg", "１，２３４|g"]
+)
+@pytest.mark.parametrize("code", ["WEIGHT_KG", "PRESCRIBED_MBQ"])
+def test_what_an_order_can_do_without_is_left_out_and_named(obx: str, code: str) -> None:
+    data = ordered(f"OBX|1|NM|{code}||{obx}").data
+    assert data[code.lower() if code == "WEIGHT_KG" else "prescribed_activity_mbq"] is None
+    assert data["doubts"] == [{"field": f"OBX-5 {code}", "doubt": "unreadable"}]
+
+
+def test_an_accession_number_that_no_worklist_holds_is_named() -> None:
+    (fact,) = said(text("ORM^O01", PID, "ORC|NW||NM202612010000000001", "OBR|1|||BONE").encode())
+    assert fact.data["doubts"] == [{"field": "accession_number", "doubt": "too_long"}]
+
+
+@pytest.mark.parametrize(
+    ("obx", "value", "unit", "doubt"),
+    [
+        ("NM|GLU||5,6|mmol/L", "5.6", "mmol/L", False), ("NM|GLU||5.60|MMOL/L", "5.60", "mmol/L", False), ("ST|GLU||5,6 mmol/l|",
+        "5.6", "mmol/L", False),
+        ("NM|GLU||1,234|mmol/L", "1,234", "mmol/L", True), ("NM|GLU||high|mmol/L", "high", "mmol/L", True), ("ST|GLU||high|mmol/L",
+        "high", "mmol/L", False),
+        ("NM|GLU||1.234,5|ng/mL", "1234.5", "ng/mL", False), ("ST|TNM||2b|", "2b", None, False), ("SN|GLU||<^5|mmol/L", "< 5", "mmol/L", False),
+        ("NM|GLU||||", None, None, False), ("NM|GLU||王小明 P0001|mmol/L", "█ █", "mmol/L", True),
+    ],
+)  # fmt: skip
+def test_numbers_of_observations_are_read_or_named(obx: str, value: str | None, unit: str | None, doubt: bool) -> None:
+    (fact,) = said(text("ORU^R01", PID, "OBR|1||A1|X", f"OBX|1|{obx}").encode())
+    (found,) = fact.data["observations"]
+    assert (found["value"], found["unit"]) == (value, unit)
+    assert fact.data.get("doubts", []) == ([{"field": "OBX-5 GLU", "doubt": "unreadable"}] if doubt else [])
+
+
+@pytest.mark.parametrize(
+    "born, year, day",
+    [
+        ("19700203", 1970, "19700203"), ("1970-02-03", 1970, "19700203"), ("1970", 1970, "1970"), ("03.02.1970",
+        None, "03.02.1970"), ("", None, None),
+    ],
+)  # fmt: skip
+def test_a_day_of_birth_is_read_or_named(born: str, year: int | None, day: str | None) -> None:
+    message = parse(text("ADT^A04", f"PID|1||P1||A^B||{born}|F").encode())
+    (fact,) = facts(message, "PT-1", patient(message), 480)
+    assert fact.data["birth_year"] == year and patient(message).identity["birth_date"] == day
+    assert ("doubts" in fact.data) == (bool(born) and year is None)
+
+
+@pytest.mark.req("DC-11")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "王小明",
+        "王　小明",
+        "王-小明",
+        "小明 王",
+        "王^小明".replace("^", "\\S\\"),
+        "王．小明",
+        "\x1b$)A王\x1b$)A小明",
+        "WANG  XIAO-MING",
+        "ｗａｎｇ ｘｉａｏｍｉｎｇ",
+    ],
+)
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("own", ["utf-8", "gb18030"])
+def test_no_field_that_people_write_in_names_the_patient(written: str, own: str, codec: str) -> None:
+    pid = "PID|1||P0001^^^H^MR||王^小明~WANG^XIAO MING||1970|F"
+    head = f"{MSH.format(kind='{}', charset='')}\r{pid}\r"
+    for kind, body in (
+        (
+            "ORM^O01",
+            f"ORC|NW|{written}|A1\rOBR|1|||BONE{written}^{written}|||||||||{written}|" + "|" * 17 + f"{written}^x{written}y\r",
+        ),
+        ("ORM^O01", f"ORC|NW||A1\rOBR|1|||BONE|||||||||{written}\r"),
+        (
+            "ORU^R01",
+            f"OBR|1||A1|X\rOBX|1|NM|{written}^{written}||{written}|{written}|{written}\rOBX|2|TX|A||x{written}~y\rOBX|3|DT|A||{written}\r",
+        ),
+        ("ADT^A04", f"PV1|1|O|{written}^2" + "|" * 16 + f"{written}\r"),
+    ):
+        message = parse(head.format(kind).encode(own) + body.encode(codec))
+        who = patient(message)
+        for fact in facts(message, "PT-1", who, 480):
+            assert not who.secrets.stand_in(json.dumps(fact.data, ensure_ascii=False)), fact.data
+            assert "小明" not in str(fact.data)

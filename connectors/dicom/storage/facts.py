@@ -9,6 +9,7 @@ from pydicom.encaps import generate_fragments
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
 from connectors.dicom.wire.structure import Malformed
 from connectors.events import utc_text
 from connectors.identity import is_phantom
@@ -45,13 +46,18 @@ def text(dataset: Dataset, keyword: str, longest: int = 256) -> str | None:
     return joined.strip(" \0")[:longest] or None
 
 
+def words(dataset: Dataset, keyword: str) -> str | None:
+    """Return a text that people wrote, in the character set that fits it; None when it is absent or empty."""
+    return text_of(raw_of(dataset, keyword), codecs_of(dataset), "LO").text.strip(" \0")[:256] or None
+
+
 def number(dataset: Dataset, keyword: str, default: int) -> int:
     """Return a whole number of the header, `default` when it is absent; raise Malformed when it is none."""
     said = text(dataset, keyword)
     if said is None:
         return default
     if not re.fullmatch(r"\d{1,10}", said):
-        raise Malformed(f"{keyword} is no whole number: {said[:20]!r}")
+        raise Malformed(f"{keyword} is no whole number")
     return int(said)
 
 
@@ -128,8 +134,8 @@ def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
         "model": text(dataset, "ManufacturerModelName"),
         "station_name": text(dataset, "StationName"),
         "device_serial": text(dataset, "DeviceSerialNumber"),
-        "series_description": text(dataset, "SeriesDescription"),
-        "protocol_name": text(dataset, "ProtocolName"),
+        "series_description": words(dataset, "SeriesDescription"),
+        "protocol_name": words(dataset, "ProtocolName"),
         **({"protocol_codes": codes} if codes else {}),
         **({"frame_of_reference_uid": frame} if frame else {}),
         "acquired_at_utc": utc_text(acquired) if acquired else None,

@@ -18,6 +18,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, text
 from connectors.dicom.storage.pseudonymise import identity_of, pseudonymised
+from connectors.dicom.storage.texts import doubts_of
 from connectors.dicom.wire.structure import Malformed, check_structure
 from connectors.events import Event, intake_outcome
 from connectors.identity import Keys, Vault
@@ -97,7 +98,7 @@ class Intake:
             with self._turns[hash(received.sop_instance) % len(self._turns)]:
                 return self._store(received, at, arrived)
         except OSError as exc:  # full, broken: the sender must keep its object and come again
-            LOG.error("refused %s from %s: %s", received.sop_instance, received.calling_ae, exc)
+            LOG.error("refused %s from %s: %s", _named(received), received.calling_ae, exc)
             return Answer(OUT_OF_RESOURCES, _comment(str(exc.strerror or exc)))
 
     def _store(self, received: Received, at: datetime, arrived: Callable[[str], None]) -> Answer:
@@ -114,7 +115,7 @@ class Intake:
         except Refused as exc:
             self._sealed.put(file)
             self._journal.append([self._outcome(received, file, at, "quarantined", str(exc))])
-            LOG.warning("quarantined %s from %s: %s", received.sop_instance, received.calling_ae, exc)
+            LOG.warning("quarantined %s from %s: %s", _named(received), received.calling_ae, exc)
             return Answer(exc.status, _comment(str(exc)))
         self._journal.append([event, self._outcome(received, file, at, "stored")])
         arrived(event.subject)
@@ -125,6 +126,7 @@ class Intake:
         occurred = acquired_at(dataset, self._settings.utc_offset_minutes) or at
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
+        doubts = doubts_of(dataset)
         try:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds
@@ -134,14 +136,14 @@ class Intake:
             **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
             "transfer_syntax_uid": received.transfer_syntax, "object_key": self._clear.put(copy),
             "sealed_key": self._sealed.put(file), "sha256": hashlib.sha256(file).hexdigest(), "size_bytes": len(file),
-            "calling_ae": received.calling_ae or None,
+            "calling_ae": received.calling_ae or None, **({"doubts": doubts} if doubts else {}),
         }  # fmt: skip
         return Event(
             "dicom.instance", SOURCE, received.sop_instance, self._settings.site_id, str(about["series_uid"]), occurred, at, data
         )
 
     def _outcome(self, received: Received, file: bytes, at: datetime, outcome: Outcome, reason: str | None = None) -> Event:
-        name, digest = _printable(received.sop_instance), key_of(file).partition("/")[2]
+        name, digest = _named(received), key_of(file).partition("/")[2]
         return intake_outcome(
             self._settings.site_id,
             "dicom",
@@ -158,16 +160,14 @@ class Intake:
 def _read(received: Received, file: bytes) -> Dataset:
     """Return the data set, whole and what the command said that it is; raise Refused."""
     if not UID_TEXT.fullmatch(received.sop_instance):
-        raise Refused(
-            INVALID_INSTANCE, f"the SOP Instance UID of the command is missing or invalid: {_printable(received.sop_instance)!r}"
-        )
+        raise Refused(INVALID_INSTANCE, "the SOP Instance UID of the command is missing or invalid")
     syntax = UID(received.transfer_syntax)
     try:
         check_structure(_inflated(received.data) if syntax == DeflatedExplicitVRLittleEndian else received.data, syntax)
         dataset = dcmread(BytesIO(file))
         for keyword, said in (("SOPInstanceUID", received.sop_instance), ("SOPClassUID", received.sop_class)):
             if text(dataset, keyword) != said:
-                raise Refused(MISMATCH, f"{keyword} of data set and command differ: {text(dataset, keyword)!r}, {said!r}")
+                raise Refused(MISMATCH, f"{keyword} of data set and command differ")
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
             if not UID_TEXT.fullmatch(text(dataset, keyword) or ""):
                 raise Refused(MISMATCH, f"{keyword} is missing or invalid")
@@ -194,8 +194,9 @@ def _inflated(data: bytes) -> bytes:
     return plain
 
 
-def _printable(uid: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in uid)[:256] or "(no SOP Instance UID)"
+def _named(received: Received) -> str:
+    """Return the SOP Instance UID, or that there is none: what else a sender puts in its place may be somebody's name."""
+    return received.sop_instance if UID_TEXT.fullmatch(received.sop_instance) else "(no SOP Instance UID)"
 
 
 def _comment(reason: str) -> str:

@@ -6,17 +6,18 @@ them; a text in which the patient's own name or number stands is emptied. Pixels
 stay in it (secondary captures; nuclear-medicine acquisitions have none). The sealed original keeps everything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from io import BytesIO
+from urllib.parse import unquote_to_bytes
 
 from pydicom import Dataset, dcmwrite
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.tag import BaseTag
-from pydicom.valuerep import TEXT_VR_DELIMS
 
-from connectors.free_text import MIN_SECRET, names_of
+from connectors.charsets import readings
+from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
+from connectors.free_text import Secrets, without_numbers
 from connectors.identity import Keys, is_phantom
 
 __all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
@@ -24,13 +25,13 @@ __all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
 # Type 2 in the modules of an image, so an empty value must stay; every other element of VR PN is emptied too
 EMPTIED = frozenset({"PatientName", "PatientBirthDate", "ReferringPhysicianName"})
 NAMED = """
-ActualHumanPerformersSequence AdditionalPatientHistory AdmissionID AdmittingDiagnosesCodeSequence
+AcquisitionComments ActualHumanPerformersSequence AdditionalPatientHistory AdmissionID AdmittingDiagnosesCodeSequence
 AdmittingDiagnosesDescription Allergies AuthorObserverSequence BranchOfService ClinicalTrialCoordinatingCenterName
 ClinicalTrialProtocolEthicsCommitteeName ClinicalTrialSiteName ClinicalTrialSubjectID ClinicalTrialSubjectReadingID
 ConfidentialityConstraintOnPatientDataDescription ConsultingPhysicianIdentificationSequence
 ContentCreatorIdentificationCodeSequence ContributionDescription CountryOfResidence CurrentPatientLocation
-CustodialOrganizationSequence DeidentificationMethodCodeSequence DistributionAddress DistributionName EncapsulatedDocument
-EthnicGroup FillerOrderNumberImagingServiceRequest HumanPerformerCodeSequence HumanPerformerOrganization IconImageSequence
+CustodialOrganizationSequence DeidentificationMethodCodeSequence DistributionAddress DistributionName DataSetTrailingPadding EncapsulatedDocument
+EthnicGroup FillerOrderNumberImagingServiceRequest FrameComments HumanPerformerCodeSequence HumanPerformerOrganization IconImageSequence
 IdentifyingComments ImageComments ImagingServiceRequestComments InstitutionAddress InstitutionCodeSequence InstitutionName
 InstitutionalDepartmentName InsurancePlanIdentification IntendedRecipientsOfResultsIdentificationSequence
 InterpretationApproverSequence InterpretationText IssuerOfAdmissionID IssuerOfAdmissionIDSequence IssuerOfPatientID
@@ -56,17 +57,21 @@ REMOVED = frozenset(NAMED.split())
 METHOD = "Basic profile; UIDs, dates, device, characteristics kept"
 REMOVED_TAGS = frozenset(t for t in map(tag_for_keyword, REMOVED) if t is not None)
 EMPTIED_TAGS = frozenset(t for t in map(tag_for_keyword, EMPTIED) if t is not None)
-TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC"))
+TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC", "SH", "UR"))
+# who else is named as the patient: their values are looked for in texts, and removed
+NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName")
+LINKS = frozenset((0x00080050,))  # the accession number may be made of the patient's: it links, and stays unless it holds a name
 PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
 
 
 def identity_of(dataset: Dataset) -> dict[str, str | None]:
     """Return what the object says about who the patient is, for the vault."""
-    said = {}
+    said: dict[str, str | None] = {}
+    codecs = codecs_of(dataset)
     for name, keyword in (("patient_id", "PatientID"), ("issuer", "IssuerOfPatientID"), ("name", "PatientName"),
                           ("birth_date", "PatientBirthDate"), ("sex", "PatientSex")):  # fmt: skip
         try:
-            said[name] = str(dataset.get(keyword, "")).strip(" \0") or None
+            said[name] = text_of(raw_of(dataset, keyword), codecs).text.strip(" \0") or None
         except Exception:  # a value that breaks its VR is in the sealed original
             said[name] = None
     return said
@@ -78,10 +83,10 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
     A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
     """
     phantom = is_phantom(patient_id)
-    secrets = () if phantom else _secrets(identity_of(dataset)["name"] or "", patient_id)
+    found = () if phantom else _names(dataset)
     _strip(dataset, phantom)
     if not phantom:
-        _blot(dataset, secrets, convert_encodings(dataset.get("SpecificCharacterSet") or "ISO_IR 6"))
+        _blot(dataset, Secrets(found), Secrets(found, (patient_id,)), codecs_of(dataset))
         _replace(dataset, keys)
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = METHOD
@@ -90,30 +95,43 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
     return out.getvalue()
 
 
-def _secrets(patient_name: str, patient_id: str) -> tuple[str, ...]:
-    """Return the texts that name the patient: the id, and family and given name together however they are joined."""
-    found = names_of(patient_name) | ({patient_id} if len(patient_id) >= MIN_SECRET else set())
-    return tuple(s.lower() for s in found)
+def _names(dataset: Dataset) -> tuple[str, ...]:
+    """Return how the patient is named, in every character set that the names may be written in."""
+    codecs, found = codecs_of(dataset), list[str]()
+    for keyword in NAMES:
+        try:
+            found += readings(raw_of(dataset, keyword), codecs)
+        except Exception:  # pydicom raises many kinds; the element itself is emptied or removed
+            continue
+    return tuple(found)
 
 
-def _blot(dataset: Dataset, secrets: tuple[str, ...], encodings: Sequence[str]) -> None:
+def _blot(dataset: Dataset, names: Secrets, secrets: Secrets, codecs: tuple[str, ...]) -> None:
     """Empty the texts, at any depth, in which one of the secrets stands; they are read without being decoded in place."""
+    own = codecs_of(dataset) or codecs
     for tag in list(dataset.keys()):
         vr = _vr(dataset, tag)
         if vr == "SQ":
             for item in dataset[tag].value:
-                _blot(item, secrets, encodings)
+                _blot(item, names, secrets, own)
         elif vr in TEXTS and tag != PATIENT_ID:
-            value = dataset.get_item(tag).value or ""
-            said = (decode_bytes(value, encodings, TEXT_VR_DELIMS) if isinstance(value, bytes) else str(value)).lower()
-            if any(secret in said for secret in secrets):
+            looked_for = names if tag in LINKS else secrets
+            if any(looked_for.stand_in(t) or without_numbers(t) != t for t in _readings(dataset, tag, own)):
                 dataset[tag] = DataElement(tag, vr, "")
+
+
+def _readings(dataset: Dataset, tag: BaseTag, codecs: tuple[str, ...]) -> Iterator[str]:
+    raw = raw_of(dataset, tag)
+    yield from readings(raw, codecs)
+    if b"%" in raw:
+        yield from readings(unquote_to_bytes(raw), codecs)
 
 
 def _strip(dataset: Dataset, phantom: bool) -> None:
     for tag in list(dataset.keys()):
-        if tag.is_private or tag in REMOVED_TAGS or tag.group >> 8 in (0x50, 0x60) or tag.group == 0x4008:
-            del dataset[tag]  # 50xx curves and 60xx overlays can carry writing, 4008 are the interpretations of old days
+        if tag.is_private or tag in REMOVED_TAGS or tag.group >> 8 in (0x50, 0x60) or tag.group in (0x0000, 0x0002, 0x4008):
+            # 50xx curves and 60xx overlays can carry writing, 4008 are the interpretations of old days, 0000 and 0002 belong elsewhere
+            del dataset[tag]
             continue
         if phantom and tag == PATIENT_NAME:
             continue
@@ -138,11 +156,13 @@ def _replace(dataset: Dataset, keys: Keys) -> None:
 
 
 def _vr(dataset: Dataset, tag: BaseTag) -> str | None:
-    """Return the VR without decoding the value; None for an element that nobody knows."""
+    """Return the VR without decoding the value; None for an element that nobody knows.
+
+    A text or a name stays one whatever VR the sender gave it: a name written as LO, a description as OB.
+    """
     said = dataset.get_item(tag).VR
-    if said and said != "UN":
-        return str(said)
     try:
-        return dictionary_VR(tag)
+        known = dictionary_VR(tag)
     except KeyError:
-        return None
+        return str(said) if said and said != "UN" else None
+    return known if not said or said == "UN" or known == "PN" or (known in TEXTS and said != "SQ") else str(said)

@@ -125,7 +125,9 @@ def series_event(settings: Settings, journal: Journal, clear: ObjectStore, serie
     header = dcmread(BytesIO(clear.get(first.data["object_key"])), stop_before_pixels=True)
     names = ("sop_instance_uid", "object_key", "sha256")
     facts = series_facts(header, settings.utc_offset_minutes)
-    data = {**facts, "series_uid": series, "instances": [{n: e.data[n] for n in names} for e in stored]}
+    told = [d for e in stored for d in e.data.get("doubts", ())]
+    doubts = {"doubts": [{"field": f, "doubt": d} for f, d in sorted({(t["field"], t["doubt"]) for t in told})]} if told else {}
+    data = {**facts, **doubts, "series_uid": series, "instances": [{n: e.data[n] for n in names} for e in stored]}
     digest = hashlib.sha256("\n".join(sorted(e.data["sha256"] for e in stored)).encode()).hexdigest()
     occurred = datetime.fromisoformat(facts["acquired_at_utc"]) if facts["acquired_at_utc"] else first.recorded_at
     return Event("dicom.series", SOURCE, f"{series}/{digest}", settings.site_id, series, occurred, at, data)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.events import Event
+from connectors.events.newest import Place, Tellings, precision_s
 from connectors.stores.journal.port import Journal
 
 __all__ = ["PAST", "Order", "Orders"]
@@ -39,7 +40,8 @@ class Orders:
     def __init__(self, hl7: Journal, door: Journal) -> None:
         self._hl7, self._door, self._lock = hl7, door, threading.Lock()
         self._at = {"hl7": 0, "door": 0}
-        self._newest: dict[str, tuple[datetime, Order, bool]] = {}  # when it was said, the order, whether it is open
+        self._newest: dict[str, tuple[Place, Order, bool]] = {}  # where it stands among all, the order, whether it is open
+        self._tellings: dict[str, Tellings] = {}
         self._acquired: set[str] = set()
 
     def open(self, now: datetime) -> list[Order]:
@@ -52,8 +54,9 @@ class Orders:
     def _read(self, now: datetime) -> None:
         for offset, event in self._hl7.since(self._at["hl7"], "his.order"):
             before = self._newest.get(event.subject)
-            if before is None or before[0] <= event.occurred_at:  # a message that was late changes nothing
-                self._newest[event.subject] = (event.occurred_at, order_of(event), _is_open(event.data))
+            place = self._tellings.setdefault(event.subject, Tellings()).place(event.occurred_at, precision_s(event))
+            if before is None or before[0] <= place:  # a message that was late changes nothing
+                self._newest[event.subject] = (place, order_of(event), _is_open(event.data))
             self._at["hl7"] = offset
         for offset, event in self._door.since(self._at["door"], "examination.step"):
             if event.data["step"] == "acquisition" and event.data["result"] == "done":
@@ -61,7 +64,7 @@ class Orders:
             self._at["door"] = offset
         old = [a for a, (_, o, _) in self._newest.items() if o.starts_at < now - 2 * PAST]
         for accession in old:
-            del self._newest[accession]
+            del self._newest[accession], self._tellings[accession]
         self._acquired -= set(old)
 
 

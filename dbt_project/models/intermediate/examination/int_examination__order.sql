@@ -1,11 +1,13 @@
-with numbered as (
+with placed as (
+    {{ as_told(ref('stg_his__order'), ['site_id', 'accession_number']) }}
+),
+
+numbered as (
     select
-        o.*,
-        row_number() over (
-            partition by o.site_id, o.accession_number order by o.occurred_at_utc desc, o.recorded_at_utc desc, o.journal_offset desc
-        ) as newest_first,
-        min(o.occurred_at_utc) over (partition by o.site_id, o.accession_number) as ordered_at_utc
-    from {{ ref('stg_his__order') }} as o
+        *,
+        row_number() over (partition by site_id, accession_number order by {{ newest_told() }}) as newest_first,
+        min(occurred_at_utc) over (partition by site_id, accession_number) as ordered_at_utc
+    from placed
 )
 
 select
@@ -17,7 +19,11 @@ select
     n.indication,
     n.order_control in ('CA', 'OC', 'DC') as is_cancelled,
     n.ordered_at_utc,
-    n.occurred_at_utc as told_at_utc,
+    -- what was told to the day or the minute was known when it came, or when that day or minute was over
+    case
+        when n.occurred_precision_s <= 1 then n.occurred_at_utc
+        else greatest(n.told_at_utc, least(n.recorded_at_utc, {{ plus_seconds('n.occurred_at_utc', 'n.occurred_precision_s') }}))
+    end as told_at_utc,
     n.scheduled_at_utc,
     n.prescribed_activity_mbq,
     n.weight_kg,

@@ -30,6 +30,21 @@ doors as (
     from {{ ref('fct_intake_outcome') }}
     where outcome in ('quarantined', 'duplicate')
     group by site_id, sender, message_id, outcome
+),
+
+-- a sender's character set is wrong in each of its messages: one finding a sender and local day; else one an order and field
+doubts as (
+    select
+        d.site_id, d.doubt, min(d.field) as field, max(d.accession_number) as accession_number, min(d.recorded_at_utc) as recorded_at_utc,
+        count(distinct d.event_id) as times,
+        regexp_replace(d.source, '^urn:photopeak:(hl7:)?', '') as sender,
+        case
+            when d.doubt = 'character_set' then {{ text(local_day('d.recorded_at_utc', 's.utc_offset_minutes')) }}
+            else coalesce(d.accession_number, d.event_id) || '/' || d.field
+        end as about
+    from {{ ref('stg_intake__doubt') }} as d
+    inner join {{ ref('sites') }} as s on d.site_id = s.site_id
+    group by 1, 2, 7, 8
 )
 
 select
@@ -75,3 +90,18 @@ select
     || case when times > 1 then ' (' || {{ text('times') }} || ' times)' else '' end,
     null, null, 'fct_intake_outcome', 'fail'
 from doors
+
+union all
+
+select
+    site_id, 'INTAKE_DOUBT', 'message', sender || '/' || about || case when doubt = 'character_set' then '/character set' else '' end,
+    null, null, case when doubt <> 'character_set' then accession_number end, null, recorded_at_utc, null, null, null,
+    case doubt
+        when 'character_set' then
+            'text in another character set than declared was read in the one that it is valid in: ' || {{ text('times') }}
+            || ' messages or series of the day, the first time in ' || field
+        when 'too_long' then 'the accession number is longer than 16 characters: no worklist can offer this examination'
+        else field || ': what stands there cannot be read for certain and was left out'
+    end,
+    null, null, 'fct_intake_outcome', 'fail'
+from doubts

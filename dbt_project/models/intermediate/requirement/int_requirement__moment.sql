@@ -18,19 +18,23 @@ steps as (
     where b.step is null
 ),
 
+visits as (
+    {{ as_told(ref('stg_his__patient'), ['site_id', 'patient_pseudonym']) }}
+),
+
 sexes as (
     select
         site_id, patient_pseudonym, sex,
-        row_number() over (partition by site_id, patient_pseudonym order by occurred_at_utc desc, recorded_at_utc desc, journal_offset desc) as newest_first
-    from {{ ref('stg_his__patient') }}
+        row_number() over (partition by site_id, patient_pseudonym order by {{ newest_told() }}) as newest_first
+    from visits
     where sex is not null
 ),
 
 births as (
     select
         site_id, patient_pseudonym, birth_year,
-        row_number() over (partition by site_id, patient_pseudonym order by occurred_at_utc desc, recorded_at_utc desc, journal_offset desc) as newest_first
-    from {{ ref('stg_his__patient') }}
+        row_number() over (partition by site_id, patient_pseudonym order by {{ newest_told() }}) as newest_first
+    from visits
     where birth_year is not null
 )
 

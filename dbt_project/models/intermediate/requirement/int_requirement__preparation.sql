@@ -24,22 +24,27 @@ answered as (
     where r.newest_first = 1
 ),
 
-observed as (
+measured as (
     select
-        r.site_id, r.accession_number, r.step, r.requirement_id,
-        coalesce(o.observed_at_utc, o.occurred_at_utc) as observed_at_utc,
-        try_cast(o.value as double) as value,
-        row_number() over (
-            partition by r.site_id, r.accession_number, r.step, r.requirement_id
-            order by coalesce(o.observed_at_utc, o.occurred_at_utc) desc, o.recorded_at_utc desc, o.journal_offset desc
-        ) as newest_first
+        r.site_id, r.accession_number, r.step, r.requirement_id, o.event_id, o.measured_at_utc, o.observed_precision_s, o.recorded_at_utc,
+        o.journal_offset, try_cast(o.value as double) as value
     from required as r
     inner join {{ ref('stg_his__observation') }} as o
         on
             r.site_id = o.site_id and r.accession_number = o.accession_number and o.unit = r.unit and try_cast(o.value as double) is not null
-            and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ')
-            and coalesce(o.observed_at_utc, o.occurred_at_utc) <= r.at_utc
+            and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ') and o.measured_at_utc <= r.at_utc
     where r.newest_first = 1
+),
+
+placed as (
+    {{ as_told('measured', ['site_id', 'accession_number', 'step', 'requirement_id'], 'measured_at_utc', 'observed_precision_s') }}
+),
+
+observed as (
+    select
+        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, value,
+        row_number() over (partition by site_id, accession_number, step, requirement_id order by {{ newest_told() }}) as newest_first
+    from placed
 ),
 
 valued as (

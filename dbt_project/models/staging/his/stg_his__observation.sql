@@ -15,6 +15,11 @@ select
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
+    case
+        when {{ json_utc('data', '$.observed_at_utc') }} is not null then {{ precision_s(json_text('data', '$.observed_precision')) }}
+        else {{ precision_s(json_text('data', '$.occurred_precision')) }}
+    end as observed_precision_s,
+    coalesce({{ json_utc('data', '$.observed_at_utc') }}, occurred_at_utc) as measured_at_utc,
     {{ json_text('data', '$.accession_number') }} as accession_number,
     {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
     {{ json_utc('data', '$.observed_at_utc') }} as observed_at_utc,

@@ -4,6 +4,7 @@ select
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
+    {{ precision_s(json_text('data', '$.occurred_precision')) }} as occurred_precision_s,
     {{ json_text('data', '$.trigger') }} as trigger,
     {{ json_text('data', '$.order_control') }} as order_control,
     {{ json_text('data', '$.accession_number') }} as accession_number,

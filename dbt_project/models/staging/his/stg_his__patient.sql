@@ -4,6 +4,7 @@ select
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
+    {{ precision_s(json_text('data', '$.occurred_precision')) }} as occurred_precision_s,
     {{ json_text('data', '$.trigger') }} as trigger,
     {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
     {{ json_text('data', '$.sex') }} as sex,

@@ -1,0 +1,116 @@
+"""Which character set bytes are in, whatever they are declared to be.
+
+A single-byte set fits any bytes, so that its declaration proves nothing: text that is valid in a set of several bytes is read in that,
+and what was read otherwise than declared is doubtful. Used by HL7 (MSH-18) and DICOM (0008,0005) alike.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["ESCAPE", "SINGLE", "Reading", "reading", "readings"]
+
+# ISO 2022 designations (ECMA-35): ESC, intermediate bytes, final byte
+ESCAPE = re.compile(rb"\x1b[\x20-\x2f]*[\x30-\x7e]")
+SEVERAL = ("utf-8", "gb18030", "big5", "cp932", "cp949", "euc_jp")
+SEVEN_BITS = ("iso2022_jp_2", "iso2022_kr", "hz")
+SINGLE = "iso-8859-1"
+HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+# what stands beside Han characters in a Chinese or Japanese text, and Hangul
+EASTERN = re.compile(
+    r"[\u2010-\u2027\u2030-\u205e\u2103\u2160-\u2188\u2190-\u21ff\u2460-\u24ff\u2500-\u25ff\u3000-\u9fff\uac00-\ud7a3"
+    r"\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U000323af\u00b0\u00b1\u00b7\u00d7\u0370-\u03ff]+"
+)
+EUROPEAN = re.compile("(?<![^\x00-\x7f])(?:(?<=[A-Za-z])[^\x00-\x7f]|[^\x00-\x7f](?=[A-Za-z]))(?![^\x00-\x7f])")
+
+
+class Reading(NamedTuple):
+    """A text, the codec that gave it, and whether that is another than declared (or than the default, ASCII)."""
+
+    text: str
+    codec: str
+    doubtful: bool
+
+
+def reading(content: bytes, declared: str | None) -> Reading:
+    """Return the text of bytes that are declared to be in a codec; None: nothing is declared, or nothing that is known."""
+    declared = _canonical(declared)
+    try:
+        return Reading(content.decode("ascii"), declared or "ascii", False)
+    except UnicodeDecodeError:
+        pass
+    utf8, gb = _decoded(content, "utf-8"), _decoded(content, "gb18030")
+    said = _decoded(content, declared) if declared not in (None, "ascii") else None
+    if declared == "utf-8" and said is not None:
+        return Reading(said, "utf-8", False)
+    if declared == "gb18030" and said is not None and (utf8 is None or not HAN.search(utf8) or _common(said)):
+        return Reading(said, "gb18030", False)
+    if said is not None and not _single(declared) and declared != "gb18030" and (utf8 is None or not HAN.search(utf8)):
+        return Reading(said, str(declared), False)
+    # two bytes of a common Chinese character can be valid UTF-8, of a letter that no such text holds
+    if utf8 is not None and not (gb is not None and not HAN.search(utf8) and _common(gb)):
+        return Reading(utf8, "utf-8", declared is not None)
+    latin = declared in (None, "ascii", "utf-8") or str(declared).endswith(("8859-1", "8859-15"))
+    if gb is not None and (_chinese(gb) if latin else _common(gb)):
+        return Reading(gb, "gb18030", declared is not None)
+    if said is not None:
+        return Reading(said, str(declared), False)
+    if gb is not None and re.search(rb"[\x80-\xff]{2}", content):
+        return Reading(gb, "gb18030", True)
+    return Reading(content.decode(SINGLE), SINGLE, True)
+
+
+def readings(content: bytes, declared: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return every text that bytes can be read as, in any character set that a hospital may write; ASCII is one."""
+    if content.isascii() and b"\x1b" not in content and b"~{" not in content:
+        return (content.decode("ascii"),)
+    bare = ESCAPE.sub(b"", content)
+    gb = _decoded(bare, "gb18030")
+    # a set of one byte fits everything: its reading is nothing beside a valid text of several bytes
+    several = bool(_decoded(bare, "utf-8")) or (gb is not None and _chinese(gb))
+    found = [_decoded(bare, codec) for codec in SEVERAL] + [_decoded(content, codec) for codec in SEVEN_BITS]
+    found += [_decoded(content, codec) for codec in declared if not (several and _single(_canonical(codec)))]
+    found += [] if several else [bare.decode(SINGLE)]
+    # a text cut inside a character, or with one byte of another set: the rest of it can be read
+    found += [bare.decode(codec, "replace") for codec in ("utf-8", "gb18030")]
+    return tuple(dict.fromkeys(text for text in found if text is not None))
+
+
+def _canonical(codec: str | None) -> str | None:
+    """Return one name of each codec; what GB 18030 holds as well is GB 18030."""
+    try:
+        name = codecs.lookup(codec).name if codec else None
+    except LookupError:
+        return None
+    return "gb18030" if name in ("gbk", "gb2312") else "iso-8859" + name[7:] if name and name.startswith("iso8859") else name
+
+
+def _decoded(content: bytes, codec: str | None) -> str | None:
+    try:
+        return content.decode(codec) if codec else None
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def _single(codec: str | None) -> bool:
+    return str(codec).startswith(("iso-8859", "cp125", "tis"))
+
+
+def _common(text: str) -> bool:
+    """Return whether a text in GB18030 holds common Chinese characters alone (GB 2312 level 1): what chance does not give."""
+    han = HAN.findall(text)
+    return bool(han) and _chinese(text) and all(0xB0 <= _gb2312(c) <= 0xD7 for c in han)
+
+
+def _gb2312(char: str) -> int:
+    try:
+        return char.encode("gb2312")[0]
+    except UnicodeEncodeError:
+        return 0
+
+
+def _chinese(text: str) -> bool:
+    """Return whether what stands above ASCII is a Chinese text: nothing but its characters, and none alone between letters of a word."""
+    foreign = EASTERN.sub("", text)
+    return foreign.isascii() and bool(HAN.search(text)) and not EUROPEAN.search(text)

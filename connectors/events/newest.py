@@ -1,0 +1,54 @@
+"""Which of several tellings about one thing is the newest, when some say the second and others only the day.
+
+A moment that is told to the day stands for the whole day. Of two moments of unequal precision the coarser decides: where it cannot
+tell them apart, what arrived later is newer. So that three of them cannot contradict each other, a coarse telling counts from the
+latest moment within it that had arrived before, and behind it. Worklist, readiness and marts order by this one rule; in the
+warehouse it is the macro `as_told`.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from connectors.events.envelope import Event
+
+__all__ = ["PRECISION_S", "Place", "Tellings", "in_order", "precision_s"]
+
+# of a time stamp (HL7 v2 DTM: as many digits as are known), in seconds: how long it may stand for
+PRECISION_S = {"year": 366 * 86400, "month": 31 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "fraction": 0}
+
+
+class Place(NamedTuple):
+    """Where a telling stands among others; the greatest is the newest."""
+
+    at: datetime  # the moment that it counts from
+    behind: bool  # whether it follows a finer one of this very moment
+    arrival: int
+
+
+class Tellings:
+    """The moments of one thing in the order of their arrival; each is placed in logarithmic time."""
+
+    def __init__(self) -> None:
+        self._starts: list[datetime] = []
+
+    def place(self, at: datetime, precision: float) -> Place:
+        """Return where a telling stands that arrives now, of the moment `at` and the `precision` seconds behind it."""
+        arrival = len(self._starts)
+        last = bisect_left(self._starts, at + timedelta(seconds=precision)) - 1
+        begins = max(at, self._starts[last]) if last >= 0 else at
+        insort(self._starts, at)
+        return Place(begins, begins > at, arrival)
+
+
+def precision_s(event: Event, name: str = "occurred_precision") -> float:
+    """Return to how many seconds a moment of an event was told, 0 where it does not say it (events of before)."""
+    return PRECISION_S.get(event.data.get(name) or "", 0)
+
+
+def in_order(told: Iterable[tuple[datetime, float, Event]]) -> list[tuple[datetime, Event]]:
+    """Return (moment that it counts from, event) of tellings of one thing, given as they arrived, the newest last."""
+    tellings = Tellings()
+    placed = sorted(((tellings.place(at.astimezone(UTC), s), e) for at, s, e in told), key=lambda p: p[0])
+    return [(p.at, e) for p, e in placed]
