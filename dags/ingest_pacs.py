@@ -17,7 +17,7 @@ Brings the DICOM journal (objects stored, series closed, refusals) into the lake
 ## Who is harmed when it is late
 
 A technologist who waits for the verdict on this morning's flood, and the patient who waits for the camera.
-延误时：等待质控结论的技师与待检患者受影响。
+延误时：等待质控判定的技师与待检患者受影响。
 """
 
 from airflow.sdk import DAG

@@ -85,5 +85,5 @@ PAINTERS = {
 TITLES = {
     "centre_of_rotation": ("Centre of rotation", "旋转中心"),
     "tomographic_uniformity": ("Tomographic uniformity", "断层均匀性"),
-    "tomographic_contrast": ("Tomographic contrast (Jaszczak)", "断层对比度（Jaszczak 体模）"),
+    "tomographic_contrast": ("Tomographic contrast (Jaszczak)", "断层对比度（Jaszczak 模体）"),
 }

@@ -127,7 +127,7 @@ def _findings(out: dict[str, list], extra: int) -> None:
         "PHANTOM_LIMIT": (
             "fail",
             "A phantom measure is outside its limit",
-            "体模测试结果超出限值",
+            "模体测试结果超出限值",
             "GC1",
             None,
             "ufov_iu_percent 6.41 % is outside the limit of 5 %",
@@ -163,7 +163,7 @@ def _findings(out: dict[str, list], extra: int) -> None:
         "PHANTOM_MISSING": (
             "fail",
             "A device was used without its due phantom test",
-            "设备在未完成应做体模测试的情况下使用",
+            "设备在未完成应做模体测试的情况下使用",
             "PETCT1",
             None,
             "ct_water was due",
@@ -188,7 +188,7 @@ def _findings(out: dict[str, list], extra: int) -> None:
             "at least 99 %",
         ),
         "ADVERSE_EVENT": ("warn", "An adverse event was reported", "报告了不良事件", "GC1", "INJECTION", "extravasation", None),
-        "INTAKE_DUPLICATE": ("info", "A message or image came twice", "消息或影像重复到达", None, None, "same bytes again", None),
+        "INTAKE_DUPLICATE": ("info", "A message or image came twice", "消息或图像重复到达", None, None, "same bytes again", None),
     }
     picture = out["fct_phantom_test"][0]["picture_href"]
     rows = []

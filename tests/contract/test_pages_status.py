@@ -165,6 +165,6 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     assert "Offered by P01 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
     assert page.index("worklist-GC1") < page.index("worklist-PETCT1") and "3 questions of stations" in page
     chinese = client(settings).get("/?lang=zh").text
-    assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽马相机" in chinese
+    assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽玛照相机" in chinese
     (settings.worklist / "holds.json").write_text("{")
     assert client(settings).get("/").status_code == 200
