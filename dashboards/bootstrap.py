@@ -4,7 +4,6 @@ PHOTOPEAK_HOME=… .venv-superset/bin/python dashboards/bootstrap.py
 """
 
 import contextlib
-import csv
 import fcntl
 import hashlib
 import json
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bundle
+import compose
 import sync
 
 __all__ = ["bootstrap"]
@@ -47,10 +47,8 @@ def secret_file(path: Path) -> str:
 
 def sites() -> list[str]:
     """Return the sites of the reference data, and the one of this installation."""
-    with (HERE.parent / "dbt_project" / "seeds" / "sites.csv").open(encoding="utf-8", newline="") as f:
-        known = [row["site_id"] for row in csv.DictReader(f)]
     own = os.environ.get("PHOTOPEAK_SITE_ID", "MAIN")
-    return sorted({*known, own})
+    return sorted({*(row["site_id"] for row in compose.read_registers().sites), own})
 
 
 def bootstrap(*, force: bool = False) -> int:
@@ -74,7 +72,7 @@ def bootstrap(*, force: bool = False) -> int:
         )
         for name in ("admin", "manager")
     }
-    texts = bundle.read(bundle.placeholders(home))
+    texts = bundle.fill(compose.compose(), bundle.placeholders(home))
     code = [(HERE / name).read_text(encoding="utf-8") for name in ("bootstrap.py", "sync.py", "roles.py")]
     marks = {name: hashlib.sha256(f"{name}:{password}".encode()).hexdigest() for name, password in passwords.items()}
     want = {

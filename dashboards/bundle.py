@@ -1,12 +1,11 @@
-"""The dashboards as text: read the YAML files, fill in what differs between machines, tell whether anything changed. Standard library only."""
+"""The bundle as text: fill in what differs between machines, tell whether anything changed. Standard library only."""
 
 import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["FOLDERS", "PLACEHOLDERS", "digest", "placeholders", "read"]
+__all__ = ["FOLDERS", "PLACEHOLDERS", "digest", "fill", "placeholders"]
 
-ROOT = Path(__file__).resolve().parent
 FOLDERS = ("databases", "datasets", "charts", "dashboards")
 PLACEHOLDERS = ("PHOTOPEAK_DATABASE_URI", "PHOTOPEAK_REPORTS_URL", "PHOTOPEAK_STATUS_URL")
 
@@ -23,11 +22,9 @@ def placeholders(home: Path, environment: dict[str, str] | None = None) -> dict[
     }
 
 
-def read(values: dict[str, str] | None = None, root: Path = ROOT) -> dict[str, str]:
-    """Return {path inside the bundle: text} with placeholders replaced; without `values` they stay."""
-    files = [root / "metadata.yaml", *(p for f in FOLDERS for p in sorted((root / f).rglob("*.yaml")))]
-    texts = {str(p.relative_to(root)): p.read_text(encoding="utf-8") for p in files}
-    for name, value in (values or {}).items():
+def fill(texts: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+    """Return {path inside the bundle: text} with placeholders replaced."""
+    for name, value in values.items():
         texts = {path: text.replace(name, value) for path, text in texts.items()}
     return texts
 

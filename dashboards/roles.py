@@ -5,7 +5,7 @@ from typing import Any
 __all__ = ["MANAGER", "MANAGER_PERMISSIONS", "apply_roles", "apply_users"]
 
 MANAGER = "Manager"
-# Explicit, and not a copy of Gamma: Gamma may write charts, save queries and export. Anything that a new version of Superset adds stays out.
+# Explicit, and not a copy of Gamma: Gamma may write charts and save queries. Anything that a new version of Superset adds stays out.
 MANAGER_PERMISSIONS = [
     ("can_read", "Dashboard"),
     ("can_read", "Chart"),
@@ -21,11 +21,14 @@ MANAGER_PERMISSIONS = [
     ("can_time_range", "Api"),
     ("can_get_column_values", "Datasource"),
     ("can_view_chart_as_table", "Dashboard"),
+    ("can_csv", "Superset"),  # what a chart shows, as a file
+    ("can_drill", "Dashboard"),  # from a number to its rows, where the ids stand
+    ("can_samples", "Datasource"),
+    ("can_get_drill_info", "Dataset"),
     ("can_recent_activity", "Log"),
     ("can_language_pack", "Superset"),
     ("can_userinfo", "UserDBModelView"),
     ("resetmypassword", "UserDBModelView"),
-    ("menu_access", "Dashboards"),
 ]
 
 

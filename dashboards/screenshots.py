@@ -25,6 +25,7 @@ STATE = """() => {
   const slice = '[data-test="slice-container"]';
   const shown = ['canvas', 'table', '.header-line'].map(x => `${slice} ${x}`).join();
   const charts = all(document, '[data-test="dashboard-component-chart-holder"]')
+    .filter(h => h.checkVisibility())  // a phone is shown no drawings
     .filter(h => h.querySelector(`[data-test="slice-header"], .slice-header, ${slice}`));
   const empty = h => h.querySelector('.ant-empty') || /No results were returned|No data/.test(h.innerText);
   return {
@@ -69,8 +70,9 @@ def settle(page: Page, seconds: float = 120) -> dict:
     state: dict = {}
     while time.monotonic() < until:
         for holder in page.query_selector_all('[data-test="dashboard-component-chart-holder"]'):
-            holder.scroll_into_view_if_needed()
-            page.wait_for_timeout(60)
+            if holder.is_visible():
+                holder.scroll_into_view_if_needed()
+                page.wait_for_timeout(60)
         state = page.evaluate(STATE)
         done = not state["loading"] and state["drawn"] + len(state["empty"]) >= state["charts"] > 0
         quiet = quiet + 1 if done or state["alerts"] else 0

@@ -1,12 +1,19 @@
-"""Superset's settings: a server for readers on loopback, whose whole state lies under `<home>/superset`. Reads the environment only."""
+"""Superset's settings: a server for readers on loopback, whose whole state lies under `<home>/superset`."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from superset.config import TALISMAN_CONFIG as _TALISMAN_DEFAULT
+
+_HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(_HERE))
+import landing  # type: ignore[import-not-found]  # noqa: E402
+import releases  # type: ignore[import-not-found]  # noqa: E402
 
 _HOME = Path(os.environ["PHOTOPEAK_HOME"])
 _STATE = Path(os.environ.get("SUPERSET_HOME") or _HOME / "superset")
@@ -47,13 +54,28 @@ def _cache(name: str, seconds: int) -> dict[str, Any]:
 
 
 CACHE_CONFIG = _cache("meta", 86_400)
-# a cached answer knows nothing of releases: it may be older than the published one by this much and no more
-DATA_CACHE_CONFIG = _cache("data", 10)
+# the key of an answer names its release (`releases.py`): it holds until the next one is published, a day at the most
+DATA_CACHE_CONFIG = _cache("data", 86_400)
+DASHBOARD_AUTO_REFRESH_MODE = "fetch"  # a page that stays open asks as a person does, not past the cache
 FILTER_STATE_CACHE_CONFIG = _cache("filter", 90 * 86_400)
 EXPLORE_FORM_DATA_CACHE_CONFIG = _cache("explore", 7 * 86_400)
 RATELIMIT_STORAGE_URI = "memory://"
 
+
+def FLASK_APP_MUTATOR(app: Any) -> None:
+    """Key what is cached by release, and show each reader the pages of one language."""
+    releases.key_by_release(_HOME / "warehouse" / "current")
+    landing.install(app, tuple(p.stem for p in (_HERE / "dashboards").glob("*.yaml")))
+
+
 APP_NAME = "Photopeak"
+_WORDS = yaml.safe_load((_HERE / "words.yaml").read_text(encoding="utf-8"))
+_TONES = {name: tone["colour"] for name, tone in _WORDS["tones"].items()}
+EXTRA_CATEGORICAL_COLOR_SCHEMES = [{"id": "photopeak", "label": "Photopeak", "isDefault": True, "colors": _WORDS["series"]}]
+EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
+    {"id": "photopeakStates", "label": "States", "colors": [_TONES[t] for t in ("bad", "unsure", "attention", "good")]},
+    {"id": "photopeakShare", "label": "Share", "colors": ["#D55E00", "#F0C27A", "#9CC9E3", "#0072B2"]},
+]
 LANGUAGES = {"en": {"flag": "us", "name": "English"}, "zh": {"flag": "cn", "name": "中文"}}
 FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "EMBEDDED_SUPERSET": False, "ALERT_REPORTS": False, "ENABLE_TEMPLATE_PROCESSING": False}
 SQLLAB_BACKEND_PERSISTENCE = False

@@ -12,7 +12,9 @@ from marts_rows import AS_OF, DAYS, DEVICES, devices, examinations, trends
 
 __all__ = ["AS_OF", "DAYS", "FAILING", "columns_of_marts", "make_warehouse"]
 
-MARTS = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "marts"
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+MARTS = PROJECT / "models" / "marts"
+REGISTERS = ("sites", "exams", "measure_names")  # as dbt loads them into the schema `reference`
 ROOMS = [*DEVICES.values(), "HOTLAB", "INJECTION", "WAITING"]
 FAILING = 6  # findings of severity fail, below
 BANDS = {
@@ -37,7 +39,9 @@ def make_warehouse(home: Path, name: str = "1", *, extra_findings: int = 0) -> P
     folder.mkdir(parents=True)
     contracts = columns_of_marts()
     with duckdb.connect(str(folder / "qc.duckdb")) as c:
-        c.execute("create schema marts")
+        c.execute("create schema marts; create schema reference")
+        for register in REGISTERS:
+            c.execute(f"create table reference.{register} as select * from read_csv('{PROJECT}/seeds/{register}.csv')")
         for mart, columns in contracts.items():
             c.execute(f"create table marts.{mart} ({', '.join(f'{n} {t}' for n, t in columns.items())})")
         for mart, rows in _rows(extra_findings).items():
@@ -50,6 +54,8 @@ def make_warehouse(home: Path, name: str = "1", *, extra_findings: int = 0) -> P
             )  # row by row takes minutes
             c.execute(f"insert into marts.{mart} ({', '.join(names)}) select {', '.join(names)} from these")
             c.unregister("these")
+        for mart, register in (("dim_device", "devices"), ("dim_room", "rooms"), ("dim_staff", "staff")):
+            c.execute(f"insert into marts.{mart} by name from read_csv('{PROJECT}/seeds/{register}.csv', all_varchar = true)")
     draft = home / "warehouse" / ".current"
     draft.symlink_to(Path("releases") / name)
     draft.replace(home / "warehouse" / "current")

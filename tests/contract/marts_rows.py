@@ -265,7 +265,7 @@ def examinations(out: dict[str, list], r: random.Random, days: list[datetime]) -
             "occurred_at_utc": days[50],
             "reported_at_utc": days[50],
             "reported_by": "N02",
-            "description": "Extravasation at the injection site 注射部位外渗",
+            "description": "Extravasation at the injection site",
         }
     ]
 
@@ -277,13 +277,11 @@ def trends(out: dict[str, list], r: random.Random, days: list[datetime]) -> None
         for n, when in enumerate(days, 1):
             drifting = device == "GC1" and n > 45
             trend = {"trend_id": f"t-{device}", "subject_kind": "device", "subject_id": device, "procedure": "planar_uniformity"}
-            value = {
-                "measure": "cfov_iu_percent",
-                "detector": "1",
-                "value": 1.8 + r.gauss(0, 0.05) + 0.15 * drifting,
-                "unit": "%",
-            }
-            chart = {"baseline_value": 1.8 if n > 30 else None, "is_baseline": n <= 30, "is_beyond": device == "GC1" and n > 50}
+            measured = 1.8 + r.gauss(0, 0.05) + 0.15 * drifting
+            value = {"measure": "cfov_iu_percent", "detector": "1", "value": measured, "unit": "%"}
+            chart: dict = {"is_baseline": n <= 30, "is_beyond": device == "GC1" and n > 50}
+            if n > 30:  # the first thirty are the baseline
+                chart |= {"baseline_value": 1.8, "baseline_sigma": 0.05, "z": (measured - 1.8) / 0.05}
             points.append({**trend, **value, **chart, "n": n, "measured_at_utc": when, "day": when.date()})
     moved = {
         "state": "drift",

@@ -1,0 +1,440 @@
+"""From one source to a bundle a language: every title, heading, state and name of a page is in the language of its reader.
+
+The sources (`datasets/ charts/ dashboards/`) say each text as `{en: …, zh: …}`; columns come from the contracts of the marts, names of devices,
+rooms, people and measures are joined from the release's own registers, and times are shown on the clock of their site.
+"""
+
+import colorsys
+import csv
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["LANGUAGES", "Registers", "compose", "read_registers", "slug_of", "sources"]
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent / "dbt_project"
+DATABASE = "databases/marts.yaml"
+LANGUAGES = ("en", "zh")
+NAMES = uuid.UUID("6f0f2a3e-3c53-5a3b-9a53-0d9f5a1c7e11")  # of everything that is composed
+TYPES = {
+    "bigint": "BIGINT",
+    "integer": "INTEGER",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
+WIDE = {"en": "Drawings need a wider screen.", "zh": "图表需在较宽的屏幕上查看。"}
+
+
+@dataclass(frozen=True)
+class Registers:
+    """What of the hospital's registers a page is laid out by: names for filters and colours, the clocks of its sites."""
+
+    sites: tuple[dict[str, str], ...]
+    devices: tuple[dict[str, str], ...]
+    rooms: tuple[dict[str, str], ...]
+    measures: tuple[dict[str, str], ...]
+
+
+def read_registers(folder: Path = PROJECT / "seeds") -> Registers:
+    """Return the registers as they lie in the reference data."""
+
+    def rows(name: str) -> tuple[dict[str, str], ...]:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as f:
+            return tuple(csv.DictReader(f))
+
+    return Registers(rows("sites"), rows("devices"), rows("rooms"), rows("measure_names"))
+
+
+def sources(folder: str) -> dict[str, dict[str, Any]]:
+    """Return {name: what the file says} of `datasets`, `charts` or `dashboards`."""
+    return {p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((HERE / folder).rglob("*.yaml"))}
+
+
+def slug_of(name: str, language: str) -> str:
+    """Return the address of a page in a language; the English one has the plain name."""
+    return name if language == "en" else f"{name}-{language}"
+
+
+def compose(registers: Registers | None = None) -> dict[str, str]:
+    """Return {path inside the bundle: text}: each dataset, chart and page in each language; placeholders stay."""
+    registers = registers or read_registers()
+    words = yaml.safe_load((HERE / "words.yaml").read_text(encoding="utf-8"))
+    texts = {name: (HERE / name).read_text(encoding="utf-8") for name in ("metadata.yaml", DATABASE)}
+    for language in LANGUAGES:
+        page = _Language(language, words, registers)
+        for path, thing in page.things():
+            texts[path] = yaml.safe_dump(thing, allow_unicode=True, sort_keys=False, width=4000)
+    return texts
+
+
+def _columns_of_marts() -> dict[str, dict[str, str]]:
+    """Return {mart: {column: type}} as the contracts declare them."""
+    files = sorted((PROJECT / "models" / "marts").rglob("*.yml"))
+    models = [m for f in files for m in yaml.safe_load(f.read_text(encoding="utf-8")).get("models") or []]
+    return {m["name"]: {c["name"]: c["data_type"] for c in m["columns"]} for m in models}
+
+
+class _Language:
+    """The bundle in one language."""
+
+    def __init__(self, language: str, words: dict[str, Any], registers: Registers) -> None:
+        self.language, self.words, self.registers = language, words, registers
+        self.looks = yaml.safe_load((HERE / "looks.yaml").read_text(encoding="utf-8"))
+        self.marts, self.datasets, self.charts = _columns_of_marts(), sources("datasets/marts"), sources("charts")
+
+    def things(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield path and content of every dataset, chart and page."""
+        for name in self.datasets:
+            yield f"datasets/marts/{self._named(name)}.yaml", self._dataset(name)
+        for name in self.charts:
+            yield f"charts/{self._named(name)}.yaml", self._chart(name)
+        for name, page in sources("dashboards").items():
+            yield f"dashboards/{self._named(name)}.yaml", self._page(name, page)
+
+    def _named(self, name: str) -> str:
+        return f"{name}.{self.language}"
+
+    def _uuid(self, kind: str, name: str) -> str:
+        return str(uuid.uuid5(NAMES, f"{kind}/{name}/{self.language}"))
+
+    def _say(self, thing: Any) -> Any:
+        """Return a source with each `{en: …, zh: …}` replaced by the language's own."""
+        if isinstance(thing, dict):
+            if set(thing) == set(LANGUAGES):
+                return thing[self.language]
+            return {key: self._say(value) for key, value in thing.items()}
+        return [self._say(x) for x in thing] if isinstance(thing, list) else thing
+
+    # --- datasets
+
+    def _dataset(self, mart: str) -> dict[str, Any]:
+        source, columns = self.datasets[mart], self.marts[mart]
+        made = {**self._names(mart, columns, source), **self._states(source), **self._own(source)}
+        times = {_local(c): c for c, kind in columns.items() if kind == "timestamp"}
+        select = [f"{sql} AS {name}" for name, (sql, _) in made.items()]
+        select += [f"{self._clock(f'm.{c}')} AS {name}" for name, c in times.items()]
+        sql = "SELECT m.*,\n  " + ",\n  ".join(select) + f"\nFROM marts.{mart} AS m\n" + "\n".join(self._joins(columns, source))
+        listed = [self._column(c, TYPES.get(kind, "VARCHAR")) for c, kind in columns.items()]
+        listed += [self._column(name, kind, (source.get("columns") or {}).get(name)) for name, (_, kind) in made.items()]
+        listed += [self._column(name, "TIMESTAMP") for name in times]
+        return {
+            "table_name": f"{mart}_{self.language}",
+            "schema": "marts",
+            "sql": sql,
+            "main_dttm_col": source["time"],
+            "cache_timeout": None,
+            "uuid": self._uuid("datasets", mart),
+            "database_uuid": yaml.safe_load((HERE / DATABASE).read_text(encoding="utf-8"))["uuid"],
+            "version": "1.0.0",
+            "columns": listed,
+            "metrics": [
+                {"metric_name": name, "verbose_name": self._say(m["label"]), "expression": m["sql"]}
+                for name, m in source["metrics"].items()
+            ],
+        }
+
+    def _column(self, name: str, kind: str, source: dict[str, Any] | None = None) -> dict[str, Any]:
+        label = (source or {}).get("label") or self.words["columns"].get(_plain(name))
+        shown = self._say(label) if label else None
+        if shown and kind == "TIMESTAMP":
+            zone = "UTC" if name.endswith("_utc") else self._zone()
+            shown = f"{shown}（{zone}）" if self.language == "zh" else f"{shown} ({zone})"
+        column = {"column_name": name, "type": kind, "groupby": True, "filterable": True, "is_active": True}
+        if shown:
+            column["verbose_name"] = shown
+        if kind in ("DATE", "TIMESTAMP"):
+            column["is_dttm"] = True
+        return column
+
+    def _zone(self) -> str:
+        """Return the name of the zone that times are shown in: one for all sites, or that it is each site's own."""
+        offsets = {int(site["utc_offset_minutes"]) for site in self.registers.sites}
+        if len(offsets) > 1:
+            return {"en": "local time of the site", "zh": "院区当地时间"}[self.language]
+        hours, minutes = divmod(abs(next(iter(offsets))), 60)
+        return f"UTC{'-' if min(offsets) < 0 else '+'}{hours:02d}:{minutes:02d}"
+
+    def _clock(self, moment: str) -> str:
+        """Return the SQL of a moment on the clock of its site; the offset is of the release's own register."""
+        return f"{moment} + to_minutes(COALESCE(site.utc_offset_minutes, 0))"
+
+    def _joins(self, columns: dict[str, str], source: dict[str, Any]) -> list[str]:
+        on = {
+            "site_id": ["reference.sites AS site ON site.site_id = m.site_id"],
+            "device_id": ["marts.dim_device AS device ON device.site_id = m.site_id AND device.device_id = m.device_id"],
+            "room_id": ["marts.dim_room AS room ON room.site_id = m.site_id AND room.room_id = m.room_id"],
+            "staff_id": ["marts.dim_staff AS staff ON staff.site_id = m.site_id AND staff.staff_id = m.staff_id"],
+            "reported_by": ["marts.dim_staff AS reporter ON reporter.site_id = m.site_id AND reporter.staff_id = m.reported_by"],
+            "measure": ["reference.measure_names AS named ON named.measure = m.measure"],
+            "exam_code": ["reference.exams AS exam ON exam.exam_code = m.exam_code"],
+        }
+        if "subject_kind" in columns and "device_id" not in columns:  # a subject is a device or a room
+            on["subject_id"] = [
+                "marts.dim_device AS device ON device.site_id = m.site_id AND device.device_id = m.subject_id",
+                "marts.dim_room AS room ON room.site_id = m.site_id AND room.room_id = m.subject_id",
+            ]
+        joins = [join for column, those in on.items() if column in columns for join in those]
+        return [f"LEFT JOIN {join}" for join in [*joins, *(source.get("joins") or [])]]
+
+    def _names(self, mart: str, columns: dict[str, str], source: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        """Return {column: (SQL, type)} of what the registers say of the ids in a mart."""
+        name = f"name_{self.language}"
+        made: dict[str, str] = {"site": f"COALESCE(site.{name}, m.site_id)"}
+        for register in ("device", "room", "staff"):
+            if f"{register}_id" in columns:
+                made[register] = f"COALESCE({register}.{name}, m.{register}_id)"
+        if "reported_by" in columns:
+            made["reporter"] = f"COALESCE(reporter.{name}, m.reported_by)"
+        if "subject_id" in columns and "device_id" not in columns:
+            made["subject"] = made["device"] = f"COALESCE(device.{name}, room.{name}, m.subject_id)"
+        if "measure" in columns:
+            made["measure_word"] = f"COALESCE(named.{name}, m.measure)"
+        if "exam_code" in columns:
+            made["exam"] = f"COALESCE(exam.{name}, m.exam_code)"
+        if "detector" in columns and "device" in made:
+            detector = self._case("m.detector", "detector")
+            made["head"] = f"{made['device']} || COALESCE(' · ' || {detector}, '')"
+        if "sensor_id" in columns:
+            made["sensor"] = f"{made['room']} || ' · ' || {self._case('m.quantity', 'quantity')}"
+        if "reason" in columns:
+            made["why"] = "COALESCE(m.reason, '')" if self.language == "en" else "COALESCE(m.reason_zh, m.reason, '')"
+            if source.get("once"):  # one sentence about a run stands once, not beside each of its measures
+                over = f"PARTITION BY {', '.join(f'm.{c}' for c in source['once'])} ORDER BY {', '.join(f'm.{c}' for c in source['order'])}"
+                made["why_once"] = (
+                    f"CASE WHEN LAG(m.reason) OVER ({over}) IS DISTINCT FROM m.reason THEN {made['why']} ELSE '' END"
+                )
+        if "limit_high" in columns:
+            made["limits"] = _limits("m.limit_low", "m.limit_high")
+        return {key: (" ".join(sql.split()), "VARCHAR") for key, sql in made.items()}
+
+    def _states(self, source: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        """Return a word for each value that stands in a table of words, and a coloured, shaped mark for each state."""
+        made = {}
+        for column, table in (source.get("words") or {}).items():
+            made[f"{column}_word"] = (self._case(f"m.{column}", table), "VARCHAR")
+            values = self.words["values"][table]
+            if any("tone" in v for v in values.values()):
+                made[f"{column}_mark"] = (self._case(f"m.{column}", table, self._mark), "VARCHAR")
+        return made
+
+    def _mark(self, value: dict[str, str]) -> str:
+        tone = self.words["tones"][value["tone"]]
+        return f'<span style="color:{tone["colour"]}">{tone["shape"]}</span> {value[self.language]}'
+
+    def _case(self, column: str, table: str, shown: Any = None) -> str:
+        shown = shown or (lambda value: value[self.language])
+        values = self.words["values"][table]
+        whens = " ".join(f"WHEN {_quoted(str(name))} THEN {_quoted(shown(value))}" for name, value in values.items())
+        text = f"CAST({column} AS VARCHAR)"
+        return f"CASE {text} {whens} ELSE {text} END"
+
+    def _own(self, source: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        made = {}
+        for name, column in (source.get("columns") or {}).items():
+            sql = " ".join(self._say(column["sql"]).replace("{lang}", self.language).split())
+            for table in re.findall(r"\{word:(\w+)\((\S+?)\)\}", sql):
+                sql = sql.replace(f"{{word:{table[0]}({table[1]})}}", self._case(table[1], table[0]))
+            made[name] = (sql, column.get("type", "VARCHAR"))
+        return made
+
+    # --- charts
+
+    def _chart(self, name: str) -> dict[str, Any]:
+        source = self._say(self.charts[name])
+        kind, time = source["viz_type"], self.datasets[source["mart"]]["time"]
+        always = {"clause": "WHERE", "expressionType": "SIMPLE"}
+        filters = [{**always, "subject": time, "operator": "TEMPORAL_RANGE", "comparator": "No filter"}]
+        filters += [{**always, "subject": c, "operator": o, "comparator": v} for c, o, v in source.get("where", [])]
+        of_a, of_b = (
+            [{**always, "subject": c, "operator": o, "comparator": v} for c, o, v in source.get(key, [])]
+            for key in ("where_a", "where_b")
+        )
+        params = {
+            "viz_type": kind,
+            **self.looks.get(kind, {}),
+            **source["params"],
+            "adhoc_filters": [*filters, *of_a],
+            "color_scheme": "photopeak",
+        }
+        if kind == "mixed_timeseries":
+            params["adhoc_filters_b"] = [*filters, *of_b]
+        return {
+            "slice_name": source["title"],
+            "viz_type": kind,
+            "uuid": self._uuid("charts", name),
+            "dataset_uuid": self._uuid("datasets", source["mart"]),
+            "version": "1.0.0",
+            "params": params,
+        }
+
+    # --- pages
+
+    def _page(self, name: str, source: dict[str, Any]) -> dict[str, Any]:
+        tiles = [tile for row in source["rows"] for tile in row]
+        number = {tile[0]: at for at, tile in enumerate(tiles, 1)}
+        page = self._say({key: source[key] for key in ("title", "description")})
+        return {
+            "dashboard_title": page["title"],
+            "description": page["description"],
+            "slug": slug_of(name, self.language),
+            "published": True,
+            "css": (HERE / "page.css").read_text(encoding="utf-8").replace("{wide}", self._say(WIDE)),
+            "uuid": self._uuid("dashboards", name),
+            "version": "1.0.0",
+            "certified_by": "",
+            "position": self._position(page["title"], source["rows"], number),
+            "metadata": {
+                "color_scheme": "photopeak",
+                "label_colors": self._colours(),
+                "cross_filters_enabled": True,
+                "refresh_frequency": 60,
+                "filter_bar_orientation": "HORIZONTAL",
+                "native_filter_configuration": [self._filter(name, f, number) for f in source["filters"]],
+            },
+        }
+
+    def _position(self, title: str, rows: list[list[list[Any]]], number: dict[str, int]) -> dict[str, Any]:
+        names = ["ROW-intro", *(f"ROW-{n}" for n in range(1, len(rows) + 1))]
+        parents = ["ROOT_ID", "GRID_ID"]
+        parts: dict[str, Any] = {
+            "DASHBOARD_VERSION_KEY": "v2",
+            "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
+            "HEADER_ID": {"type": "HEADER", "id": "HEADER_ID", "meta": {"text": title}},
+            "GRID_ID": {"type": "GRID", "id": "GRID_ID", "parents": ["ROOT_ID"], "children": names},
+        }
+
+        def row(name: str, children: list[str]) -> None:
+            meta = {"background": "BACKGROUND_TRANSPARENT"}
+            parts[name] = {"type": "ROW", "id": name, "parents": parents, "children": children, "meta": meta}
+
+        row("ROW-intro", ["MARKDOWN-intro"])
+        code = {"code": self._links(), "width": 12, "height": 6}
+        parts["MARKDOWN-intro"] = {
+            "type": "MARKDOWN",
+            "id": "MARKDOWN-intro",
+            "parents": [*parents, "ROW-intro"],
+            "children": [],
+            "meta": code,
+        }
+        for name, tiles in zip(names[1:], rows, strict=True):
+            row(name, [f"CHART-{tile[0]}" for tile in tiles])
+            for chart, width, height in tiles:
+                shown = self._say(self.charts[chart]["title"])
+                meta = {
+                    "chartId": number[chart],
+                    "uuid": self._uuid("charts", chart),
+                    "sliceName": shown,
+                    "width": width,
+                    "height": height,
+                }
+                part = f"CHART-{chart}"
+                parts[part] = {"type": "CHART", "id": part, "parents": [*parents, name], "children": [], "meta": meta}
+        return parts
+
+    def _links(self) -> str:
+        """Return the line that leads to the other pages, the other doors and the other language."""
+        pages = {n: self._say(p["title"]) for n, p in sources("dashboards").items()}
+        links = [f"[{title}](/superset/dashboard/{slug_of(n, self.language)}/)" for n, title in pages.items()]
+        doors = {
+            "PHOTOPEAK_REPORTS_URL": {"en": "Auditors' reports", "zh": "质控审核报告"},
+            "PHOTOPEAK_STATUS_URL": {"en": "Status now", "zh": "当前状态"},
+        }
+        links += [f"[{self._say(title)}]({url}/?lang={self.language})" for url, title in doors.items()]
+        other, its = {"en": ("zh", "中文"), "zh": ("en", "English")}[self.language]
+        return " · ".join([*links, f"[{its}](/lang/{other})"])
+
+    def _filter(self, page: str, source: dict[str, Any], number: dict[str, int]) -> dict[str, Any]:
+        only, without = source.get("only"), source.get("without", [])
+        excluded = [n for chart, n in number.items() if chart in without or (only and chart not in only)]
+        made: dict[str, Any] = {
+            "id": f"NATIVE_FILTER-{page}-{source['id']}",
+            "type": "NATIVE_FILTER",
+            "name": self._say(source["label"]),
+            "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
+            "cascadeParentIds": [],
+        }
+        if "column" not in source:
+            empty = {"extraFormData": {}, "filterState": {"value": None}}
+            return {
+                **made,
+                "filterType": "filter_time",
+                "targets": [{}],
+                "controlValues": {"enableEmptyFilter": False},
+                "defaultDataMask": empty,
+            }
+        mask: dict[str, Any] = {"extraFormData": {}, "filterState": {}}
+        if source.get("measure"):
+            shown = next(
+                (m[f"name_{self.language}"] for m in self.registers.measures if m["measure"] == source["measure"]),
+                source["measure"],
+            )
+            chosen = [{"col": source["column"], "op": "IN", "val": [shown]}]
+            mask = {"extraFormData": {"filters": chosen}, "filterState": {"value": [shown], "label": shown}}
+        controls = dict.fromkeys(("enableEmptyFilter", "defaultToFirstItem", "searchAllOptions", "inverseSelection"), False)
+        target = {"column": {"name": source["column"]}, "datasetUuid": self._uuid("datasets", source["mart"])}
+        return {
+            **made,
+            "filterType": "filter_select",
+            "targets": [target],
+            "controlValues": {"multiSelect": True, **controls},
+            "defaultDataMask": mask,
+        }
+
+    def _colours(self) -> dict[str, str]:
+        """Return {label: colour}: states and limits by their tone, devices and rooms by their place in the register."""
+        tones = {name: tone["colour"] for name, tone in self.words["tones"].items()}
+        colours: dict[str, str] = {}
+        for table in self.words["values"].values():
+            colours |= {v[self.language]: tones[v["tone"]] for v in table.values() if "tone" in v}
+        for source in self.datasets.values():
+            for name, metric in source["metrics"].items():
+                if "tone" in metric:
+                    colours |= dict.fromkeys((name, self._say(metric["label"])), tones[metric["tone"]])
+        series, name = self.words["series"], f"name_{self.language}"
+        for register in (self.registers.devices, self.registers.rooms):
+            for at, row in enumerate(register):
+                base = series[at % len(series)]
+                colours[row[name]] = base
+                for detector, shade in (
+                    ("1", 0.0),
+                    ("2", 0.35),
+                    ("3", -0.3),
+                ):  # heads of a device: its colour, lighter and darker
+                    colours[f"{row[name]} · {detector}"] = _shaded(base, shade)
+        return colours
+
+
+def _local(column: str) -> str:
+    return column.removesuffix("_utc")
+
+
+def _plain(column: str) -> str:
+    """Return the name under which a column's heading stands: a mark is headed like its word, UTC like the local time."""
+    return _local(column).replace("_mark", "_word")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _limits(low: str, high: str) -> str:
+    """Return the SQL of a band in signs that need no language."""
+    number = "printf('%.4g', {})"
+    a, b = number.format(low), number.format(high)
+    band = f"WHEN {low} IS NOT NULL AND {high} IS NOT NULL THEN {a} || ' … ' || {b}"
+    return f"CASE {band} WHEN {high} IS NOT NULL THEN '≤ ' || {b} WHEN {low} IS NOT NULL THEN '≥ ' || {a} ELSE '' END"
+
+
+def _shaded(colour: str, by: float) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    hue, light, depth = colorsys.rgb_to_hls(red, green, blue)
+    light = light + (1 - light) * by if by > 0 else light * (1 + by)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in colorsys.hls_to_rgb(hue, light, depth))
