@@ -1,7 +1,7 @@
 """From a code and its arguments to a sentence in the reader's language.
 
 A template is text with arguments in braces: `{name}`; `{name:.1f}` formats a number; `{name:step}` names a step (a kind of `names` of the
-catalogue); `[[ of {name}]]` is left out where an argument in it is null.
+catalogue), and what a list of them is joined with: `{name:step|or}`; `[[ of {name}]]` is left out where an argument in it is null.
 """
 
 import re
@@ -15,7 +15,7 @@ __all__ = ["EITHER", "JOINED", "NUMBER", "both", "render"]
 
 JOINED, EITHER = "joined", "either"  # of a list of messages under `parts`
 JOINTS = {JOINED: {"en": "; ", "zh": "；"}, EITHER: {"en": " or ", "zh": "或"}}
-COMMA = {"en": ", ", "zh": "、"}
+LISTS = {"": {"en": ", ", "zh": "、"}, "or": {"en": " or ", "zh": "或"}, "and": {"en": " and ", "zh": "和"}}
 NUMBER = re.compile(r"[-+ ]?0?\d*,?(\.\d+)?[defgx%]?")  # format specifications of numbers that templates may have
 SECTION = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 CJK = "\u4e00-\u9fff（）：；，、"
@@ -66,8 +66,9 @@ def _is_known(piece: str, args: Mapping[str, Any]) -> bool:
 def _value(value: Any, spec: str, language: str) -> str:
     if value is None:
         return NOTHING
+    spec, _, joint = spec.partition("|")
     if isinstance(value, list):
-        return COMMA[language].join(_value(v, spec, language) for v in value)
+        return LISTS[joint][language].join(_value(v, spec, language) for v in value)
     if isinstance(value, dict):
         return value.get(language) or value.get("en") or NOTHING
     if getattr(value, "code", None) is not None:

@@ -6,11 +6,11 @@ In one column or argument a message is the text `{"code": …, "args": {…}}`; 
 import json
 from typing import Any
 
-from messages.catalogue import template
+from messages.catalogue import VERSION, template
 from messages.message import Message
 from messages.render import JOINTS
 
-__all__ = ["fields", "from_fields", "from_text", "to_args", "to_text"]
+__all__ = ["fields", "from_fields", "from_text", "stored", "to_args", "to_text"]
 
 MARK = '{"code":'
 
@@ -19,6 +19,12 @@ def fields(reason: str | None, name: str = "reason") -> dict[str, Any]:
     """Return `reason` (English), `reason_code` and `reason_args` (an object) as JSON has them; prose has neither code nor arguments."""
     code, args = (reason.code, _plain(reason.args)) if isinstance(reason, Message) else (None, None)
     return {name: None if reason is None else str.__str__(reason), f"{name}_code": code, f"{name}_args": args}
+
+
+def stored(reason: str | None, name: str = "reason") -> dict[str, Any]:
+    """Return the same for what is kept, with the version of the catalogue that it was written by (null for prose)."""
+    known = isinstance(reason, Message)
+    return {**fields(reason, name), f"{name}_catalogue": VERSION if known else None}
 
 
 def from_fields(row: Any, name: str = "reason") -> str | None:
@@ -39,14 +45,15 @@ def to_text(reason: str | None) -> str | None:
 
 
 def from_text(text: str | None) -> str | None:
-    """Return the message that one column holds; what is no message of a known code is prose and stays as it is."""
+    """Return the message that one column holds; of a code that the catalogue does not know its `text`, if it has one; prose stays as it is."""
     if text is None or not text.startswith(MARK):
         return text
     try:
-        found = _read(json.loads(text))
+        value = json.loads(text)
     except ValueError:
         return text
-    return found if isinstance(found, Message) else text
+    found = _message(value.get("code"), value.get("args"))
+    return value.get("text", text) if found is None else found
 
 
 def _plain(value: Any) -> Any:
@@ -66,7 +73,7 @@ def _read(value: Any) -> Any:
         return from_text(value)
     if isinstance(value, dict) and "code" in value:
         found = _message(value["code"], value.get("args"))
-        return value["code"] if found is None else found
+        return value.get("text", value["code"]) if found is None else found
     return value
 
 

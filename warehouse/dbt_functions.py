@@ -1,22 +1,32 @@
-"""What dbt adds to its connection: reasons in Chinese, by the catalogue that pages and reports use. Loaded by dbt alone (`profiles.yml`)."""
+"""What dbt adds to its connection: sentences of reasons, by the catalogues of `messages`. Loaded by dbt alone (`profiles.yml`)."""
 
+from functools import lru_cache
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from connectors.words import reason
+from messages import from_text, render, to_args
 
 __all__ = ["Plugin"]
 
 
 class Plugin(BasePlugin):
-    """Gives SQL the function `reason_zh(text)`; null stays null, and what the catalogue does not know stays English."""
+    """Gives SQL `reason_en`, `reason_zh`, `reason_code` and `reason_args` of what the macro `because` made; null stays null.
+
+    Prose, as old data hold it, is its own sentence in both languages and has neither code nor arguments.
+    """
 
     def configure_connection(self, conn: Any) -> None:
-        """Register the function; it depends on its argument and the catalogue alone, so a rebuild gives equal rows."""
-        conn.create_function("reason_zh", reason_zh, ["VARCHAR"], "VARCHAR")
+        """Register the functions; they depend on their argument and the catalogues alone, so a rebuild gives equal rows."""
+        for place, name in enumerate(("reason_en", "reason_zh", "reason_code", "reason_args")):
+            conn.create_function(name, _part(place), ["VARCHAR"], "VARCHAR", null_handling="special")
 
 
-def reason_zh(text: str) -> str:
-    """Return a reason in Chinese."""
-    return reason(text, "zh")
+def _part(place: int) -> Any:
+    return lambda text: None if text is None else _parts(text)[place]
+
+
+@lru_cache(maxsize=65_536)  # the same few reasons stand in most rows
+def _parts(text: str) -> tuple[str, str, str | None, str | None]:
+    reason = from_text(text) or ""
+    return render(reason, "en"), render(reason, "zh"), getattr(reason, "code", None), to_args(reason)

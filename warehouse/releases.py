@@ -24,7 +24,7 @@ from connectors.settings import ROOT, Settings
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.tables import ensure_tables
-from connectors.words import CATALOGUE
+from messages.catalogue import FILES
 from spark_jobs.schemas.measures import MEASURES
 
 __all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "run_key"]
@@ -171,7 +171,7 @@ def _seed(project: Path, name: str) -> list[dict[str, str]]:
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:
-    digest = hashlib.sha256(_moment(as_of_utc).encode() + CATALOGUE.read_bytes())  # the marts hold reasons in Chinese too
+    digest = hashlib.sha256(b"".join([_moment(as_of_utc).encode(), *(f.read_bytes() for f in FILES)]))  # the marts hold sentences
     for path in sorted(p for p in project.rglob("*") if p.is_file() and p.suffix in (".sql", ".yml", ".csv")):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import uuid4
 
 from connectors.events.envelope import Event
+from messages import stored
 
 __all__ = ["intake_outcome"]
 
@@ -23,7 +24,8 @@ def intake_outcome(
     """Return the `intake.outcome` event of one arrival; each arrival has its own, also when the same message comes again."""
     name = message_id[:256] or sha256
     data = {
-        "channel": channel, "message_id": name, "outcome": outcome, "reason": (reason or "")[:1000] or None,
+        "channel": channel, "message_id": name, "outcome": outcome, **stored(reason or None),
         "sha256": sha256, "size_bytes": size_bytes, "sender": (sender or "")[:256] or None,
     }  # fmt: skip
+    data["reason"] = (data["reason"] or "")[:1000] or None
     return Event("intake.outcome", f"urn:photopeak:{channel}", f"outcome/{uuid4()}", site, name, at, at, data)

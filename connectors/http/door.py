@@ -19,6 +19,7 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import ObjectStore
 from connectors.stores.space import require_space
+from messages import fields
 
 __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
 
@@ -204,7 +205,7 @@ class Door:
             elif outcome.data["outcome"] == "duplicate":
                 account.duplicate += 1
             else:
-                account.quarantined.append({"id": one.event.id, "reason": CONFLICT})
+                account.quarantined.append({"id": one.event.id, **fields(CONFLICT)})
 
     def _said_before(self, one: _Good, sender: str) -> bool:
         """Return whether the event that is there was these bytes, by its outcome: its row may be older than the marks."""
@@ -218,7 +219,7 @@ class Door:
             self._settings.site_id, "events", name, "quarantined", _digest(raw), len(raw), at, reason, sender
         )
         self._journal.append([outcome])
-        account.quarantined.append({"id": name, "reason": reason})
+        account.quarantined.append({"id": name, **fields(reason)})
         LOG.warning("quarantined %s from %s: %s", name, sender, reason)
 
 

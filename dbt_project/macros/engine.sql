@@ -109,12 +109,6 @@
   {%- else -%} string_agg(distinct {{ expression }}, '{{ separator }}' order by {{ expression }}) {%- endif -%}
 {%- endmacro %}
 
-{# A reason in Chinese; DuckDB has the function from `warehouse/dbt_functions.py`, other engines show the English. #}
-{% macro reason_zh(expression) -%}
-  {%- if target.type == 'duckdb' -%} reason_zh({{ expression }})
-  {%- else -%} {{ expression }} {%- endif -%}
-{%- endmacro %}
-
 {% macro text(expression) -%} cast({{ expression }} as {{ dbt.type_string() }}) {%- endmacro %}
 
 {# A moment as people and machines read it: 2026-11-23T04:10Z. #}

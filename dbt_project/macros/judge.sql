@@ -16,16 +16,19 @@
 {# Why a verdict is what it is; null for a pass. `limit_id` null means that no row was in force. #}
 {% macro verdict_reason(value, status, reason, limit_id, warn_low, warn_high, fail_low, fail_high, unit) -%}
   case
-    when coalesce({{ status }}, 'not_measured') <> 'measured' then coalesce({{ reason }}, 'not measured')
-    when {{ value }} is null or isnan({{ value }}) then coalesce({{ reason }}, 'no value')
-    when {{ limit_id }} is null then 'no limit in force'
-    when coalesce({{ warn_low }}, {{ warn_high }}, {{ fail_low }}, {{ fail_high }}) is null then 'the limit row has no value yet'
+    when coalesce({{ status }}, 'not_measured') <> 'measured' then coalesce({{ reason }}, {{ because('verdict.not_measured') }})
+    when {{ value }} is null or isnan({{ value }}) then coalesce({{ reason }}, {{ because('verdict.no_value') }})
+    when {{ limit_id }} is null then {{ because('verdict.no_limit') }}
+    when coalesce({{ warn_low }}, {{ warn_high }}, {{ fail_low }}, {{ fail_high }}) is null then {{ because('verdict.limit_unknown') }}
     when {{ value }} < {{ fail_low }} or {{ value }} > {{ fail_high }}
-      then {{ number_text(value) }} || coalesce(' ' || nullif({{ unit }}, '1'), '') || ' is outside ' || {{ limit_text(fail_low, fail_high, unit) }}
+      then {{ because('verdict.outside', {'value': rounded(value), 'unit': unit_text(unit), 'limit': limit_text(fail_low, fail_high, unit)}) }}
     when {{ value }} < {{ warn_low }} or {{ value }} > {{ warn_high }}
-      then {{ number_text(value) }} || coalesce(' ' || nullif({{ unit }}, '1'), '') || ' is outside the warning band ' || {{ limit_text(warn_low, warn_high, unit) }}
+      then {{ because('verdict.outside_warning', {'value': rounded(value), 'unit': unit_text(unit), 'limit': limit_text(warn_low, warn_high, unit)}) }}
   end
 {%- endmacro %}
+
+{# The unit of a number; null where it has none. #}
+{% macro unit_text(unit) -%} nullif({{ unit }}, '1') {%- endmacro %}
 
 {% macro number_text(value) -%} {{ text('round(' ~ value ~ ', 3)') }} {%- endmacro %}
 

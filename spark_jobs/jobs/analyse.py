@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from messages import stored, to_args
 from spark_jobs.components import refuse_switched_off
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.judge import device_of, judge, read_limits
@@ -122,6 +123,10 @@ def _same_methods(table: pa.Table) -> None:
         )
 
 
+def _reason(reason: str | None) -> dict[str, Any]:
+    return {**stored(reason), "reason_args": to_args(reason)}
+
+
 def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
     """Return the rows of one series; whatever goes wrong with it becomes its own row with the reason, and others go on."""
     base = {
@@ -140,7 +145,8 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         instances, results = measured(series, analysis, objects)
         png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
-        return [{**base, "status": "not_measured", "reason": f"analysis failed: {type(exc).__name__}: {exc}"[:500]}]
+        failed = f"analysis failed: {type(exc).__name__}: {exc}"[:500]
+        return [{**base, "status": "not_measured", **_reason(failed)}]
     href = f"pictures/{series['run_key']}.png" if any(r.figure is not None for r in results) else None
     rows = []
     for result in results:
@@ -149,7 +155,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
             "picture": href,
             "procedure": result.procedure,
             "status": result.status,
-            "reason": result.reason,
+            **_reason(result.reason),
             "detector": result.detector,
         }
         about |= {"method": result.method, "method_version": result.method_version}

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from connectors.words import both
+from messages import both, from_fields
 
 __all__ = ["print_json", "print_table"]
 
@@ -57,7 +57,7 @@ def print_table(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         state = f"{row['status']} {STATUS[row['status']]}"
         console.print(Text(f"{title.rstrip()}{detector} · {state} · {name}", style="bold"), soft_wrap=True)
         if row["reason"]:
-            console.print(Text(f"  {both(row['reason'], joint)}", style="yellow"))
+            console.print(Text(f"  {both(from_fields(row) or '', joint)}", style="yellow"))
         sources = {text: k for k, text in enumerate(dict.fromkeys(map(_source, row["limits"])), 1)}
         if row["measures"]:
             console.print(_measures(row, sources))

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from messages import fields
+
 __all__ = ["INDICATIVE", "MEASURED", "NOT_MEASURED", "Measure", "Result", "refused"]
 
 MEASURED = "measured"
@@ -67,7 +69,7 @@ class Result:
         return {
             "procedure": self.procedure,
             "status": self.status,
-            "reason": self.reason,
+            **fields(self.reason),
             "detector": self.detector,
             "method": self.method,
             "method_version": self.method_version,

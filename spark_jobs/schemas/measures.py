@@ -21,7 +21,10 @@ MEASURES = pa.schema(
         ("modality", pa.string()),
         ("procedure", pa.string()),  # null: which procedure the series is for could not be told
         ("status", pa.string()),  # measured | indicative | not_measured
-        ("reason", pa.string()),
+        ("reason", pa.string()),  # English
+        ("reason_code", pa.string()),  # of the catalogue in `messages`; null in files of before, and for words of others
+        ("reason_args", pa.string()),  # JSON
+        ("reason_catalogue", pa.string()),  # version of the catalogue
         ("detector", pa.string()),
         ("aspect", pa.string()),
         ("region", pa.string()),

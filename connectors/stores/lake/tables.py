@@ -1,8 +1,8 @@
 """The tables that ingest writes, and the empty file that each partition of event types has from the start.
 
-The empty files lie at `<table>/[type=<type>/]site_id=none/day=1970-01-01/empty.parquet`: a reader never meets an empty glob, and
-its column types hold before the first event. The files hold all columns of the table, `type` and `site_id` too, so that they read
-the same with DuckDB's `hive_partitioning` on or off.
+The empty files lie at `<table>/[type=<type>/]site_id=none/day=1970-01-01/empty-<columns>.parquet`, a new one where columns came: a
+reader never meets an empty glob, and the column types hold before the first event. The files hold all columns of the table, `type` and
+`site_id` too, so that they read the same with DuckDB's `hive_partitioning` on or off.
 """
 
 from collections.abc import Mapping
@@ -55,5 +55,6 @@ def ensure_tables(lake: Lake, more: Mapping[str, pa.Schema] | None = None) -> No
     wanted = [("events", {"type": type_, **NOWHERE}, EVENTS) for type_ in TYPES]
     wanted += [(table, NOWHERE, schema) for table, schema in {"readings": READINGS, **(more or {})}.items()]
     for table, partition, schema in wanted:
-        if not lake.exists(table, partition, "empty"):
-            lake.put(table, partition, "empty", schema.empty_table())
+        name = f"empty-{len(schema)}"
+        if not lake.exists(table, partition, name):
+            lake.put(table, partition, name, schema.empty_table())

@@ -81,7 +81,7 @@ tests as (
 standing as (
     select
         s.site_id, s.device_id, s.day, s.procedure, f.tested_at_utc,
-        s.procedure || ' failed on ' || {{ text('f.tested_day') }} || ' and has not passed since (' || coalesce(f.reason, '') || ')' as reason
+        {{ because('test.failed_before', {'procedure': 's.procedure', 'day': text('f.tested_day')}, {'reason': 'f.reason'}) }} as reason
     from slots as s
     inner join verdicts as f
         on
@@ -139,20 +139,23 @@ select
         else 'fit'
     end as state,
     case
-        when before.result = 'fail' then s.procedure || ' failed (' || coalesce(before.reason, '') || ')'
-        when after.result = 'fail' then s.procedure || ' failed after the first patient (' || coalesce(after.reason, '') || ')'
+        when before.result = 'fail' then {{ because('test.failed', {'procedure': 's.procedure'}, {'reason': 'before.reason'}) }}
+        when after.result = 'fail' then {{ because('test.failed_late', {'procedure': 's.procedure'}, {'reason': 'after.reason'}) }}
         when before.result is null and standing.reason is not null
             then
-                standing.reason
-                || case when s.must_be_there and after.result is null and tries.tested_at_utc is null then '; ' || s.procedure || ' is missing' else '' end
+                {{ both_reasons(
+                    'standing.reason',
+                    'case when s.must_be_there and after.result is null and tries.tested_at_utc is null then '
+                    ~ because('test.missing', {'procedure': 's.procedure'}) ~ ' end'
+                ) }}
         when before.result is null and after.result is null and tries.known_day is not null
-            then s.procedure || ' was made in time, and its result came only on ' || {{ text('tries.known_day') }}
+            then {{ because('test.known_late', {'procedure': 's.procedure', 'day': text('tries.known_day')}) }}
         when before.result is null and after.result is null and tries.tested_at_utc is not null
-            then s.procedure || ' was not measured (' || coalesce(tries.reason, 'no verdict') || ')'
-        when before.result is null and after.result is null then s.procedure || ' is missing'
-        when before.result is null then s.procedure || ' was tested only after the first patient'
-        when before.result = 'warn' then s.procedure || ' is in the warning band (' || coalesce(before.reason, '') || ')'
-        when after.result = 'warn' then s.procedure || ' is in the warning band (' || coalesce(after.reason, '') || ')'
+            then {{ because('test.not_measured', {'procedure': 's.procedure'}, {'reason': "coalesce(tries.reason, " ~ because('verdict.none') ~ ")"}) }}
+        when before.result is null and after.result is null then {{ because('test.missing', {'procedure': 's.procedure'}) }}
+        when before.result is null then {{ because('test.late', {'procedure': 's.procedure'}) }}
+        when before.result = 'warn' then {{ because('test.warning', {'procedure': 's.procedure'}, {'reason': 'before.reason'}) }}
+        when after.result = 'warn' then {{ because('test.warning', {'procedure': 's.procedure'}, {'reason': 'after.reason'}) }}
     end as reason,
     s.must_be_there and before.result is null and after.result is null and tries.tested_at_utc is null as is_missing,
     before.result is not null or after.result is not null as is_done,
@@ -167,9 +170,9 @@ select
     end as state_at_opening,
     case
         when opening.result is null and standing.reason is not null then standing.reason
-        when opening.result is null and s.is_scheduled then s.procedure || ' was not tested by the opening time'
-        when opening.result <> 'pass' then s.procedure || case opening.result when 'fail' then ' failed' else ' is in the warning band' end
-            || ' (' || coalesce(opening.reason, '') || ')'
+        when opening.result is null and s.is_scheduled then {{ because('test.not_by_opening', {'procedure': 's.procedure'}) }}
+        when opening.result = 'fail' then {{ because('test.failed', {'procedure': 's.procedure'}, {'reason': 'opening.reason'}) }}
+        when opening.result <> 'pass' then {{ because('test.warning', {'procedure': 's.procedure'}, {'reason': 'opening.reason'}) }}
     end as reason_at_opening
 from slots as s
 left join tests as before

@@ -32,11 +32,11 @@ select
         else 'valid'
     end as phantom_state,
     case
-        when p.phantom_serial is null then 'phantom ' || t.phantom_serial || ' is not in the register'
+        when p.phantom_serial is null then {{ because('phantom.not_registered', {'phantom': 't.phantom_serial'}) }}
         when t.day < p.calibrated_on or t.day > p.valid_until
             then
-                'phantom ' || t.phantom_serial || ' was out of calibration (valid ' || {{ text('p.calibrated_on') }} || ' to '
-                || coalesce({{ text('p.valid_until') }}, '…') || ')'
+                {{ because('phantom.out_of_calibration', {'phantom': 't.phantom_serial', 'valid_from': text('p.calibrated_on'),
+                    'valid_until': "coalesce(" ~ text('p.valid_until') ~ ", '…')"}) }}
     end as phantom_reason
 from told as t
 left join {{ ref('phantoms') }} as p on t.site_id = p.site_id and t.phantom_serial = p.phantom_serial

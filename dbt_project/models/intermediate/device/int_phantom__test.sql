@@ -22,10 +22,18 @@ with results as (
             when max(case when verdict = 'pass' then 1 else 0 end) = 1 then 'pass'
             else 'none'
         end as result,
-        {{ join_text("case when phantom_state <> 'valid' then reason when verdict in ('fail', 'warn') or status <> 'measured' then coalesce(measure || ': ', '') || reason end", '; ') }}
-            as reason
-    from {{ ref('int_phantom__measure') }}
-    where is_current
+        {{ join_reasons('told') }} as reason
+    from (
+        select
+            *,
+            case
+                when phantom_state <> 'valid' then reason
+                when verdict in ('fail', 'warn') or status <> 'measured'
+                    then {{ because('measure.reason', {'measure': 'measure'}, {'reason': 'reason'}) }}
+            end as told
+        from {{ ref('int_phantom__measure') }}
+        where is_current
+    ) as m
     group by site_id, device_id, series_uid, run_key, procedure, is_phantom, acquired_at_utc, acquired_day
 ),
 

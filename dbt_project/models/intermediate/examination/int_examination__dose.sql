@@ -106,17 +106,17 @@ select
         else 'fail'
     end as verdict,
     case
-        when lot_expires_at_utc < administered_at_utc then 'lot ' || lot || ' had expired at ' || {{ moment_text('lot_expires_at_utc') }}
-        when agent_nuclide is null then 'the agent is not in the reference data'
-        when not agent_fits then agent || ' is not an agent of the examination ' || exam_code
-        when known_nuclide is null then 'the nuclide of the record is not in the reference data'
-        when half_life_s is null then 'the nuclide of the record is not that of the agent'
-        when deviation_percent is null then 'the record does not allow the calculation'
-        when tolerance_percent is null then 'no tolerance is known for the agent'
+        when lot_expires_at_utc < administered_at_utc then {{ because('dose.lot_expired', {'lot': 'lot', 'expired_at': moment_text('lot_expires_at_utc')}) }}
+        when agent_nuclide is null then {{ because('dose.agent_unknown') }}
+        when not agent_fits then {{ because('dose.agent_other', {'agent': 'agent', 'exam': exam_name('compared.exam_code')}) }}
+        when known_nuclide is null then {{ because('dose.nuclide_unknown') }}
+        when half_life_s is null then {{ because('dose.nuclide_other') }}
+        when deviation_percent is null then {{ because('dose.record_incomplete') }}
+        when tolerance_percent is null then {{ because('dose.no_tolerance') }}
         when abs(deviation_percent) > tolerance_percent
             then
-                'administered ' || {{ text('round(administered_mbq, 1)') }} || ' MBq is ' || {{ text('round(deviation_percent, 1)') }}
-                || ' % from the prescribed ' || {{ text('round(prescribed_mbq, 1)') }} || ' MBq'
-        when records > 1 then {{ text('records') }} || ' dose records; the latest administration counts'
+                {{ because('dose.deviates', {'administered_mbq': rounded('administered_mbq', 1), 'percent': rounded('deviation_percent', 1),
+                    'prescribed_mbq': rounded('prescribed_mbq', 1)}) }}
+        when records > 1 then {{ because('dose.records_many', {'records': 'records'}) }}
     end as reason
 from compared

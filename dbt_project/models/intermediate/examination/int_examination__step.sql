@@ -79,11 +79,11 @@ done as (
         end as timing_ok,
         min_after_injection_min, max_after_injection_min,
         case
-            when result = 'aborted' then coalesce(note, 'aborted')
-            when began_later is not null then 'began before ' || began_later
-            when exam_code is null then 'no order is known'
-            when sequence is null then 'the plan does not know this step'
-            when tellings > 1 then 'told ' || {{ text('tellings') }} || ' times; the newest telling counts'
+            when result = 'aborted' then coalesce(note, {{ because('step.aborted') }})
+            when began_later is not null then {{ because('step.began_before', {'step': 'began_later'}) }}
+            when exam_code is null then {{ because('order.unknown') }}
+            when sequence is null then {{ because('step.not_in_plan') }}
+            when tellings > 1 then {{ because('step.told_again', {'times': 'tellings'}) }}
         end as reason
     from judged
 ),
@@ -120,9 +120,9 @@ select
     null as minutes_after_injection, null as timing_ok,
     min_after_injection_min, max_after_injection_min,
     case
-        when a_later_step is not null and attempts > 0 then 'only aborted attempts, and a later step began'
-        when a_later_step is not null then 'a later step began without it'
-        when reported_at_utc is not null then 'the report is there without it'
-        when day_is_over then 'the day of the examination is over'
+        when a_later_step is not null and attempts > 0 then {{ because('step.only_aborted') }}
+        when a_later_step is not null then {{ because('step.later_began') }}
+        when reported_at_utc is not null then {{ because('step.reported_without') }}
+        when day_is_over then {{ because('step.day_over') }}
     end as reason
 from absent

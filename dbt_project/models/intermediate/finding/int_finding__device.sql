@@ -27,7 +27,7 @@ not_measured as (
     select
         site_id, series_uid, device_id,
         min(acquired_at_utc) as acquired_at_utc, min(series_recorded_at_utc) as recorded_at_utc,
-        {{ join_text('reason', '; ') }} as reason, max(picture) as picture
+        {{ join_reasons('reason') }} as reason, max(picture) as picture
     from {{ ref('int_phantom__measure') }}
     where is_current and is_phantom and device_id <> 'UNREGISTERED' and status = 'not_measured'
     group by site_id, series_uid, device_id
@@ -38,14 +38,14 @@ unseen as (
     select
         site_id, series_uid, device_id, min(accession_number) as accession_number,
         min(acquired_at_utc) as acquired_at_utc, min(series_recorded_at_utc) as recorded_at_utc,
-        {{ join_text('reason', '; ') }} as reason, max(picture) as picture
+        {{ join_reasons('reason') }} as reason, max(picture) as picture
     from {{ ref('int_measure__judged') }}
     where analysis = 'clinical' and is_current and device_id <> 'UNREGISTERED' and status = 'not_measured'
     group by site_id, series_uid, device_id
 ),
 
 missing as (
-    select t.site_id, t.device_id, t.day, min(u.first_patient_at_utc) as first_patient_at_utc, {{ join_text('t.reason', '; ') }} as reason
+    select t.site_id, t.device_id, t.day, min(u.first_patient_at_utc) as first_patient_at_utc, {{ join_reasons('t.reason') }} as reason
     from {{ ref('int_device__due_test') }} as t
     inner join {{ ref('int_device__patient_use') }} as u on t.site_id = u.site_id and t.device_id = u.device_id and t.day = u.day
     where t.is_missing
@@ -56,8 +56,8 @@ select
     p.site_id, 'PHANTOM_LIMIT' as rule_id, 'series' as subject_kind, p.series_uid as subject_id, p.device_id, d.room_id,
     {{ null_text() }} as accession_number, {{ null_text() }} as staff_id, p.acquired_at_utc as occurred_at_utc, p.value, p.unit,
     case when p.verdict = 'fail' then p.fail_text else p.warn_text end as limit_text,
-    p.procedure || ', ' || p.measure || coalesce(' of ' || p.detector, '') || ': ' || p.reason
-    || case when p.outside > 1 then ' (and ' || {{ text('p.outside - 1') }} || ' more)' else '' end as reason,
+    {{ because('finding.phantom', {'procedure': 'p.procedure', 'measure': 'p.measure', 'detector': 'p.detector',
+        'more': 'case when p.outside > 1 then p.outside - 1 end'}, {'reason': 'p.reason'}) }} as reason,
     coalesce(p.standard || ' ', '') || p.clause as clause,
     p.picture as picture_href, 'fct_phantom_test' as source_mart, p.verdict as worst
 from phantom as p
@@ -86,8 +86,8 @@ select
     c.site_id, 'IMAGE_QUALITY_LIMIT', 'series/aspect', c.series_uid || '/' || coalesce(c.aspect, c.measure), c.device_id, d.room_id,
     c.accession_number, null, c.acquired_at_utc, c.value, c.unit,
     case when c.verdict = 'fail' then c.fail_text else c.warn_text end,
-    c.measure || coalesce(' of ' || c.region, '') || ': ' || c.reason
-    || case when c.outside > 1 then ' (and ' || {{ text('c.outside - 1') }} || ' more)' else '' end,
+    {{ because('finding.image', {'measure': 'c.measure', 'region': 'c.region', 'more': 'case when c.outside > 1 then c.outside - 1 end'},
+        {'reason': 'c.reason'}) }},
     coalesce(c.standard || ' ', '') || c.clause, c.picture, 'fct_image_quality', c.verdict
 from clinical as c
 left join {{ ref('devices') }} as d on c.device_id = d.device_id
@@ -105,7 +105,7 @@ union all
 
 select
     i.site_id, 'PHANTOM_INVALID', 'series', i.series_uid, i.device_id, d.room_id, null, null,
-    min(i.acquired_at_utc), null, null, null, i.procedure || ': ' || max(i.reason), null, max(i.picture), 'fct_phantom_test', 'fail'
+    min(i.acquired_at_utc), null, null, null, {{ because('procedure.reason', {'procedure': 'i.procedure'}, {'reason': 'max(i.reason)'}) }}, null, max(i.picture), 'fct_phantom_test', 'fail'
 from {{ ref('int_phantom__measure') }} as i
 left join {{ ref('devices') }} as d on i.device_id = d.device_id
 where i.is_current and i.device_id <> 'UNREGISTERED' and i.phantom_state in ('unknown', 'expired')
@@ -115,7 +115,7 @@ union all
 
 select
     o.site_id, 'PHANTOM_OVERDUE', 'device/procedure', o.device_id || '/' || o.procedure, o.device_id, d.room_id, null, null,
-    {{ day_start_utc('o.next_due_day', 's.utc_offset_minutes') }}, o.days_left, 'd', 'every ' || {{ text('o.every_days') }} || ' d', o.reason,
+    {{ day_start_utc('o.next_due_day', 's.utc_offset_minutes') }}, o.days_left, 'd', '≤ ' || {{ text('o.every_days') }} || ' d', {{ reason_of('o') }},
     null, null, 'mart_phantom_due', 'fail'
 from {{ ref('mart_phantom_due') }} as o
 inner join {{ ref('sites') }} as s on o.site_id = s.site_id
@@ -129,7 +129,7 @@ select
     t.site_id, 'DRIFT', t.subject_kind || '/measure',
     t.subject_id || '/' || t.procedure || '/' || t.measure || coalesce('/' || t.detector, '') || coalesce('/' || t.region, ''),
     case when t.subject_kind = 'device' then t.subject_id end, case when t.subject_kind = 'room' then t.subject_id else d.room_id end, null, null,
-    t.flagged_at_utc, t.shift, t.unit, 'shift < ' || {{ number_text('c.min_shift') }} || coalesce(' ' || t.unit, ''), t.reason, null, null,
+    t.flagged_at_utc, t.shift, t.unit, 'Δ < ' || {{ number_text('c.min_shift') }} || coalesce(' ' || t.unit, ''), {{ reason_of('t') }}, null, null,
     'mart_drift', 'fail'
 from {{ ref('mart_drift') }} as t
 inner join (select chart_id, max(min_shift) as min_shift from {{ ref('drift_charts') }} group by chart_id) as c on t.chart_id = c.chart_id
@@ -141,7 +141,7 @@ union all
 select
     p.site_id, 'PEER_OUTLIER', 'device/measure',
     p.device_id || '/' || p.procedure || '/' || p.measure || coalesce('/' || p.detector, '') || coalesce('/' || p.region, ''),
-    p.device_id, d.room_id, null, null, p.measured_at_utc, p.value, p.unit, null, p.measure || coalesce(' of ' || p.detector, '') || ': ' || p.reason,
+    p.device_id, d.room_id, null, null, p.measured_at_utc, p.value, p.unit, null, {{ because('measure.of_detector', {'measure': 'p.measure', 'detector': 'p.detector'}, {'reason': reason_of('p')}) }},
     null, null, 'mart_peer_position', 'fail'
 from {{ ref('mart_peer_position') }} as p
 left join {{ ref('devices') }} as d on p.device_id = d.device_id
@@ -151,7 +151,7 @@ union all
 
 select
     h.site_id, 'WORKLIST_OVERRIDE', 'override', h.event_id, h.device_id, d.room_id, null, h.staff_id, h.occurred_at_utc, null, null,
-    'until ' || {{ text('h.until_utc') }} || ' UTC', coalesce(h.reason || ': ', '') || h.override_reason, null, null, 'fct_worklist_hold', 'fail'
+    '≤ ' || {{ moment_text('h.until_utc') }}, {{ because('override.reason', {'words': 'h.override_reason'}, {'reason': reason_of('h')}) }}, null, null, 'fct_worklist_hold', 'fail'
 from {{ ref('fct_worklist_hold') }} as h
 left join {{ ref('devices') }} as d on h.device_id = d.device_id
 where h.kind = 'override'
@@ -162,7 +162,7 @@ union all
 select
     h.site_id, 'WORKLIST_HELD', case when h.device_id is null then 'accession' else 'device/day' end,
     coalesce(h.accession_number, h.device_id || '/' || {{ text(local_day('h.occurred_at_utc', 's.utc_offset_minutes')) }}), h.device_id, d.room_id,
-    h.accession_number, null, min(h.occurred_at_utc), null, null, max(h.policy_id), max(h.reason), null, null, 'fct_worklist_hold', 'fail'
+    h.accession_number, null, min(h.occurred_at_utc), null, null, max(h.policy_id), max({{ reason_of('h') }}), null, null, 'fct_worklist_hold', 'fail'
 from {{ ref('fct_worklist_hold') }} as h
 inner join {{ ref('sites') }} as s on h.site_id = s.site_id
 left join {{ ref('devices') }} as d on h.device_id = d.device_id

@@ -32,7 +32,7 @@ union all
 
 select
     site_id, 'CREDENTIAL_INVALID', 'accession/step', subject_id, device_id, room_id, accession_number, staff_id, at_utc,
-    null, null, null, staff_id || ' had no valid credential when the step began', null, null, 'fct_examination_step', 'fail'
+    null, null, null, {{ because('credential.invalid', {'staff': 'staff_id'}) }}, null, null, 'fct_examination_step', 'fail'
 from steps
 where not credential_valid
 
@@ -40,7 +40,7 @@ union all
 
 select
     site_id, 'STEP_MISSING', 'accession/step', subject_id, device_id, room_id, accession_number, staff_id, at_utc,
-    null, null, null, reason, null, null, 'fct_examination_step', 'fail'
+    null, null, null, {{ reason_of('steps') }}, null, null, 'fct_examination_step', 'fail'
 from steps
 where state = 'missing'
 
@@ -48,7 +48,7 @@ union all
 
 select
     site_id, 'STEP_ORDER', 'accession/step', subject_id, device_id, room_id, accession_number, staff_id, at_utc,
-    null, null, null, reason, null, null, 'fct_examination_step', 'fail'
+    null, null, null, {{ reason_of('steps') }}, null, null, 'fct_examination_step', 'fail'
 from steps
 where state = 'out_of_order'
 
@@ -57,7 +57,7 @@ union all
 select
     s.site_id, 'STEP_TIMING', 'accession/step', s.subject_id, s.device_id, s.room_id, s.accession_number, s.staff_id, s.at_utc,
     s.minutes_after_injection, 'min', {{ limit_text('p.min_after_injection_min', 'p.max_after_injection_min', "'min'") }},
-    {{ text('round(s.minutes_after_injection, 1)') }} || ' min after injection', null, null, 'fct_examination_step', 'fail'
+    {{ because('step.minutes_after_injection', {'minutes': rounded('s.minutes_after_injection', 1)}) }}, null, null, 'fct_examination_step', 'fail'
 from steps as s
 left join {{ ref('exam_plans') }} as p on s.exam_code = p.exam_code and s.step = p.step and s.plan_valid_from = p.valid_from
 where not s.timing_ok
@@ -66,5 +66,5 @@ union all
 
 select
     site_id, 'ADVERSE_EVENT', 'event', event_number, device_id, room_id, accession_number, null, occurred_at_utc,
-    null, null, null, category || ', ' || severity || ': ' || description, null, null, 'fct_adverse_event', 'fail'
+    null, null, null, {{ because('adverse_event.described', {'category': 'category', 'severity': 'severity', 'description': 'description'}) }}, null, null, 'fct_adverse_event', 'fail'
 from {{ ref('fct_adverse_event') }}

@@ -26,8 +26,8 @@ doors as (
         max(channel) as channel,
         count(*) as times,
         max(received_at_utc) as received_at_utc,
-        max(reason) as reason
-    from {{ ref('fct_intake_outcome') }}
+        max({{ reason_of('o') }}) as reason
+    from {{ ref('fct_intake_outcome') }} as o
     where outcome in ('quarantined', 'duplicate')
     group by site_id, sender, message_id, outcome
 ),
@@ -53,7 +53,7 @@ select
     {{ null_text() }} as device_id, room_id, {{ null_text() }} as accession_number, {{ null_text() }} as staff_id,
     first_hour_utc as occurred_at_utc, value_mean as value, unit,
     {{ limit_text('limit_low', 'limit_high', 'unit') }} as limit_text,
-    {{ text('hours_outside') }} || ' h outside; worst hour ' || {{ moment_text('hour_utc') }} || ': ' || reason as reason,
+    {{ because('room.hours_outside', {'hours': 'hours_outside', 'hour': moment_text('hour_utc')}, {'reason': reason_of('band')}) }} as reason,
     {{ null_text() }} as clause, {{ null_text() }} as picture_href, 'mart_environment_hour' as source_mart, 'fail' as worst
 from band
 where worst_first = 1
@@ -63,8 +63,8 @@ union all
 select
     site_id, 'ENVIRONMENT_GAP', 'sensor/day', sensor_id || '/' || {{ text('day') }}, null, room_id, null, null,
     gap_start_utc, completeness_percent, '%', '≥ {{ var("completeness_percent") }} %',
-    'no good reading from ' || {{ moment_text('gap_start_utc') }} || ' for ' || {{ text('gap_minutes') }} || ' min; '
-    || {{ text('slots_received') }} || ' of ' || {{ text('slots_expected') }} || ' ten-minute slots of the day',
+    {{ because('sensor.gap', {'since': moment_text('gap_start_utc'), 'minutes': 'gap_minutes', 'received': 'slots_received',
+        'expected': 'slots_expected'}) }},
     null, null, 'mart_environment_hour', 'fail'
 from {{ ref('int_environment__sensor_day') }}
 where completeness_percent < {{ var('completeness_percent') }}
@@ -74,9 +74,9 @@ union all
 select
     site_id, 'ENVIRONMENT_SILENT', subject_kind, subject_id, null, room_id, null, null, silent_since_utc, null, null, null,
     case subject_kind
-        when 'sensor' then 'a registered sensor that was never heard, while others of its site are since '
-        else 'none of ' || {{ text('sensors') }} || ' registered sensors was heard since '
-    end || {{ moment_text('silent_since_utc') }},
+        when 'sensor' then {{ because('sensor.never', {'since': moment_text('silent_since_utc')}) }}
+        else {{ because('sensor.none_heard', {'sensors': 'sensors', 'since': moment_text('silent_since_utc')}) }}
+    end,
     null, null, 'mart_environment_hour', 'fail'
 from {{ ref('int_environment__silence') }}
 
@@ -86,8 +86,8 @@ select
     site_id, case outcome when 'quarantined' then 'INTAKE_QUARANTINED' else 'INTAKE_DUPLICATE' end, 'message',
     coalesce(sender || '/', '') || message_id,
     null, null, null, null, received_at_utc, null, null, null,
-    channel || coalesce(' from ' || sender, '') || ': ' || coalesce(reason, case outcome when 'duplicate' then 'the same once more' else 'no reason given' end)
-    || case when times > 1 then ' (' || {{ text('times') }} || ' times)' else '' end,
+    {{ because('intake.outcome', {'channel': 'channel', 'sender': 'sender', 'times': 'case when times > 1 then times end'},
+        {'reason': "coalesce(reason, case outcome when 'duplicate' then " ~ because('intake.duplicate') ~ " else " ~ because('intake.no_reason') ~ " end)"}) }},
     null, null, 'fct_intake_outcome', 'fail'
 from doors
 

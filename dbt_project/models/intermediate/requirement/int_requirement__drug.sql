@@ -33,7 +33,7 @@ taken as (
 in_force as (
     select
         t.*, d.requirement_id, d.version as requirement_version, d.atc as row_atc, d.withhold_days, d.effect as row_effect,
-        d.name_en || ' / ' || d.name_zh || ' (ATC ' || t.atc || ')' as name,
+        d.name_en, d.name_zh,
         t.atc like d.atc || '%' as is_named,
         row_number() over (partition by t.site_id, t.accession_number, t.step, t.atc, d.requirement_id order by d.version desc) as newest_first
     from taken as t
@@ -62,11 +62,13 @@ select
     case when days is null or days < withhold_days then row_effect end as effect,
     days is not null as is_known,
     case
-        when days is null then name || ': when it was last taken is not known, ' || {{ number_text('withhold_days') }} || ' days without it are needed'
+        when days is null
+            then
+                {{ because('drug.unknown_time', {'drug': named("name_en || ' / ' || name_zh", 'name_zh'), 'atc': 'atc', 'withhold_days': rounded('withhold_days')}) }}
         when days < withhold_days
             then
-                name || ': last taken ' || {{ number_text('days') }} || ' days before, ' || {{ number_text('withhold_days') }}
-                || ' days without it are needed'
+                {{ because('drug.too_recent', {'drug': named("name_en || ' / ' || name_zh", 'name_zh'), 'atc': 'atc', 'days': rounded('days'),
+                    'withhold_days': rounded('withhold_days')}) }}
     end as reason
 from best
 where best_first = 1

@@ -2,7 +2,7 @@
 with required as (
     select
         m.*, f.requirement_id, f.version as requirement_version, f.form, f.sex as only_sex, f.age_min, f.age_max, f.valid_hours, f.on_missing,
-        f.name_en || ' / ' || f.name_zh as name,
+        f.name_en, f.name_zh,
         row_number() over (partition by m.site_id, m.accession_number, m.step, f.requirement_id order by f.version desc) as newest_first
     from {{ ref('int_requirement__moment') }} as m
     inner join {{ ref('exam_forms') }} as f
@@ -43,12 +43,12 @@ judged as (
     select
         c.*, s.signed_at_utc,
         case
-            when s.signed_at_utc is null then 'the form ' || c.name || ' is not signed'
-            when not s.complete then 'the form ' || c.name || ' is signed but not complete'
+            when s.signed_at_utc is null then {{ because('form.not_signed', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh')}) }}
+            when not s.complete then {{ because('form.not_complete', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh')}) }}
             when {{ seconds_between('s.signed_at_utc', 'c.at_utc') }} > c.valid_hours * 3600
                 then
-                    'the form ' || c.name || ' was signed at ' || {{ moment_text('s.signed_at_utc') }} || ', which is more than '
-                    || {{ number_text('c.valid_hours') }} || ' h before'
+                    {{ because('form.too_old', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh'), 'signed_at': moment_text('s.signed_at_utc'),
+                        'valid_hours': rounded('cast(c.valid_hours as double)')}) }}
         end as reason
     from concerned as c
     left join signed as s

@@ -2,7 +2,7 @@
 with required as (
     select
         m.*, p.requirement_id, p.version as requirement_version, p.item, p.unit, p.warn_low, p.warn_high, p.block_low, p.block_high, p.on_unknown,
-        p.observation_codes, p.name_en || ' / ' || p.name_zh as name,
+        p.observation_codes, p.name_en, p.name_zh,
         row_number() over (partition by m.site_id, m.accession_number, m.step, p.requirement_id order by p.version desc) as newest_first
     from {{ ref('int_requirement__moment') }} as m
     inner join {{ ref('exam_preparation') }} as p
@@ -85,9 +85,10 @@ select
     end as limit_text,
     case
         when effect is null then null
-        when value is null then name || ': not asked or measured'
+        when value is null then {{ because('preparation.not_asked', {'item': named("name_en || ' / ' || name_zh", 'name_zh')}) }}
         else
-            name || ': a value of ' || {{ number_text('value') }} || ' ' || unit || ' is outside '
-            || case effect when 'block' then {{ limit_text('block_low', 'block_high', 'unit') }} else {{ limit_text('warn_low', 'warn_high', 'unit') }} end
+            {{ because('preparation.outside', {'item': named("name_en || ' / ' || name_zh", 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
+                'limit': "case effect when 'block' then " ~ limit_text('block_low', 'block_high', 'unit') ~ " else "
+                ~ limit_text('warn_low', 'warn_high', 'unit') ~ " end"}) }}
     end as reason
 from judged

@@ -18,7 +18,7 @@ with told as (
         o.site_id, o.event_id, o.device_id, {{ null_text() }} as accession_number, 'override' as kind,
         case when p.staff_id is null then 'not_obeyed' else 'obeyed' end as action,
         {{ null_text() }} as state,
-        case when p.staff_id is null then 'the person is not in the register of staff' end as reason,
+        case when p.staff_id is null then {{ because('override.person_unknown') }} end as reason,
         {{ null_text() }} as policy_id, cast(null as integer) as policy_version, {{ null_text() }} as approver, o.event_id as override_id,
         o.staff_id, o.override_reason, o.until_utc, o.occurred_at_utc, o.recorded_at_utc
     from {{ ref('stg_door__hold_override') }} as o

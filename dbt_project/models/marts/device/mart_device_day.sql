@@ -7,9 +7,9 @@ with tests as (
         max(case state when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 else 1 end) as worst,
         max(last_test_at_utc) as last_test_at_utc,
         max(last_test_arrived_at_utc) as last_test_arrived_at_utc,
-        {{ join_text('reason', '; ') }} as reason,
+        {{ join_reasons('reason') }} as reason,
         max(case state_at_opening when 'not_fit' then 4 when 'not_confirmed' then 3 when 'conditional' then 2 when 'fit' then 1 end) as worst_at_opening,
-        {{ join_text('reason_at_opening', '; ') }} as reason_at_opening
+        {{ join_reasons('reason_at_opening') }} as reason_at_opening
     from {{ ref('int_device__due_test') }}
     group by site_id, device_id, day
 ),
@@ -35,8 +35,8 @@ final as (
             else 'fit'
         end as state,
         case
-            when c.failed_checks is not null then 'check failed: ' || c.failed_checks || coalesce('; ' || t.reason, '')
-            when t.worst is null then 'no test is scheduled'
+            when c.failed_checks is not null then {{ both_reasons(because('check.failed', {'checks': 'c.failed_checks'}), 't.reason') }}
+            when t.worst is null then {{ because('test.none_scheduled') }}
             else t.reason
         end as reason,
         coalesce(t.tests_due, 0) as tests_due, coalesce(t.tests_done, 0) as tests_done, coalesce(t.tests_failed, 0) as tests_failed,
@@ -51,8 +51,8 @@ final as (
         end as state_at_opening,
         case
             when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null
-            when c.first_failed_at_utc <= d.opens_at_utc then 'check failed: ' || c.failed_checks || coalesce('; ' || t.reason_at_opening, '')
-            when t.worst_at_opening is null then 'no test is scheduled'
+            when c.first_failed_at_utc <= d.opens_at_utc then {{ both_reasons(because('check.failed', {'checks': 'c.failed_checks'}), 't.reason_at_opening') }}
+            when t.worst_at_opening is null then {{ because('test.none_scheduled') }}
             else t.reason_at_opening
         end as reason_at_opening
     from {{ ref('int_device__day') }} as d

@@ -15,11 +15,11 @@ with points as (
 drifting as (
     select
         d.site_id, d.device_id, d.day, 'drift' as contribution, case when t.matters then 'matters' else 'small' end as condition,
-        count(*) as times, {{ join_text('t.procedure || \', \' || t.reason', '; ') }} as reason
+        count(*) as times, {{ join_reasons('t.told') }} as reason
     from {{ ref('int_device__day') }} as d
     inner join {{ ref('devices') }} as v on d.site_id = v.site_id and d.device_id = v.device_id
     inner join (
-        select i.*, m.reason
+        select i.*, {{ because('procedure.comma', {'procedure': 'i.procedure'}, {'reason': reason_of('m')}) }} as told
         from {{ ref('int_drift__trend') }} as i
         inner join {{ ref('mart_drift') }} as m on i.trend_id = m.trend_id
         where i.state = 'drift'
@@ -34,16 +34,16 @@ drifting as (
 moments as (
     select
         v.site_id, v.device_id, h.hour_utc as happened_at_utc, 'environment' as contribution, 'hour_outside' as condition,
-        h.quantity || ' was outside its band' as reason
+        {{ because('room.outside_band', {'quantity': 'h.quantity'}) }} as reason
     from {{ ref('mart_environment_hour') }} as h
     inner join {{ ref('devices') }} as v on h.site_id = v.site_id and h.room_id = v.room_id
     where h.verdict = 'fail'
     union all
-    select site_id, device_id, performed_at_utc, 'faults', 'failed_check', 'check failed: ' || check_name
+    select site_id, device_id, performed_at_utc, 'faults', 'failed_check', {{ because('check.failed', {'checks': 'check_name'}) }}
     from {{ ref('stg_door__check') }}
     where result = 'fail'
     union all
-    select site_id, device_id, occurred_at_utc, 'faults', 'adverse_event', 'adverse event ' || event_number
+    select site_id, device_id, occurred_at_utc, 'faults', 'adverse_event', {{ because('adverse_event.number', {'number': 'event_number'}) }}
     from {{ ref('fct_adverse_event') }}
     where device_id is not null
 ),
@@ -55,13 +55,13 @@ dated as (
 ),
 
 happened as (
-    select site_id, device_id, day, 'phantom' as contribution, state as condition, 1 as times, reason
-    from {{ ref('mart_device_day') }}
+    select site_id, device_id, day, 'phantom' as contribution, state as condition, 1 as times, {{ reason_of('d') }} as reason
+    from {{ ref('mart_device_day') }} as d
     where state <> 'fit'
     union all
     select * from drifting
     union all
-    select site_id, device_id, day, contribution, condition, count(*) as times, {{ join_text('reason', '; ') }} as reason
+    select site_id, device_id, day, contribution, condition, count(*) as times, {{ join_reasons('reason') }} as reason
     from dated
     group by site_id, device_id, day, contribution, condition
 ),
@@ -70,7 +70,7 @@ lost as (
     select
         h.site_id, h.device_id, h.day, h.contribution,
         least(sum(h.times * p.points), max(p.at_most)) as points_lost,
-        {{ join_text('h.reason', '; ') }} as reason
+        {{ join_reasons('h.reason') }} as reason
     from happened as h
     inner join points as p on h.contribution = p.contribution and h.condition = p.condition
     group by h.site_id, h.device_id, h.day, h.contribution

@@ -60,13 +60,13 @@ final as (
         case when peers < 3 then 'too_few' when abs(robust_z) > peer_z then 'outlier' else 'among' end as position,
         coalesce(abs(value - peer_median) >= min_shift, false) as matters,
         case
-            when peers < 3 then 'fewer than three peers'
+            when peers < 3 then {{ because('peer.too_few') }}
             when abs(robust_z) > peer_z
                 then
-                    number_of || ' against a median of ' || {{ number_text('peer_median') }} || coalesce(' ' || unit, '') || ' of ' || {{ text('peers') }}
-                    || ' peers and itself: robust z ' || {{ number_text('robust_z') }} || ', limit ' || {{ number_text('peer_z') }}
+                    {{ because('peer.outlier', {'value': rounded('value'), 'median': rounded('peer_median'), 'unit': 'unit', 'peers': 'peers',
+                        'z': rounded('robust_z'), 'limit': rounded('peer_z')}) }}
         end as reason
-    from (select *, {{ number_text('value') }} || coalesce(' ' || unit, '') as number_of from placed) as p
+    from placed
 )
 
 {{ contracted('final') }}

@@ -22,7 +22,7 @@ tests as (
 ),
 
 off as (
-    select t.site_id, s.component, {{ join_text('s.sentence', '; ') }} as sentence
+    select t.site_id, s.component, {{ join_reasons('s.reason') }} as reason
     from today as t
     inner join {{ ref('int_component__switch') }} as s
         on t.site_id = s.site_id and s.valid_from <= t.day and (s.valid_until is null or s.valid_until >= t.day)
@@ -36,7 +36,7 @@ first_days as (
 dated as (
     select
         s.site_id, s.device_id, s.procedure, s.every_days, s.today,
-        o.sentence as switched_off, t.tested_at_utc as last_test_at_utc, t.result as last_result, t.run_key as last_run_key,
+        o.reason as switched_off, t.tested_at_utc as last_test_at_utc, t.result as last_result, t.run_key as last_run_key,
         case
             when t.tested_day is not null then {{ plus_days('t.tested_day', 's.every_days') }}
             else {{ plus_days('case when s.valid_from > f.first_day then s.valid_from else f.first_day end', 's.every_days - 1') }}
@@ -46,6 +46,18 @@ dated as (
     left join off as o on s.site_id = o.site_id and s.procedure = o.component
     left join first_days as f on s.site_id = f.site_id and s.device_id = f.device_id
     where s.newest_first = 1
+),
+
+told as (
+    select
+        *,
+        case
+            when next_due_day < today
+                then
+                    {{ because('test.overdue', {'procedure': 'procedure', 'due': text('next_due_day'), 'last': moment_text('last_test_at_utc')}) }}
+            when next_due_day is null then {{ because('test.no_data_yet') }}
+        end as due_reason
+    from dated
 ),
 
 final as (
@@ -59,20 +71,8 @@ final as (
             else 'ok'
         end as state,
         -- off does not mean not due: the device stays unconfirmed, and the list says who decided so
-        nullif(
-            concat_ws(
-                '; ',
-                case
-                    when next_due_day < today
-                        then
-                            procedure || ' was due on ' || {{ text('next_due_day') }}
-                            || coalesce('; last made on ' || {{ moment_text('last_test_at_utc') }}, '; never made')
-                    when next_due_day is null then 'no data of the device yet'
-                end,
-                switched_off
-            ), ''
-        ) as reason
-    from dated
+        {{ both_reasons('due_reason', 'switched_off') }} as reason
+    from told
 )
 
 {{ contracted('final') }}

@@ -87,12 +87,12 @@ final as (
         l.low as limit_low, l.high as limit_high, l.version as limit_version,
         {{ verdict('d.value_mean', "'measured'", 'null', 'null', 'l.low', 'l.high') }} as verdict,
         case
-            when d.value_mean is null then 'no good reading'
-            when l.limit_id is null then 'no limit in force'
+            when d.value_mean is null then {{ because('sensor.no_good_reading') }}
+            when l.limit_id is null then {{ because('verdict.no_limit') }}
             when d.value_mean < l.low or d.value_mean > l.high
                 then
-                    'mean ' || {{ number_text('d.value_mean') }} || ' ' || d.known_unit || ' is outside '
-                    || {{ limit_text('l.low', 'l.high', 'd.known_unit') }}
+                    {{ because('room.mean_outside', {'value': rounded('d.value_mean'), 'unit': 'd.known_unit',
+                        'limit': limit_text('l.low', 'l.high', 'd.known_unit')}) }}
         end as reason
     from dated as d
     left join limits_in_force as l

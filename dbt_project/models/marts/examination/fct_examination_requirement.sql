@@ -31,7 +31,7 @@ before_steps as (
     select
         'ORDER_IN_FORCE', site_id, accession_number, step, 'order', null, null, true, at_utc, staff_id, room_id,
         case when is_cancelled and order_told_at_utc <= at_utc then 'block' end,
-        case when is_cancelled and order_told_at_utc <= at_utc then 'the order was cancelled' end, null, null, null
+        case when is_cancelled and order_told_at_utc <= at_utc then {{ because('order.cancelled') }} end, null, null, null
     from {{ ref('int_requirement__moment') }}
     where step = 'injection'
 ),
@@ -72,7 +72,7 @@ every as (
     select
         a.site_id, a.accession_number, 'AGENT_KIND', a.accession_number, 'accession', 'injection', a.agent, null, null,
         case when a.agent_fits then 'met' else 'block' end, true, null, null, null,
-        case when not a.agent_fits then a.agent || ' is not an agent of the examination ' || a.exam_code end, a.administered_at_utc, d.device_id,
+        case when not a.agent_fits then {{ because('dose.agent_other', {'agent': 'a.agent', 'exam': exam_name('a.exam_code')}) }} end, a.administered_at_utc, d.device_id,
         null, a.staff_id
     from {{ ref('int_examination__dose') }} as a
     left join devices_of as d on a.site_id = d.site_id and a.accession_number = d.accession_number
@@ -85,11 +85,11 @@ every as (
         case
             when not fits
                 then
-                    coalesce(procedure, modality || ' ' || coalesce(image_class, 'of an unknown class')) || ' is no image of the examination '
-                    || exam_code
+                    {{ because('image.other_kind', {'procedure': 'procedure', 'modality': 'case when procedure is null then modality end',
+                        'image_class': 'case when procedure is null then image_class end', 'exam': exam_name('i.exam_code')}) }}
         end,
         coalesce(acquired_at_utc, recorded_at_utc), device_id, null, null
-    from {{ ref('int_requirement__image') }}
+    from {{ ref('int_requirement__image') }} as i
 
     union all
 
@@ -100,7 +100,7 @@ every as (
         case
             when has_required = 0 and (images > 0 or is_always_expected = 1)
                 then
-                    'none of ' || {{ text('images') }} || ' series is of the kind that the examination ' || exam_code || ' requires'
+                    {{ because('image.none_of_kind', {'series': 'images', 'exam': exam_name('imageless.exam_code')}) }}
         end,
         at_utc, device_id, null, null
     from imageless

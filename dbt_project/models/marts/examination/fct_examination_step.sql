@@ -29,8 +29,8 @@ final as (
             when s.reason is not null then s.reason
             when not s.timing_ok
                 then
-                    {{ text('round(s.minutes_after_injection, 1)') }} || ' min after injection is outside '
-                    || {{ limit_text('s.min_after_injection_min', 's.max_after_injection_min', "'min'") }}
+                    {{ because('step.timing', {'minutes': rounded('s.minutes_after_injection', 1),
+                        'limit': limit_text('s.min_after_injection_min', 's.max_after_injection_min', "'min'")}) }}
         end as reason
     from {{ ref('int_examination__step') }} as s
     left join {{ ref('staff') }} as m on s.site_id = m.site_id and s.staff_id = m.staff_id

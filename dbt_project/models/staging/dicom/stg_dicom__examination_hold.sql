@@ -6,7 +6,7 @@ select
     journal_offset,
     {{ json_text('data', '$.accession_number') }} as accession_number,
     {{ json_text('data', '$.action') }} as action,
-    nullif({{ json_text('data', '$.reason') }}, '') as reason,
+    {{ event_reason() }} as reason,
     {{ json_text('data', '$.policy_id') }} as policy_id,
     cast({{ json_number('data', '$.policy_version') }} as integer) as policy_version,
     {{ json_text('data', '$.approver') }} as approver

@@ -7,7 +7,7 @@ select
     {{ json_text('data', '$.device_id') }} as device_id,
     {{ json_text('data', '$.action') }} as action,
     {{ json_text('data', '$.state') }} as state,
-    nullif({{ json_text('data', '$.reason') }}, '') as reason,
+    {{ event_reason() }} as reason,
     {{ json_text('data', '$.policy_id') }} as policy_id,
     cast({{ json_number('data', '$.policy_version') }} as integer) as policy_version,
     {{ json_text('data', '$.approver') }} as approver,

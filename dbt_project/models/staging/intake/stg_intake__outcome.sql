@@ -7,7 +7,7 @@ select
     {{ json_text('data', '$.channel') }} as channel,
     {{ json_text('data', '$.message_id') }} as message_id,
     {{ json_text('data', '$.outcome') }} as outcome,
-    {{ json_text('data', '$.reason') }} as reason,
+    {{ event_reason() }} as reason,
     {{ json_text('data', '$.sha256') }} as sha256,
     try_cast({{ json_text('data', '$.size_bytes') }} as bigint) as size_bytes,
     {{ json_text('data', '$.sender') }} as sender
