@@ -30,8 +30,9 @@ def validate(event: Event) -> None:
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "data"
         if error.validator == "format" and error.validator_value == "nuclide":
-            name = error.instance if NUCLIDE.fullmatch(error.instance) else "the value"
-            raise InvalidEvent(f"{place}: {name} is not in the reference data of nuclides")
+            if NUCLIDE.fullmatch(error.instance):
+                raise InvalidEvent(f"{place}: {error.instance} is not in the reference data of nuclides")
+            raise InvalidEvent(f"{place}: the value is not in the reference data of nuclides")
         if error.validator in ("additionalProperties", "unevaluatedProperties"):  # their names are a sender's words too
             raise InvalidEvent(f"{place}: a property that this type does not have")
         value = repr(error.instance)

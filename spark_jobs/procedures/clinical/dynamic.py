@@ -1,6 +1,7 @@
 """Dynamic studies of patients: which frame was taken when, and which that the header announces are not there."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -170,11 +171,11 @@ def _fed(module: ModuleType) -> Callable[[Sequence[Instance]], list[Result]]:
         if isinstance(study, str):
             return [refusal(module, study)]
         frames, times = study
-        return [
-            module.measure(
-                frames, times, series[0].pixel_mm or 0.0, timing=uptake(series[0]), completeness=completeness(series, DYNAMIC)
-            )
-        ]
+        timing, notes = uptake(series[0].dataset)
+        result = module.measure(
+            frames, times, series[0].pixel_mm or 0.0, timing=timing, completeness=completeness(series, DYNAMIC)
+        )
+        return [replace(result, warnings=(*result.warnings, *notes))]
 
     return run
 

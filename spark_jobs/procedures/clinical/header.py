@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from spark_jobs.procedures.agent import agents, half_life_of
+from spark_jobs.procedures.moments import DATES, acquired, dated, injected
 from spark_jobs.qc.clinical.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, Unreadable
 
 __all__ = [
     "BONE",
@@ -38,6 +40,9 @@ PET = (
     "AttenuationCorrectionMethod", "RandomsCorrectionMethod", "ReconstructionMethod", "ActualFrameDuration", "SliceThickness",
     "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SeriesDate", "SeriesTime",
 )  # fmt: skip
+
+INJECTED = ("RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime")
+NO_DAY = "20000102"  # of times of day in a header without any day
 
 # which class of image each code asks a clinical method for; other images of the same order (a CT, a tomogram) are not measured
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -75,24 +80,27 @@ def number(dataset: Any, keyword: str) -> float | None:
         return None
 
 
-def uptake(instance: Instance) -> list[Measure]:
-    """Return the minutes from injection to acquisition, as a list of one or none.
+def uptake(ds: Any) -> tuple[list[Measure], tuple[str, ...]]:
+    """Return the minutes from injection to acquisition, as a list of one or none, and why there are none although the header has both.
 
-    Both are times of day of the same clock (RadiopharmaceuticalStartTime has no date); a negative difference is read as midnight.
+    A time of day without a day is read as `moments.injected` says; where it could be of another day, no time is measured.
     """
-    items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
-    given = _seconds(items[0].get("RadiopharmaceuticalStartTime")) if items else None
-    began = _seconds(instance.dataset.get("AcquisitionTime"))
-    if given is None or began is None:
-        return []
-    return [measure(TIMING, "uptake_min", ((began - given) % 86_400) / 60, "min")]
-
-
-def _seconds(clock: Any) -> float | None:
-    text = str(clock or "")
-    if len(text) < 6 or not text[:6].isdigit():
-        return None
-    return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:])
+    moments = [item for item in agents(ds) if any(item.get(k) for k in INJECTED)]
+    if not moments:
+        return [], ()
+    try:
+        began = acquired(ds) or (None if any(ds.get(d) for d in DATES) else dated(NO_DAY, ds.get("AcquisitionTime")))
+        if began is None:
+            return [], ()
+        given = {injected(ds, item, began, half_life_of([item])) for item in moments}
+    except Unreadable as exc:
+        return [], (f"no time from injection to scan: {exc}",)
+    if len(given) > 1:
+        return [], (f"no time from injection to scan: the header gives {len(given)} injections",)
+    unknown = any(half_life_of([i]) is None and not i.get("RadiopharmaceuticalStartDateTime") for i in moments)
+    notes = ("neither the day of the injection nor the nuclide is given: the day of the scan was taken",) if unknown else ()
+    seconds = max((began - given.pop()).total_seconds(), 0.0)
+    return [measure(TIMING, "uptake_min", seconds / 60, "min")], notes
 
 
 def _filled(value: Any) -> bool:

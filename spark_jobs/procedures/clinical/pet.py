@@ -5,10 +5,11 @@ from functools import partial
 
 from spark_jobs.procedures.administration import LARGEST_MBQ, factor_of
 from spark_jobs.procedures.clinical.header import PET, completeness, number, of_class, uptake
+from spark_jobs.procedures.moments import acquired
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import pet_patient
 from spark_jobs.qc.numerics.order import median
-from spark_jobs.qc.result import Result
+from spark_jobs.qc.result import Measure, Result
 from spark_jobs.reading import Instance, Unreadable
 from spark_jobs.volumes import volume_of
 
@@ -48,7 +49,7 @@ def _patient(series: Sequence[Instance]) -> list[Result]:
     thick = number(first, "SliceThickness")
     if thick and abs(thick - volume.voxel_mm[0]) > THICKNESS_OFF * volume.voxel_mm[0]:
         notes.append(f"slices of {thick:g} mm lie {volume.voxel_mm[0]:.3g} mm apart: they overlap, or some are missing")
-    earliest = min(series, key=lambda i: str(i.dataset.get("AcquisitionTime") or "99"))
+    timing, waiting = _uptake(series)
     return [
         pet_patient.measure(
             volume.values,
@@ -57,11 +58,21 @@ def _patient(series: Sequence[Instance]) -> list[Result]:
             right_first=bool(volume.steps_mm[0, 2] > 0),
             nec_cps=_nec(series),
             mbq_per_kg=_given(series[0]),
-            timing=uptake(earliest),
+            timing=timing,
             completeness=completeness(series, PET),
-            warnings=notes,
+            warnings=[*notes, *waiting],
         )
     ]
+
+
+def _uptake(series: Sequence[Instance]) -> tuple[list[Measure], tuple[str, ...]]:
+    """Return what the header of the first acquisition says of the time from injection to scan."""
+    try:
+        begun = [(acquired(i.dataset), k) for k, i in enumerate(series)]
+    except Unreadable as exc:
+        return [], (f"no time from injection to scan: {exc}",)
+    _, first = min(((m, k) for m, k in begun if m is not None), default=(None, 0))
+    return uptake(series[first].dataset)
 
 
 def _nec(series: Sequence[Instance]) -> float | None:

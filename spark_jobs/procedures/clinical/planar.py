@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -10,8 +9,10 @@ from numpy.typing import NDArray
 
 from connectors.nuclides import half_life_s
 from spark_jobs.documents import Document
-from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet, scan_start
+from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet
 from spark_jobs.procedures.clinical.header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
+from spark_jobs.procedures.gamma_camera.source import scan_start
+from spark_jobs.procedures.moments import iso
 from spark_jobs.procedures.row import Procedure
 from spark_jobs.qc.clinical import thyroid_static, whole_body_bone
 from spark_jobs.qc.clinical.thyroid_uptake import Syringe
@@ -44,33 +45,36 @@ def look(series: Sequence[Instance]) -> str | None:
 def _bone(series: Sequence[Instance]) -> list[Result]:
     views = _views(series)
     first = series[0]
+    timing, notes = uptake(first.dataset)
     result = whole_body_bone.measure(
         views,
         first.pixel_mm or 0.0,
         completeness=completeness(series, BONE),
         scan_speed_mm_per_s=number(first.dataset, "ScanVelocity"),
-        timing=uptake(first),
+        timing=timing,
     )
     if any(i.is_lossy for i in series):
         note = "the pixels went through lossy compression: noise and sharpness are not those of the camera"
-        result = replace(result, warnings=(*result.warnings, note))
-    return [result]
+        notes = (note, *notes)
+    return [replace(result, warnings=(*result.warnings, *notes))]
 
 
 def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
     first = series[0]
     milliseconds = number(first.dataset, "ActualFrameDuration")
     syringe = _syringe(series, sheets)
-    said = (f"no uptake is measured: {syringe}",) if isinstance(syringe, str) else ()
+    timing, notes = uptake(first.dataset)
+    if isinstance(syringe, str):
+        notes = (*notes, f"no uptake is measured: {syringe}")
     result = thyroid_static.measure(
         _views(series),
         first.pixel_mm or 0.0,
         seconds=milliseconds / 1000 if milliseconds else None,
-        timing=uptake(first),
+        timing=timing,
         completeness=completeness(series, PLANAR),
         syringe=None if isinstance(syringe, str) else syringe,
     )
-    return [replace(result, warnings=(*result.warnings, *said))]
+    return [replace(result, warnings=(*result.warnings, *notes))]
 
 
 def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe | str | None:
@@ -85,9 +89,9 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
     sheet = mine[0]
     try:
         full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
-        for name in ("full_at", "empty_at"):
-            datetime.fromisoformat(str(sheet[name]))
         half_life = half_life_s([str(sheet["nuclide"])])
+        if any(iso(sheet[name]) is None for name in ("full_at", "empty_at")):
+            raise ValueError(sheet)
     except (KeyError, TypeError, ValueError):
         return "the sheet lacks nuclide, full_cps, full_at, empty_cps or empty_at, or one of them cannot be read"
     if half_life is None:
@@ -95,7 +99,10 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
     try:
         half_life_of_sheet(series, sheet["nuclide"])
         moments = [moment_of_sheet(series, sheet, name) for name in ("full_at", "empty_at")]
-        waited = [(scan_start(series) - m).total_seconds() for m in moments]
+        start = scan_start(series[0])[0]
+        if start is None:
+            return "neither the series nor an acquisition has date and time: the start of the scan is unknown"
+        waited = [(start - m).total_seconds() for m in moments]
         if not 0 <= waited[1] <= waited[0] <= LONGEST_WAIT_S:
             return "the syringe was not counted full, then empty, then the gland, within a day"
         syringe = Syringe(full, waited[0], empty, waited[1], half_life)

@@ -1,6 +1,7 @@
 """Projections of patients' hearts: which frame is which view, gate and detector, and what is missing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -61,12 +62,12 @@ def _heart(series: Sequence[Instance]) -> list[Result]:
     heads, numbers, gates, missing = parts
     beats = _beats(instance) if gated else None
     fields = GATED if gated else TOMO
-    return [
-        myocardial_projections.measure(
-            heads, instance.pixel_mm or 0.0, gates=gates, numbers=numbers, missing_views=missing, beats=beats,
-            timing=uptake(instance), completeness=completeness(series, fields),
-        )
-    ]  # fmt: skip
+    timing, notes = uptake(instance.dataset)
+    result = myocardial_projections.measure(
+        heads, instance.pixel_mm or 0.0, gates=gates, numbers=numbers, missing_views=missing, beats=beats,
+        timing=timing, completeness=completeness(series, fields),
+    )  # fmt: skip
+    return [replace(result, warnings=(*result.warnings, *notes))]
 
 
 Parts = tuple[list[NDArray], list[list[int]], NDArray | None, int]

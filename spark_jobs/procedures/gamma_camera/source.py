@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.nuclides import half_life_s, nuclide_of
+from connectors.nuclides import nuclide_of
+from spark_jobs.procedures.agent import agents, half_life_of, names_of
+from spark_jobs.procedures.moments import DATES, acquired, dated, injected
 from spark_jobs.qc.numerics.decay import decayed
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Activity", "activity", "frame_times", "half_life", "nuclide_of_header", "scan_start", "stated_mbq"]
 
 LARGEST_MBQ = 100_000.0  # NM states activity in MBq; a larger number can only be Bq
-SAME_S = 60.0  # two elements that tell one moment may differ by a rounded minute
-OLDEST = 10.0  # half-lives between assay and scan
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Activity:
 
 def stated_mbq(instance: Instance) -> float | None:
     """Return RadionuclideTotalDose as it stands, or None; 0 is what vendors write when nobody typed it in."""
-    values = [_number(item.get("RadionuclideTotalDose")) for item in _items(instance)]
+    values = [_number(item.get("RadionuclideTotalDose")) for item in agents(instance.dataset)]
     return next((v for v in values if v), None)
 
 
 def activity(instance: Instance) -> Activity | str:
     """Return the activity at the start of the scan, or the reason why the header does not tell it."""
-    items = [item for item in _items(instance) if _number(item.get("RadionuclideTotalDose"))]
+    items = [item for item in agents(instance.dataset) if _number(item.get("RadionuclideTotalDose"))]
     if not items:
         return "activity absent: RadionuclideTotalDose is missing or 0"
     if len(items) > 1:
@@ -44,17 +44,13 @@ def activity(instance: Instance) -> Activity | str:
     life = half_life(instance)
     if isinstance(life, str):
         return life
-    start, notes = scan_start(instance)
-    if start is None:
-        return "AcquisitionDate and AcquisitionTime are missing: the decay until the scan is unknown"
-    assay = _assay(items[0], start)
-    if isinstance(assay, str):
-        return assay
-    seconds = (start - assay).total_seconds()
-    if seconds < 0:
-        return "the activity is dated after the start of the scan: the header contradicts itself"
-    if seconds > OLDEST * life:
-        return f"the activity is dated {seconds / life:.0f} half-lives before the scan: its date is wrong, or the source is dead"
+    try:
+        start, notes = scan_start(instance)
+        if start is None:
+            return "AcquisitionDate and AcquisitionTime are missing: the decay until the scan is unknown"
+        seconds = (start - injected(instance.dataset, items[0], start, life)).total_seconds()
+    except Unreadable as exc:
+        return str(exc)
     value = float(_number(items[0].get("RadionuclideTotalDose")) or 0.0)
     if value > LARGEST_MBQ:
         value /= 1e6
@@ -64,14 +60,9 @@ def activity(instance: Instance) -> Activity | str:
 
 def half_life(instance: Instance) -> float | str:
     """Return the half-life of the header's nuclide in seconds, or the reason why it is unknown."""
-    names, stated = [], None
-    for item in _items(instance):
-        stated = stated or _number(item.get("RadionuclideHalfLife"))
-        for code in item.get("RadionuclideCodeSequence") or []:
-            names += [str(code.get("CodeValue") or ""), str(code.get("CodeMeaning") or "")]
     try:
-        found = half_life_s(names, stated)
-    except ValueError as exc:
+        found = half_life_of(agents(instance.dataset))
+    except Unreadable as exc:
         return str(exc)
     return (
         found if found is not None else "the nuclide is unknown: RadionuclideCodeSequence names none, and no half-life is given"
@@ -80,30 +71,30 @@ def half_life(instance: Instance) -> float | str:
 
 def nuclide_of_header(instance: Instance) -> str | None:
     """Return the one nuclide that the codes of the header name, or None."""
-    codes = [c for item in _items(instance) for c in item.get("RadionuclideCodeSequence") or []]
-    found = {nuclide_of(str(c.get(k) or "")) for c in codes for k in ("CodeValue", "CodeMeaning")} - {None}
+    found = {nuclide_of(name) for item in agents(instance.dataset) for name in names_of(item)} - {None}
     return found.pop() if len(found) == 1 else None
 
 
 def scan_start(instance: Instance) -> tuple[datetime | None, tuple[str, ...]]:
     """Return when the acquisition began and what had to be assumed; None where no element tells the time."""
     ds = instance.dataset
-    if ds.get("AcquisitionDateTime"):
-        return _moment(str(ds.AcquisitionDateTime)), ()
-    date = ds.get("AcquisitionDate") or ds.get("SeriesDate") or ds.get("StudyDate") or ds.get("ContentDate")
-    for name in ("AcquisitionTime", "SeriesTime", "ContentTime"):
-        if date and ds.get(name):
-            notes = (
-                () if name == "AcquisitionTime" else (f"AcquisitionTime is missing: {name} was taken as the start of the scan",)
-            )
-            return _moment(f"{date}{ds.get(name)}"), notes
+    start = acquired(ds)
+    if start is not None:
+        return start, ()
+    for name in ("SeriesTime", "ContentTime"):
+        moment = dated(next((d for d in map(ds.get, DATES) if d), None), ds.get(name))
+        if moment is not None:
+            return moment, (f"AcquisitionTime is missing: {name} was taken as the start of the scan",)
     return None, ()
 
 
 def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) -> tuple[NDArray, NDArray] | str:
     """Return start and duration in seconds of the chosen frames of each instance, or the reason why they are unknown."""
     starts, durations = [], []
-    begins = [scan_start(i)[0] for i in series]
+    try:
+        begins = [scan_start(i)[0] for i in series]
+    except Unreadable as exc:
+        return str(exc)
     if len(series) > 1 and any(b is None for b in begins):
         return "AcquisitionTime is missing: the times of the frames are unknown"
     for instance, frames, begin in zip(series, which, begins, strict=True):
@@ -139,36 +130,6 @@ def _within(instance: Instance, frames: NDArray[np.int64]) -> tuple[NDArray, NDA
             durations.append(duration)
             now += duration + pause
     return np.array(starts), np.array(durations)
-
-
-def _assay(item: Any, start: datetime) -> datetime | str:
-    """Return when the activity was measured; a time without a date belongs to the day of the scan, or to the evening before."""
-    if item.get("RadiopharmaceuticalStartDateTime"):
-        moment = _moment(str(item.RadiopharmaceuticalStartDateTime))
-        clock = _moment(f"{start:%Y%m%d}{item.get('RadiopharmaceuticalStartTime')}")
-        apart = abs((moment - clock).total_seconds()) % 86_400 if moment and clock else 0.0
-        if min(apart, 86_400 - apart) > SAME_S:
-            return "RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other"
-        return moment or "RadiopharmaceuticalStartDateTime is no date and time"
-    if not item.get("RadiopharmaceuticalStartTime"):
-        return "the time of the activity is missing: neither RadiopharmaceuticalStartDateTime nor RadiopharmaceuticalStartTime"
-    moment = _moment(f"{start:%Y%m%d}{item.RadiopharmaceuticalStartTime}")
-    if moment is None:
-        return "RadiopharmaceuticalStartTime is no time"
-    return moment - timedelta(days=1) if (start - moment).total_seconds() < -43_200 else moment
-
-
-def _moment(text: str) -> datetime | None:
-    """Return a DICOM date and time; an offset from UTC is dropped, because all times of an image are of one clock."""
-    digits, _, fraction = text.strip().split("+")[0].split("-")[0].partition(".")
-    try:
-        return datetime.strptime(digits[:14].ljust(14, "0"), "%Y%m%d%H%M%S") + timedelta(seconds=float(f"0.{fraction or 0}"))
-    except ValueError:
-        return None
-
-
-def _items(instance: Instance) -> list[Any]:
-    return list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
 
 
 def _number(value: Any) -> float | None:

@@ -33,13 +33,14 @@ def phantom_filling(series: Sequence[Instance], sheets: Sequence[Document]) -> A
     sheet = told[0]
     half_life = half_life_of_sheet(series, sheet.get("nuclide"))
     reference = reference_moment(series, half_life)
-    activity = 1e6 * carried(series, sheet, "activity_mbq", "measured_at", reference, half_life)
+    activity = 1e6 * carried(series, sheet, "activity_mbq", "measured_at", reference.moment, half_life)
     if sheet.get("residual_mbq") is not None:
-        activity -= 1e6 * carried(series, sheet, "residual_mbq", "residual_measured_at", reference, half_life)
+        activity -= 1e6 * carried(series, sheet, "residual_mbq", "residual_measured_at", reference.moment, half_life)
     volume = _number(sheet, "volume_ml", LARGEST_ML)
     if activity <= 0 or volume <= 0:
         raise Unreadable("the sheet leaves no activity, or no volume, in the phantom")
-    return Administration(activity, volume / 1000, ("activity and volume of the filling are those of the sheet",))
+    notes = ("activity and volume of the filling are those of the sheet", *reference.notes)
+    return Administration(activity, volume / 1000, notes)
 
 
 def carried(

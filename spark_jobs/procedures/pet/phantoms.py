@@ -7,14 +7,14 @@ from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import (
     Administration,
     administration_of,
-    decay_correction,
     factor_of,
     half_life_of_sheet,
     reference_moment,
-    scan_start,
     unit_of,
 )
+from spark_jobs.procedures.agent import agents, half_life_of
 from spark_jobs.procedures.pet.filling import carried, phantom_filling
+from spark_jobs.procedures.reference_moment import decay_correction, is_dated, scan_start
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.numerics.cut_off import CUT_OFF
 from spark_jobs.qc.numerics.fiducials import find_fiducials
@@ -54,43 +54,45 @@ def look(series: Sequence[Instance]) -> str | None:
 def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
     volume = volume_of(series)
     try:
-        filling = _filling(series, sheets)
+        filling, notes = _filling(series, sheets)
     except Unreadable as exc:
-        filling = str(exc)
-    if isinstance(filling, str):
-        return [refusal(pet_nema_iq, filling)]
-    return [_noted(pet_nema_iq.measure(volume.values, volume.voxel_mm, filling=filling), series)]
+        return [refusal(pet_nema_iq, str(exc))]
+    result = _noted(pet_nema_iq.measure(volume.values, volume.voxel_mm, filling=filling), series)
+    return [replace(result, warnings=(*result.warnings, *notes))]
 
 
-def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Filling | str | None:
-    """Return what a sheet gives, at the moment that voxels are decay-corrected to, None without a sheet, or why it cannot be used.
+def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[Filling | None, tuple[str, ...]]:
+    """Return what a sheet gives at the moment that voxels are decay-corrected to, and notes; None without a sheet.
 
     The sheet: `{"procedure": "pet_nema_iq", "series_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
     "nuclide": "F-18"}`; without `series_uid` it is of the one series that came along; without `measured_at` the values are of the
-    start of the scan.
+    start of the scan. A sheet that cannot be used is `Unreadable`.
     """
     mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
     if not mine:
-        return None
+        return None, ()
     if len(mine) > 1:
-        return f"{len(mine)} sheets give the activities: two candidates"
-    try:
-        spheres, background = float(mine[0]["spheres_bq_per_ml"]), float(mine[0]["background_bq_per_ml"])
-    except (KeyError, TypeError, ValueError):
-        return "the sheet lacks spheres_bq_per_ml or background_bq_per_ml"
-    if not spheres > background > 0:
-        return "the sheet's activities are no hot spheres in a warm background"
-    if unit_of(series) != "BQML":
-        return "Units is not BQML: voxels cannot be compared with the sheet's Bq/ml"
+        raise Unreadable(f"{len(mine)} sheets give the activities: two candidates")
     sheet = mine[0]
-    if sheet.get("measured_at") is None and decay_correction(series) == "START":
-        return Filling(spheres, background)
-    half_life = half_life_of_sheet(series, sheet.get("nuclide"))
-    if sheet.get("measured_at") is None:
+    try:
+        spheres, background = float(sheet["spheres_bq_per_ml"]), float(sheet["background_bq_per_ml"])
+    except (KeyError, TypeError, ValueError):
+        raise Unreadable("the sheet lacks spheres_bq_per_ml or background_bq_per_ml") from None
+    if not spheres > background > 0:
+        raise Unreadable("the sheet's activities are no hot spheres in a warm background")
+    if unit_of(series) != "BQML":
+        raise Unreadable("Units is not BQML: voxels cannot be compared with the sheet's Bq/ml")
+    dated, named = sheet.get("measured_at") is not None, sheet.get("nuclide") is not None
+    half_life = half_life_of_sheet(series, sheet.get("nuclide")) if dated or named else half_life_of(agents(series[0].dataset))
+    if not dated and decay_correction(series) == "START" and (half_life is None or not is_dated(series)):
+        return Filling(spheres, background), ()  # both are of the start, whenever that was
+    half_life = half_life or half_life_of_sheet(series, None)
+    if not dated:
         sheet = {**sheet, "measured_at": scan_start(series).isoformat()}
     reference = reference_moment(series, half_life)
     names = ("spheres_bq_per_ml", "background_bq_per_ml")
-    return Filling(*(carried(series, sheet, n, "measured_at", reference, half_life, LARGEST_BQ_PER_ML) for n in names))
+    values = (carried(series, sheet, n, "measured_at", reference.moment, half_life, LARGEST_BQ_PER_ML) for n in names)
+    return Filling(*values), reference.notes
 
 
 def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,15 @@ def _root(document: Document) -> Element:
 
 def _earlier(document: Document, same: Sequence[Document]) -> Document | None:
     """Return the earliest report of the scanner, or None when it is this one (or its own double)."""
-    moments = [(_root(d).findtext("bScandate") or "", d) for d in same]
-    moment, first = min(moments, key=lambda pair: pair[0])
-    return first if moment < (_root(document).findtext("bScandate") or "") else None
+    moment, first = min(((_order(d), d) for d in same), key=lambda pair: pair[0])
+    return first if moment < _order(document) else None
+
+
+def _order(document: Document) -> str:
+    """Return the moment of a report's scan as text that sorts by time: in UTC where it has an offset."""
+    text = (_root(document).findtext("bScandate") or "").strip()
+    moment = _moment(text)
+    return text if moment is None or moment.tzinfo is None else moment.astimezone(UTC).isoformat()
 
 
 def _readings(root: Element) -> dict[str, Reading]:
@@ -147,16 +153,15 @@ def _age(root: Element) -> float | None:
     """Return the days from the last set-up before the scan to the scan; None when the report dates none."""
     scan = _moment(root.findtext("bScandate"))
     moments = [_moment(e.text) for e in root.iterfind("dInputforComputation//LastSetupDateTime")]
-    before = [m for m in moments if scan and m and m <= scan]
+    before = [m for m in moments if scan and m and (m.tzinfo is None) == (scan.tzinfo is None) and m <= scan]
     return (scan - max(before)).total_seconds() / 86_400 if scan and before else None
 
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        moment = datetime.fromisoformat((text or "").strip())
+        return datetime.fromisoformat((text or "").strip())
     except ValueError:
         return None
-    return moment.replace(tzinfo=None)  # clocks of one report: the same zone
 
 
 def _efficiencies(document: Document, same: Sequence[Document]) -> list[Result]:

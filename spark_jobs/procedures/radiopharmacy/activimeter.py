@@ -8,9 +8,9 @@
  "repeatability": {"nuclide": "Cs-137", "readings_mbq": [9.0, 9.01, 8.99, 9.0, 9.0]}}
 ```
 
-Times are of one clock, or all have an offset from UTC; a day alone is one of the others' clock. A part that was not done is left out,
-and named in the result; repeatability is then that of five or more readings of one reference within an hour. A part that contradicts
-itself refuses the sheet.
+Times are of one clock, or all have an offset from UTC; a day alone, of a nuclide that decays by 1 % in it at most, is one of the
+others' clock. A part that was not done is left out, and named in the result; repeatability is then that of five or more readings of
+one reference within an hour. A part that contradicts itself refuses the sheet.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ __all__ = ["ROWS", "SHEETS"]
 
 PARTS = ("accuracy", "constancy", "linearity", "repeatability")
 MOMENTS, DAY = ("at", "measured_at", "reference_at"), len("2026-04-01")
+DAY_S, MOST_A_DAY_PERCENT = 86_400.0, 1.0  # a day alone is a moment of what decays by no more in it
 SITTING_S = 3600.0  # readings of one reference within it are repeated readings, whatever they were taken for
 COMPARED = {"accuracy": "accuracy_error_percent", "constancy": "constancy_error_percent"}
 
@@ -108,6 +109,11 @@ def _readings(
         raise Unreadable(f"{name}: {exc}") from None
     if life is None:
         raise Unreadable(f"{name}: the half-life of {nuclide} is not known")
+    texts = [v.get("at") or part.get("measured_at") or day for v in dated]
+    texts += [part.get("reference_at")] if begin is not None else []
+    lost = 100 * -np.expm1(-np.log(2) * DAY_S / life)
+    if (begin is not None or name == "linearity") and lost > MOST_A_DAY_PERCENT and any(len(str(t)) <= DAY for t in texts):
+        raise Unreadable(f"{name}: a day without its time, and in a day {nuclide} decays by {lost:.0f} %")
     return Readings(mbq, np.array([(t - first).total_seconds() for t in times]), life, nuclide)
 
 

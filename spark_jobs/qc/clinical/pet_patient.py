@@ -15,12 +15,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "me
 
 PROCEDURE = "pet_patient"
 METHOD = "liver, body and planes"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 COARSE_MM = 8.0
 LIVER_RADIUS_MM = 15.0
 SHORTEST_MM, UNEVEN = 450.0, 0.12  # of a patient; phantoms are shorter, or as wide at one end as at the other
 WINDOW = 7  # layers of the running median
 TRUNK = 0.5  # of the largest cross-section
+# all that was injected, spread evenly, is an SUV of 1: a part of the body holds some times that, or little after much excretion
+BODY_SUV, MOST_LIVER_SUV = (0.1, 4.0), 25.0
 ENDS = 3  # layers at the ends of the scan, which end by nature
 
 Voxel = tuple[float, float, float]
@@ -74,10 +76,17 @@ def measure(
         measures.append(aspects.measure(COUNTS, "liver_snr", mean / max(spread, 1e-9), "1", "liver", at=at))
         measures.append(aspects.measure(COUNTS, "noise_percent", 100 * spread / mean, "%", "liver"))
         measures.append(aspects.measure(CONTRAST, "liver_body_ratio", mean / max(level, 1e-9), "1", "liver"))
-        if suv_factor is not None:
-            measures.append(aspects.measure(COUNTS, "liver_suv_mean", mean * suv_factor, "g/ml", "liver"))
     if suv_factor is not None:
-        measures.append(aspects.measure(COUNTS, "body_suv_mean", float(values[body].mean()) * suv_factor, "g/ml"))
+        whole, of_liver = suv_factor * float(values[body].mean()), suv_factor * (liver[0] if liver else 0.0)
+        if not BODY_SUV[0] <= whole <= BODY_SUV[1] or of_liver > MOST_LIVER_SUV:
+            notes.append(
+                f"no SUV: no body has a mean SUV of {whole:.3g}, or a liver one of {of_liver:.3g}: weight, activity, half-life or moments "
+                "of the header are wrong"
+            )
+        else:
+            if liver is not None:
+                measures.append(aspects.measure(COUNTS, "liver_suv_mean", of_liver, "g/ml", "liver"))
+            measures.append(aspects.measure(COUNTS, "body_suv_mean", whole, "g/ml"))
     front = values.mean(1, dtype=np.float64)
     measures.append(aspects.measure(CONTRAST, "gradient_energy_per_cm", _gradient(values, body, voxel_mm), "1/cm"))
     measures += _planes(values, body, voxel_mm)

@@ -14,9 +14,10 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
 
 PROCEDURE = "thyroid_static"
 METHOD = "paired lobes"
-VERSION = "1.1.1"
+VERSION = "1.1.2"
 FEWEST_COUNTS = 5_000
 SMOOTH_MM = 3.0
+MOST_UPTAKE_PERCENT = 100.0
 
 
 def measure(
@@ -70,7 +71,14 @@ def measure(
             if gland:
                 measures += thyroid_uptake.values(counts, gland, seconds, region)
             if gland and syringe and seconds and not region.startswith("posterior") and not known:
-                measures.append(thyroid_uptake.percent(counts, gland, seconds, syringe, region))
+                taken = thyroid_uptake.percent(counts, gland, seconds, syringe, region)
+                if taken.value <= MOST_UPTAKE_PERCENT:
+                    measures.append(taken)
+                else:
+                    warnings.append(
+                        f"no uptake is measured: a gland cannot take up {taken.value:.0f} % of what was injected; countings, moments or "
+                        "durations are wrong"
+                    )
                 known = True
             figure = figure or {"image": counts, "masks": list(lobes), "roi": gland.mask if gland else None}
         else:

@@ -15,7 +15,7 @@ __all__ = ["FEWEST_WINDOWS", "METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "energy_resolution"
 METHOD = "NEMA NU 1 2.3"
-VERSION = "1.0.1"
+VERSION = "1.0.2"
 FEWEST_WINDOWS = 8
 FLANK = 0.4
 SAME = 0.1  # of a window's width: larger gaps or overlaps are no spectrum

@@ -4,14 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "pet_cross_calibration"
 METHOD = "C image ÷ C activimeter in 80 % of an even cylinder's radius"
-VERSION = "1.0.2"
+VERSION = "1.1.0"
 PART = 0.8
+MOST_OFF = 5.0  # times: no scanner is, a header or a sheet is
 
 
 def measure(
@@ -42,4 +43,11 @@ def measure(
     middle = (cylinder.first + cylinder.last) // 2
     circle = (cylinder.rows[middle], cylinder.columns[middle], PART * cylinder.radius_mm / voxel_mm[1])
     figure = {"kind": PROCEDURE, "image": values[middle], "mean": seen, "circle": circle}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, out, (), figure)
+    state, reason = MEASURED, None
+    if not 1 / MOST_OFF <= seen / true <= MOST_OFF:
+        state = INDICATIVE
+        reason = (
+            f"a ratio of {seen / true:.3g} is no scanner's fault: activity, volume, half-life or moments of header or sheet are not the "
+            "phantom's"
+        )
+    return Result(PROCEDURE, state, reason, detector, METHOD, VERSION, out, (), figure)

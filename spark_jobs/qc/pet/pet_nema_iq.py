@@ -18,7 +18,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.1.1"
+VERSION = "1.1.2"
 PLANES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)  # background slices (NU 2, 7.4)
 ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room

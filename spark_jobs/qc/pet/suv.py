@@ -1,8 +1,8 @@
-"""Standardised uptake values: the activity that was really given, and voxels over it, for each unit and decay correction."""
+"""Standardised uptake values: the activity that was really given, and voxels over it, for each unit."""
 
 from spark_jobs.qc.numerics.decay import decayed
 
-__all__ = ["given_activity", "reference_activity", "suv_factor"]
+__all__ = ["given_activity", "suv_factor"]
 
 
 def given_activity(
@@ -24,31 +24,13 @@ def given_activity(
     return decayed(assayed_bq, assay_to_injection_s, half_life_s) - decayed(residual_bq, residual_to_injection_s, half_life_s)
 
 
-def reference_activity(given_bq: float, injection_to_reference_s: float, half_life_s: float, correction: str) -> float:
-    """Return the given activity at the moment that the voxels are decay-corrected to.
-
-    Parameters
-    ----------
-    injection_to_reference_s
-        Seconds from the injection to the start of the scan.
-    correction
-        DecayCorrection: START refers to the start of the scan, ADMIN to the injection itself. NONE raises ValueError: each frame
-        would have a moment of its own.
-    """
-    if correction == "ADMIN":
-        return given_bq
-    if correction == "START":
-        return decayed(given_bq, injection_to_reference_s, half_life_s)
-    raise ValueError(f"DecayCorrection is {correction or 'missing'}: voxels refer to no one moment")
-
-
 def suv_factor(unit: str, activity_bq: float | None, weight_kg: float | None, philips_factor: float | None = None) -> float:
     """Return what a voxel is multiplied with to be an SUV by body weight (g/ml).
 
     Parameters
     ----------
     unit
-        Units of the header: BQML needs activity and weight, GML is an SUV already, CNTS needs the vendor's factor (7053,1000).
+        Units of the header: BQML needs activity and weight, GML is an SUV already, CNTS needs the vendor's factor (7053,xx00).
         Any other unit raises ValueError.
     activity_bq, weight_kg
         Activity at the reference moment, weight of the body (for a phantom: its filling, 1 g/ml).
@@ -57,7 +39,7 @@ def suv_factor(unit: str, activity_bq: float | None, weight_kg: float | None, ph
         return 1.0
     if unit == "CNTS":
         if not philips_factor or philips_factor <= 0:
-            raise ValueError("Units is CNTS and the vendor's SUV factor (7053,1000) is missing: counts are no concentration")
+            raise ValueError("Units is CNTS and the vendor's SUV factor (7053,xx00) is missing: counts are no concentration")
         return philips_factor
     if unit != "BQML":
         raise ValueError(f"Units is {unit or 'missing'}: voxels are no concentration of activity")

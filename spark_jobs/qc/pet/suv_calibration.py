@@ -4,14 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "suv_calibration"
 METHOD = "SUV by weight in 80 % of an even cylinder's radius"
-VERSION = "1.0.2"
+VERSION = "1.1.0"
 PART = 0.8
+MOST_OFF = 5.0  # times: no scanner is, a header is
 
 
 def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float, *, detector: str | None = None) -> Result:
@@ -36,4 +37,8 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float
     middle = (cylinder.first + cylinder.last) // 2
     circle = (cylinder.rows[middle], cylinder.columns[middle], PART * cylinder.radius_mm / voxel_mm[1])
     figure = {"kind": PROCEDURE, "image": values[middle] * factor, "mean": suv, "circle": circle}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, out, (), figure)
+    state, reason = MEASURED, None
+    if not 1 / MOST_OFF <= suv <= MOST_OFF:
+        state = INDICATIVE
+        reason = f"an SUV of {suv:.3g} is no scanner's fault: weight, activity, half-life or moments of the header are not the phantom's"
+    return Result(PROCEDURE, state, reason, detector, METHOD, VERSION, out, (), figure)

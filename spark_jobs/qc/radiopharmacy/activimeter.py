@@ -17,7 +17,7 @@ __all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agr
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.2"
+VERSION = "1.0.3"
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 

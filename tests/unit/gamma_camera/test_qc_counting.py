@@ -115,9 +115,9 @@ TWICE = item(
 )
 REFUSED = {
     "absent": (header("0.0"), "activity absent"),
-    "no time": (header(assay=None), "time of the activity"),
+    "no time": (header(assay=None), "moment of the activity"),
     "two moments": (header(RadiopharmaceuticalInformationSequence=[TWICE]), "contradict each other"),
-    "after": (header(assay="20260401100000"), "contradicts"),
+    "after": (header(assay="20260401100000"), "does not come before"),
     "long ago": (header(assay="20250401093000"), "half-lives"),
     "no duration": (header(ActualFrameDuration=None), "ActualFrameDuration"),
     "no acquisition": (header(AcquisitionTime=None), "AcquisitionTime"),

@@ -124,6 +124,21 @@ def test_a_sheet_that_contradicts_itself_is_refused(word):
 
 
 @pytest.mark.req("ENG-03")
+@pytest.mark.parametrize(
+    "nuclide, percent", [("Tc-99m", 94), ("F-18", 100), ("I-131", 8), ("Co-57", None), ("Cs-137", None), ("Ge-68", None)]
+)
+@pytest.mark.parametrize("what", ["reference_at", "measured_at"])
+def test_a_day_without_its_time_is_no_moment_of_what_decays_in_a_day(nuclide, percent, what):
+    part = {"nuclide": nuclide, "reference_mbq": 9.0, "reference_at": "2026-04-01T08:00:00", "readings_mbq": [9.0]}
+    part |= {"measured_at": "2026-04-01T08:00:00", what: "2026-04-01" if what == "reference_at" else "2026-04-02"}
+    result = measured({"procedure": "activimeter", "measured_at": "2026-04-01T08:00:00", "accuracy": part})
+    if percent is None:
+        assert result.status == "measured"
+    else:
+        assert result.status == "not_measured" and f"in a day {nuclide} decays by {percent} %" in result.reason
+
+
+@pytest.mark.req("ENG-03")
 def test_offsets_from_utc_count_and_some_times_without_one_are_refused():
     """By hand: from 23:00 UTC to 08:00 at +08:00 is one hour."""
     content = {

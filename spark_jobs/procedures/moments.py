@@ -1,0 +1,286 @@
+"""When a source was measured or injected, when a scan began: the one reader of these moments, for all procedures.
+
+All are returned on the clock of the header, without a zone. DT values may have an offset from UTC (PS3.5 6.2); DA and TM are of the
+zone of TimezoneOffsetFromUTC (0008,0201; PS3.3 C.12.1.1.8). What cannot be known is `Unreadable`: an offset that nothing compares
+with the header's clock, a time of day whose day matters and is not given, elements that contradict each other.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from spark_jobs.reading import Unreadable
+
+__all__ = [
+    "DATES",
+    "acquired",
+    "clock_offset",
+    "dated",
+    "injected",
+    "iso",
+    "moment_of_sheet",
+    "on_clock",
+    "parsed",
+    "series_begun",
+]
+
+SAME_S = 60.0  # two elements that tell one moment may differ by a rounded minute
+OLDEST = 10.0  # half-lives: what is left after them no activimeter tells
+LEAST_HALF_LIVES_A_DAY = 3.0  # a wrong day then changes the activity eightfold or more, which is seen
+LONGEST_BARE_HALF_LIVES = 6.0  # from a time of day without a day to the scan
+LONGEST_OVER_MIDNIGHT_S = 43_200.0
+OFFSETS = timedelta(hours=-12), timedelta(hours=14)
+QUARTER_S = 900  # offsets from UTC are whole quarters of an hour
+DAY_S = 86_400
+DT = re.compile(r"(\d{4}(?:\d\d){0,5})(?:\.(\d{1,6}))?([+-]\d{4})?")
+TM = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?")
+WITH_MINUTES = len("202603021100")
+START, BARE = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
+DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
+
+
+def parsed(value: Any) -> datetime | None:
+    """Return a DICOM DT as date and time, aware where it has an offset; None where it is none, or is less precise than a minute."""
+    found = DT.fullmatch(_text(value))
+    if found is None or len(found[1]) < WITH_MINUTES:
+        return None
+    moment = _moment(found[1][:8], found[1][8:], found[2])
+    if moment is None or found[3] is None:
+        return moment
+    offset = _offset(found[3])
+    return None if offset is None else moment.replace(tzinfo=timezone(offset))
+
+
+def clock_offset(ds: Any) -> timedelta | None:
+    """Return how far the clock of a header is from UTC; None where the header does not tell it.
+
+    TimezoneOffsetFromUTC says it. Without it, an element with an offset says it beside the same moment without one: AcquisitionDateTime
+    beside AcquisitionDate and AcquisitionTime, RadiopharmaceuticalStartDateTime beside RadiopharmaceuticalStartTime.
+    """
+    text = _text(ds.get("TimezoneOffsetFromUTC"))
+    if text:
+        offset = _offset(text)
+        if offset is None:
+            raise Unreadable(f"TimezoneOffsetFromUTC is {text}, which is no offset")
+        return offset
+    whole = parsed(ds.get("AcquisitionDateTime"))
+    if whole is not None and whole.tzinfo is not None:
+        beside = dated(ds.get("AcquisitionDate"), ds.get("AcquisitionTime"))
+        return whole.utcoffset() if beside is None else _between(whole, (beside - _utc(whole)).total_seconds())
+    for item in ds.get("RadiopharmaceuticalInformationSequence") or []:
+        whole = parsed(item.get(START))
+        time = _clock(item.get(BARE))
+        if whole is None or whole.tzinfo is None or time is None:
+            continue
+        apart = (datetime.combine(_utc(whole).date(), time) - _utc(whole)).total_seconds()
+        found = [_between(whole, s) for s in (apart - DAY_S, apart, apart + DAY_S)]
+        fits = [f for f in found if f is not None]
+        if len(fits) == 1:
+            return fits[0]
+        if whole.utcoffset() in fits:
+            return whole.utcoffset()
+    return None
+
+
+def on_clock(ds: Any, moment: datetime, name: str) -> datetime:
+    """Return a moment on the clock of a header. One in UTC beside a clock that nobody knows is `Unreadable`.
+
+    Another offset than 0 beside an unknown clock is that of the clock: who writes it means the place of the scanner.
+    """
+    if moment.tzinfo is None:
+        return moment
+    offset = clock_offset(ds)
+    if offset is None and not moment.utcoffset():
+        raise Unreadable(f"{name} is in UTC, and the header does not tell how far its own clock is from that")
+    return moment.replace(tzinfo=None) if offset is None else _utc(moment) + offset
+
+
+def dated(date: Any, time: Any) -> datetime | None:
+    """Return a DICOM DA and a TM, given to the minute or finer, as one moment; None where one of them is missing or unreadable."""
+    day, clock = _day(date), _clock(time)
+    return None if day is None or clock is None else datetime.combine(day, clock)
+
+
+def series_begun(ds: Any) -> datetime | None:
+    """Return SeriesDate and SeriesTime, None where one of them is missing."""
+    return dated(ds.get("SeriesDate"), ds.get("SeriesTime"))
+
+
+def acquired(ds: Any) -> datetime | None:
+    """Return when the acquisition began; None where AcquisitionTime or every day is missing.
+
+    Without AcquisitionDate it is of the day that brings it nearest to SeriesDate and SeriesTime: a scan may cross midnight.
+    """
+    whole = parsed(ds.get("AcquisitionDateTime"))
+    here = None if whole is None else on_clock(ds, whole, "AcquisitionDateTime")
+    time = _clock(ds.get("AcquisitionTime"))
+    if time is None:
+        return here
+    day = _day(ds.get("AcquisitionDate"))
+    if day is not None:
+        beside = datetime.combine(day, time)
+        if here is not None and abs((here - beside).total_seconds()) > SAME_S:
+            raise Unreadable("AcquisitionDateTime and AcquisitionTime contradict each other")
+        return here or beside
+    if here is not None:
+        return here
+    series = series_begun(ds)
+    if series is not None:
+        days = [datetime.combine(series.date(), time) + timedelta(days=n) for n in (-1, 0, 1)]
+        return min(days, key=lambda d: abs((d - series).total_seconds()))
+    day = next((d for d in map(_day, map(ds.get, DATES)) if d is not None), None)
+    return None if day is None else datetime.combine(day, time)
+
+
+def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> datetime:
+    """Return when an activity was measured or injected: `item` of RadiopharmaceuticalInformationSequence.
+
+    Parameters
+    ----------
+    ds, item
+        The header, and the item of it.
+    scan
+        When the scan began, on the header's clock.
+    half_life_s
+        Of the nuclide; None: not known. A time of day is then one of the day of the scan, which the caller must say.
+
+    Raises
+    ------
+    Unreadable
+        The moment is missing, unreadable, after the scan, too old to be true, or of a day that is not given and matters.
+    """
+    text = _text(item.get(START))
+    time = _clock(item.get(BARE))
+    if time is None and _text(item.get(BARE)):
+        raise Unreadable("RadiopharmaceuticalStartTime is no time")
+    moment = parsed(text)
+    if text and moment is None:
+        day = _day(text)
+        if day is None or time is None:
+            raise Unreadable("RadiopharmaceuticalStartDateTime is no date and time")
+        moment = datetime.combine(day, time)
+    if moment is None and time is None:
+        raise Unreadable(
+            "the moment of the activity is missing: neither RadiopharmaceuticalStartDateTime nor RadiopharmaceuticalStartTime is given"
+        )
+    if moment is None and time is not None:
+        return _bare(datetime.combine(scan.date(), time), scan, half_life_s)
+    assert moment is not None
+    here = on_clock(ds, moment, START)
+    if time is not None:
+        apart = (here - datetime.combine(here.date(), time)).total_seconds() % DAY_S
+        if min(apart, DAY_S - apart) > SAME_S:
+            raise Unreadable("RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other")
+    seconds = (scan - here).total_seconds()
+    if seconds < -SAME_S:
+        raise Unreadable(
+            f"the activity is dated {here:%Y-%m-%d %H:%M}, which does not come before the scan at {scan:%Y-%m-%d %H:%M}"
+        )
+    if half_life_s and seconds > OLDEST * half_life_s:
+        raise Unreadable(
+            f"the activity is dated {seconds / half_life_s:.0f} half-lives before the scan: its date is wrong, or the source is dead"
+        )
+    return here
+
+
+def _bare(clock: datetime, scan: datetime, half_life_s: float | None) -> datetime:
+    """Return the moment of a time of day: of the day of the scan, or of the evening before where midnight lies between."""
+    after = (clock - scan).total_seconds() > SAME_S
+    moment = clock - timedelta(days=1) if after else clock
+    seconds = (scan - moment).total_seconds()
+    longest = LONGEST_BARE_HALF_LIVES * (half_life_s or DAY_S)
+    short = half_life_s is not None and half_life_s * LEAST_HALF_LIVES_A_DAY <= DAY_S
+    if after and not (short and seconds <= min(longest, LONGEST_OVER_MIDNIGHT_S)):
+        raise Unreadable(
+            f"RadiopharmaceuticalStartTime {clock:%H:%M} lies after the scan at {scan:%H:%M}, and no date explains it"
+        )
+    if half_life_s is None:
+        return moment
+    if not short:
+        raise Unreadable(
+            "RadiopharmaceuticalStartTime has no day, and in a day the nuclide does not decay away: the day must be given "
+            "(RadiopharmaceuticalStartDateTime)"
+        )
+    if seconds > longest:
+        raise Unreadable(
+            f"RadiopharmaceuticalStartTime {clock:%H:%M} lies {seconds / half_life_s:.1f} half-lives before the scan at {scan:%H:%M}: "
+            "the time is wrong, or is of another day"
+        )
+    return moment
+
+
+def moment_of_sheet(ds: Any, sheet: Mapping[str, Any], when: str) -> datetime:
+    """Return a moment of a sheet on the clock of the header; offsets from UTC that cannot be compared with it are `Unreadable`.
+
+    Moments without an offset, and those of a header that tells none, are of the site's clock. A day alone is no moment.
+    """
+    told = {k: iso(v) for k, v in sheet.items() if k.endswith("_at")}
+    moment = told.get(when)
+    if moment is None:
+        raise Unreadable(f"the sheet's {when} is no moment")
+    if len({m.utcoffset() for m in told.values() if m is not None}) > 1 and clock_offset(ds) is None:
+        raise Unreadable(
+            "the sheet's moments have different offsets from UTC, and the header tells none: they cannot be compared"
+        )
+    return on_clock(ds, moment, f"the sheet's {when}")
+
+
+def iso(value: Any) -> datetime | None:
+    """Return a date and time of ISO 8601, None for everything else and for a day or an hour alone."""
+    text = str(value or "").strip()
+    if ":" not in text and len(re.sub(r"[+-]\d{2,4}$|Z$", "", text.partition("T")[2])) < 4:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _between(whole: datetime, seconds: float) -> timedelta | None:
+    """Return the offset that `seconds` from UTC mean, None where they are none."""
+    quarters = round(seconds / QUARTER_S)
+    offset = timedelta(seconds=QUARTER_S * quarters)
+    fits = abs(seconds - QUARTER_S * quarters) <= SAME_S and OFFSETS[0] <= offset <= OFFSETS[1]
+    return offset if fits else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _offset(text: str) -> timedelta | None:
+    if not re.fullmatch(r"[+-]\d{4}", text) or int(text[3:]) > 59:
+        return None
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[3:])) * (-1 if text[0] == "-" else 1)
+    return offset if OFFSETS[0] <= offset <= OFFSETS[1] else None
+
+
+def _day(value: Any) -> Any:
+    """Return a DICOM DA (also of the old form with dots, or the day at the head of a DT) as a date."""
+    digits = _text(value).replace(".", "")[:8]
+    found = _moment(digits, "0000", None) if digits.isdigit() and len(digits) == 8 else None
+    return None if found is None else found.date()
+
+
+def _clock(value: Any) -> Any:
+    """Return a DICOM TM, given to the minute or finer, as a time of day."""
+    found = TM.fullmatch(_text(value))
+    moment = _moment("20000101", "".join(p or "" for p in found.groups()[:3]), found[4]) if found else None
+    return None if moment is None else moment.time()
+
+
+def _moment(date: str, time: str, fraction: str | None) -> datetime | None:
+    time = time.ljust(6, "0")
+    if time.endswith("60"):  # a leap second, which TM may have
+        time = time[:4] + "59"
+    try:
+        moment = datetime.strptime(date + time, "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    return moment + timedelta(seconds=float(f"0.{fraction}")) if fraction else moment
+
+
+def _text(value: Any) -> str:
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value if value is not None else "")
+    return text.strip(" \0")

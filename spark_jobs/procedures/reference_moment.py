@@ -1,0 +1,247 @@
+"""The moment that PET voxels are decay-corrected to: derived from the header, and held against DecayFactor of each slice.
+
+PS3.3 C.8.9.1.1.5: all images of a series are corrected to one moment, which DecayFactor, FrameReferenceTime and the half-life tell
+beside the label START or ADMIN. A frame that began at a and lasted T, corrected to t, has DecayFactor e^(λ(a − t)) times its decay
+during T, which vendors take as nothing, as its mean λT/(1 − e^(−λT)), or at half of T: so t lies between a − ln DF/λ and T/2 later.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spark_jobs.private_elements import private_value
+from spark_jobs.procedures.moments import acquired, on_clock, parsed, series_begun
+from spark_jobs.reading import Instance, Unreadable
+
+__all__ = ["Reference", "decay_correction", "is_dated", "reference_of", "scan_start"]
+
+# creator, group and element of a vendor's own moment: what voxels are corrected to (Siemens), the start of the scan (GE)
+SIEMENS_REFERENCE = (0x0071, "SIEMENS MED PT", 0x22)
+GE_SCAN_START = (0x0009, "GEMS_PETD_01", 0x0D)
+SAME = 0.02  # of the activity: moments that differ by less tell the same
+AMBIGUOUS = 0.05  # of the activity: two moments that differ by more, and nothing that tells which, give no value
+IN_FRAME = 0.1  # of the activity: a frame whose decay may be left out of DecayFactor and is larger gives no value
+SAME_S = 60.0
+
+Interval = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The moment that voxels are corrected to, on the header's clock, and what is to be noticed about it."""
+
+    moment: datetime
+    notes: tuple[str, ...] = ()
+
+
+def decay_correction(series: Sequence[Instance]) -> str:
+    """Return DecayCorrection, empty where it is missing; slices that differ are `Unreadable`."""
+    found = {str(i.dataset.get("DecayCorrection") or "").strip().upper() for i in series}
+    if len(found) > 1:
+        raise Unreadable(f"the slices have different DecayCorrection: {', '.join(sorted(f or 'none' for f in found))}")
+    return found.pop()
+
+
+def is_dated(series: Sequence[Instance]) -> bool:
+    """Return whether the header gives any moment of the series or of an acquisition."""
+    return series_begun(series[0].dataset) is not None or any(acquired(i.dataset) is not None for i in series)
+
+
+def scan_start(series: Sequence[Instance]) -> datetime:
+    """Return when the first acquisition of a series began, or the series where no acquisition tells it."""
+    moments = [m for m in (acquired(i.dataset) for i in series) if m is not None]
+    start = min(moments) if moments else series_begun(series[0].dataset)
+    if start is None:
+        raise Unreadable("neither the series nor an acquisition has date and time: the start of the scan is unknown")
+    return start
+
+
+def reference_of(series: Sequence[Instance], half_life_s: float, injection: Callable[[], datetime]) -> Reference:
+    """Return the moment that the voxels of a series are corrected to.
+
+    Parameters
+    ----------
+    series
+        All slices.
+    half_life_s
+        Of the nuclide.
+    injection
+        Gives the moment of the injection; asked for ADMIN alone, and may raise `Unreadable`.
+
+    Raises
+    ------
+    Unreadable
+        DecayCorrection is NONE or missing, no element tells the moment, or elements contradict each other by more than 2 % of activity.
+    """
+    correction = decay_correction(series)
+    if correction not in ("START", "ADMIN"):
+        raise Unreadable(f"DecayCorrection is {correction or 'missing'}: voxels refer to no one moment")
+    evidence = _Evidence(series, half_life_s)
+    ds = series[0].dataset
+    vendors = _vendors(ds, SIEMENS_REFERENCE, "(0071,1022)")
+    if correction == "ADMIN":
+        given = injection()
+        if vendors is not None and not evidence.same(vendors, given):
+            raise _contradiction("DecayCorrection ADMIN", given, "the vendor's (0071,xx22)", vendors)
+        evidence.hold(given, "DecayCorrection ADMIN")
+        return Reference(given, evidence.notes(given))
+    if vendors is not None:
+        evidence.hold(vendors, "the vendor's (0071,xx22)")
+        return Reference(vendors, evidence.notes(vendors))
+    return _start(series, evidence)
+
+
+def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:
+    """Return the reference of START: of the moments that the header gives for the start, the one that its numbers agree with."""
+    ds = series[0].dataset
+    first = min(evidence.acquired, default=None)
+    begun = series_begun(ds)
+    anew = begun is None or (first is not None and (begun - first).total_seconds() > 0)
+    vendors = _vendors(ds, GE_SCAN_START, "(0009,100D)")
+    starts: dict[str, datetime] = {}
+    if begun is not None and not anew:
+        starts["SeriesTime"] = begun
+    if vendors is not None and (first is None or vendors <= first):
+        starts["the vendor's (0009,xx0D)"] = vendors
+    if first is not None:
+        starts["AcquisitionTime"] = first
+    if not starts:
+        raise Unreadable("neither the series nor an acquisition has date and time: the start of the scan is unknown")
+    if not evidence.tells:
+        if len(starts) == 3:  # the vendor's own start of the scan explains why the first acquisition at hand is later
+            del starts["AcquisitionTime"]
+        (name, chosen), *others = starts.items()
+        for other, moment in others:
+            if name == "SeriesTime" and evidence.apart(chosen, moment) > AMBIGUOUS:
+                raise _contradiction(name, chosen, other, moment)
+        return Reference(chosen)
+    agreeing = [m for m in starts.values() if evidence.agrees(m)]
+    if agreeing:
+        return Reference(agreeing[0], evidence.notes(agreeing[0]))
+    derived = evidence.derived()
+    if anew and derived is not None:  # who made the series anew gave it a time of its own, and left the numbers of the frames
+        note = (
+            f"the series was made anew after the scan: its voxels are decay-corrected to {derived:%Y-%m-%d %H:%M} by DecayFactor and "
+            "FrameReferenceTime"
+        )
+        return Reference(derived, (note, *evidence.notes(derived)))
+    name, chosen = next(iter(starts.items()))
+    raise evidence.contradiction(name, chosen)
+
+
+def _vendors(ds: object, where: tuple[int, str, int], name: str) -> datetime | None:
+    moment = parsed(private_value(ds, *where))
+    return None if moment is None else on_clock(ds, moment, name)
+
+
+def _contradiction(one: str, first: datetime, other: str, second: datetime) -> Unreadable:
+    return Unreadable(
+        f"{one} says that voxels are decay-corrected to {first:%Y-%m-%d %H:%M}, {other} to {second:%Y-%m-%d %H:%M}: which is right is "
+        "unknown"
+    )
+
+
+class _Evidence:
+    """What DecayFactor and FrameReferenceTime of all slices say of the reference."""
+
+    def __init__(self, series: Sequence[Instance], half_life_s: float) -> None:
+        self.rate = math.log(2) / half_life_s
+        found = [(i, acquired(i.dataset)) for i in series]
+        self.acquired = [m for _, m in found if m is not None]
+        self._slices = [(m, _number(i, "ActualFrameDuration") / 1000, i) for i, m in found if m is not None]
+        complete = len(self._slices) == len(series)
+        self._factor = self._by("DecayFactor") if complete else None
+        self._frame = self._by("FrameReferenceTime") if complete else None
+
+    @property
+    def tells(self) -> bool:
+        return self._factor is not None or self._frame is not None
+
+    def _by(self, name: str) -> Interval | None:
+        """Return between which moments the reference lies by one element, None where slices lack it or it is a filler.
+
+        FrameReferenceTime 0, or the same in frames of different times, is none that refers to one moment.
+        """
+        values = [_number(i, name) for _, _, i in self._slices]
+        if not values or min(values) <= 0:
+            return None
+        apart = self.apart(min(self.acquired), max(self.acquired)) > SAME
+        if name == "FrameReferenceTime" and apart and min(values) == max(values):
+            return None
+        back = [math.log(v) / self.rate if name == "DecayFactor" else v / 1000 for v in values]
+        lows = [a - timedelta(seconds=b) for (a, _, _), b in zip(self._slices, back, strict=True)]
+        highs = [low + timedelta(seconds=t / 2) for low, (_, t, _) in zip(lows, self._slices, strict=True)]
+        low, high = max(lows), min(highs)
+        if low > high and self.apart(low, high) > 2 * SAME:
+            if name == "DecayFactor":
+                raise Unreadable(
+                    f"DecayFactor of the slices does not follow their AcquisitionTime (by {100 * self.apart(low, high):.0f} %): they are "
+                    "decay-corrected to no one moment"
+                )
+            return None
+        return min(low, high), max(low, high)
+
+    def apart(self, one: datetime, other: datetime) -> float:
+        """Return by which part the activity changes between two moments."""
+        return math.expm1(self.rate * abs((one - other).total_seconds()))
+
+    def same(self, one: datetime, other: datetime) -> bool:
+        return abs((one - other).total_seconds()) <= SAME_S or self.apart(one, other) <= SAME
+
+    def agrees(self, moment: datetime) -> bool:
+        """Return whether a moment is the reference by DecayFactor, or, where no slice has that, by FrameReferenceTime."""
+        interval = self._factor or self._frame
+        if interval is None:
+            return True
+        low, high = interval
+        return low <= moment <= high or self.same(moment, low) or self.same(moment, high)
+
+    def hold(self, moment: datetime, name: str) -> None:
+        """Raise `Unreadable` where a moment is not the reference by the numbers of the slices."""
+        if not self.agrees(moment):
+            raise self.contradiction(name, moment)
+
+    def contradiction(self, name: str, moment: datetime) -> Unreadable:
+        interval, by = (self._factor, "DecayFactor") if self._factor else (self._frame, "FrameReferenceTime")
+        assert interval is not None
+        return _contradiction(name, moment, by, interval[1])
+
+    def derived(self) -> datetime | None:
+        """Return the moment that DecayFactor and FrameReferenceTime agree on, the decay in a frame taken as its mean."""
+        if self._factor is None or self._frame is None:
+            return None
+        low, high = max(self._factor[0], self._frame[0]), min(self._factor[1], self._frame[1])
+        if low > high and not self.same(low, high):
+            return None
+        seconds = []
+        for begun, lasting, instance in self._slices:
+            x = self.rate * lasting
+            inside = math.log(x / -math.expm1(-x)) if x > 1e-9 else 0.0
+            back = (math.log(_number(instance, "DecayFactor")) - inside) / self.rate
+            seconds.append((begun - low).total_seconds() - back)
+        return low + timedelta(seconds=sum(seconds) / len(seconds))
+
+    def notes(self, moment: datetime) -> tuple[str, ...]:
+        """Return what is to be noticed; raise `Unreadable` where DecayFactor leaves much decay during the frames out."""
+        if self._factor is None:
+            return ()
+        worst = 0.0
+        for begun, lasting, instance in self._slices:
+            left = math.log(_number(instance, "DecayFactor")) - self.rate * (begun - moment).total_seconds()
+            inside = self.rate * lasting / 2
+            if inside > SAME and left < inside / 2:
+                worst = max(worst, math.expm1(inside))
+        if worst > IN_FRAME:
+            raise Unreadable(
+                f"DecayFactor leaves out the decay during a frame, which is {100 * worst:.0f} %: whether voxels are corrected for it is "
+                "unknown"
+            )
+        return (f"DecayFactor leaves out the decay during a frame, up to {100 * worst:.1f} %",) if worst else ()
+
+
+def _number(instance: Instance, name: str) -> float:
+    try:
+        return float(instance.dataset.get(name) or 0)
+    except (TypeError, ValueError):
+        return 0.0

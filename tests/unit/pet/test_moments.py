@@ -1,0 +1,496 @@
+"""When a source was measured or injected, and what voxels are decay-corrected to: one reader for all procedures."""
+
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from pet_images import F18_S, cylinder, dosed, slices
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from spark_jobs.measure import measure_series
+from spark_jobs.procedures.clinical.header import uptake
+from spark_jobs.procedures.moments import acquired, clock_offset, injected, iso, moment_of_sheet, parsed
+from spark_jobs.procedures.reference_moment import reference_of
+from spark_jobs.reading import Unreadable, read
+
+SCAN = datetime(2026, 3, 2, 11, 0)
+HOUR = timedelta(hours=1)
+ZR89_S, CU64_S, TC99M_S, C11_S = 282_276.0, 45_721.0, 21_624.0, 1_221.7
+
+
+def header(**tags):
+    ds = Dataset()
+    ds.SeriesDate = ds.AcquisitionDate = "20260302"
+    ds.SeriesTime = ds.AcquisitionTime = "110000"
+    agent = {k: tags.pop(k) for k in list(tags) if k.startswith("Radio")}
+    for k, v in tags.items():
+        if v is None:
+            delattr(ds, k)
+        else:
+            setattr(ds, k, v)
+    it = Dataset()
+    for k, v in agent.items():
+        setattr(it, k, v)
+    ds.RadiopharmaceuticalInformationSequence = Sequence([it])
+    return ds
+
+
+def given(ds, half_life=F18_S, scan=SCAN):
+    return injected(ds, ds.RadiopharmaceuticalInformationSequence[0], scan, half_life)
+
+
+DT, TM = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
+
+
+@pytest.mark.parametrize(
+    "text, moment",
+    [
+        ("20260302100000", "2026-03-02T10:00:00"),
+        ("20260302100000.5", "2026-03-02T10:00:00.500000"),
+        ("202603021000", "2026-03-02T10:00:00"),
+        ("20260302100000.00+0800", "2026-03-02T10:00:00+08:00"),
+        ("20260302100000-0330", "2026-03-02T10:00:00-03:30"),
+        ("202603021000+0000", "2026-03-02T10:00:00+00:00"),
+        (b"20260302100000.00\0", "2026-03-02T10:00:00"),
+        ("20260302100060", "2026-03-02T10:00:59"),
+        ("2026030210", None),  # the hour alone
+        ("20260302", None),
+        ("20261302100000", None),
+        ("20260302100000+9900", None),
+        ("2026-03-02 10:00", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_date_and_time_is_read_with_its_offset_and_never_guessed(text, moment):
+    assert parsed(text) == (None if moment is None else datetime.fromisoformat(moment))
+
+
+@pytest.mark.parametrize(
+    "tags, hours",
+    [
+        ({"TimezoneOffsetFromUTC": "+0800"}, 8.0),
+        ({"TimezoneOffsetFromUTC": "-0330"}, -3.5),
+        ({"AcquisitionDateTime": "20260302030000+0000"}, 8.0),  # beside AcquisitionTime 11:00
+        ({"AcquisitionDateTime": "20260302110000+0900"}, 9.0),
+        ({"AcquisitionDateTime": "20260302153000+1200"}, 7.5),
+        ({"AcquisitionDateTime": "20260302110000+0800", "AcquisitionTime": None}, 8.0),
+        ({DT: "20260302020000+0000", TM: "100000"}, 8.0),
+        ({DT: "20260302100000+0100", TM: "100030"}, 1.0),
+        ({DT: "20260302220000+0000", TM: "060000"}, 8.0),
+        ({DT: "20260302030000+0000", TM: "220000"}, -5.0),
+        ({}, None),
+        ({DT: "20260302100000+0800"}, None),
+        ({DT: "20260302020000+0000", TM: "093700"}, None),  # no whole quarter of an hour
+    ],
+)
+def test_the_clock_of_a_header_is_what_its_elements_tell(tags, hours):
+    assert clock_offset(header(**tags)) == (None if hours is None else timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    "tags, minutes",
+    [
+        ({DT: "20260302100000"}, 60),
+        ({TM: "100000"}, 60),
+        ({TM: "10:00:00"}, 60),
+        ({TM: "1000"}, 60),
+        ({DT: "20260302100000", TM: "100030"}, 60),
+        ({DT: "20260302020000+0000", "TimezoneOffsetFromUTC": "+0800"}, 60),
+        ({DT: "20260302020000.00+0000", TM: "100000", "TimezoneOffsetFromUTC": "+0800"}, 60),
+        ({DT: "20260302020000+0000", TM: "100000"}, 60),
+        ({DT: "20260302020000+0000", "AcquisitionDateTime": "20260302110000+0800"}, 60),
+        ({DT: "20260302110000+0900", "AcquisitionDateTime": "20260302110000+0800"}, 60),
+        ({DT: "20260302100000+0800"}, 60),  # the offset of the place of the scanner
+        ({DT: "20260302100000", "TimezoneOffsetFromUTC": "+0800"}, 60),
+        ({DT: "20260301210000-0500", "TimezoneOffsetFromUTC": "+0800"}, 60),
+        ({DT: "20260302", TM: "100000"}, 60),  # the day in one element, the time in the other
+        ({DT: "20260302110030"}, -0.5),  # a rounded minute
+    ],
+)
+def test_a_moment_of_activity_is_one_on_the_clock_of_the_header(tags, minutes):
+    assert (SCAN - given(header(**tags))).total_seconds() == pytest.approx(60 * minutes, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "tags, half_life, reason",
+    [
+        ({DT: "20260302020000+0000"}, F18_S, "in UTC, and the header does not tell"),
+        ({DT: "20260302020000+0000", TM: "093700"}, F18_S, "in UTC"),
+        ({DT: "20260302020000+0000", TM: "090000", "TimezoneOffsetFromUTC": "+0800"}, F18_S, "contradict each other"),
+        ({DT: "20260302090000", TM: "100000"}, F18_S, "contradict each other"),
+        ({DT: "20260302100000+0100", "TimezoneOffsetFromUTC": "+0000X"}, F18_S, "which is no offset"),
+        ({DT: "20260302"}, F18_S, "no date and time"),
+        ({DT: "2026030210"}, F18_S, "no date and time"),
+        ({DT: "soon"}, F18_S, "no date and time"),
+        ({TM: "quarter past"}, F18_S, "is no time"),
+        ({TM: "10"}, F18_S, "is no time"),
+        ({}, F18_S, "moment of the activity is missing"),
+        ({TM: "100000"}, ZR89_S, "the day must be given"),
+        ({TM: "100000"}, CU64_S, "the day must be given"),
+        ({TM: "112000"}, CU64_S, "lies after the scan"),
+        ({TM: "112000"}, ZR89_S, "lies after the scan"),
+        ({TM: "112000"}, F18_S, "lies after the scan"),
+        ({TM: "112000"}, TC99M_S, "lies after the scan"),
+        ({TM: "112000"}, None, "lies after the scan"),
+        ({TM: "070000"}, C11_S, "half-lives before the scan at 11:00"),
+        ({DT: "20260302112000"}, F18_S, "does not come before"),
+        ({DT: "20260302040000+0000", "TimezoneOffsetFromUTC": "+0800"}, F18_S, "does not come before"),
+        ({DT: "20260227100000"}, F18_S, "half-lives before the scan"),
+    ],
+)
+def test_a_moment_that_cannot_be_known_is_refused_with_its_reason(tags, half_life, reason):
+    with pytest.raises(Unreadable, match=reason):
+        given(header(**tags), half_life)
+
+
+@pytest.mark.parametrize(
+    "injection, scan, half_life",
+    [
+        ("235000", datetime(2026, 3, 2, 0, 30), F18_S),
+        ("233000", datetime(2026, 3, 2, 5, 0), TC99M_S),
+        ("233000", datetime(2026, 3, 2, 0, 10), C11_S),
+    ],
+)
+def test_a_time_of_day_in_the_evening_is_before_midnight(injection, scan, half_life):
+    assert given(header(**{TM: injection}), half_life, scan) < scan
+    assert given(header(**{TM: injection}), half_life, scan).day == 1
+
+
+def test_a_day_that_is_given_holds_however_long_ago():
+    assert SCAN - given(header(**{DT: "20260225100000"}), ZR89_S) == timedelta(days=5, hours=1)
+
+
+@pytest.mark.parametrize(
+    "tags, moment",
+    [
+        ({}, "2026-03-02T11:00"),
+        ({"AcquisitionDate": None}, "2026-03-02T11:00"),
+        ({"AcquisitionDate": "", "AcquisitionTime": "000500", "SeriesTime": "235000"}, "2026-03-03T00:05"),
+        ({"AcquisitionDate": "", "AcquisitionTime": "235800", "SeriesTime": "000100"}, "2026-03-01T23:58"),
+        ({"AcquisitionDate": "20260305"}, "2026-03-05T11:00"),
+        ({"AcquisitionDateTime": "20260302110000+0800"}, "2026-03-02T11:00"),
+        ({"AcquisitionDateTime": "20260302030000+0000"}, "2026-03-02T11:00"),
+        (
+            {"AcquisitionDateTime": "20260302030000+0000", "AcquisitionTime": None, "TimezoneOffsetFromUTC": "+0800"},
+            "2026-03-02T11:00",
+        ),
+        ({"AcquisitionTime": None}, None),
+        ({"AcquisitionDate": None, "SeriesDate": None}, None),
+        ({"AcquisitionDate": None, "SeriesDate": None, "StudyDate": "20260301"}, "2026-03-01T11:00"),
+    ],
+)
+def test_the_start_of_an_acquisition_knows_its_day(tags, moment):
+    assert acquired(header(**tags)) == (None if moment is None else datetime.fromisoformat(moment))
+
+
+def test_two_starts_of_one_acquisition_are_refused():
+    with pytest.raises(Unreadable, match="contradict each other"):
+        acquired(header(AcquisitionDateTime="20260302093000"))
+
+
+# uptake
+
+
+I131, TC99M = ("C-114B1", "^131^Iodine"), ("C-163A8", "^99m^Technetium")
+
+
+def waiting(code, **tags):
+    ds = header(**tags)
+    if code:
+        c = Dataset()
+        c.CodeValue, c.CodeMeaning = code
+        ds.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence = Sequence([c])
+    return uptake(ds)
+
+
+@pytest.mark.parametrize(
+    "code, tags, minutes",
+    [
+        (I131, {DT: "20260227100000", TM: "100000"}, 73 * 60),
+        (TC99M, {DT: "20260302080000"}, 180),
+        (TC99M, {TM: "080000"}, 180),
+        (TC99M, {TM: "233000", "AcquisitionTime": "003000", "AcquisitionDate": "20260303"}, 60),
+        (TC99M, {DT: "20260302000000+0000", "TimezoneOffsetFromUTC": "+0800"}, 180),
+        (TC99M, {TM: "080000", "AcquisitionDate": None, "SeriesDate": None}, 180),
+        (None, {DT: "20260302080000"}, 180),
+    ],
+)
+def test_the_time_from_injection_to_scan_counts_days(code, tags, minutes):
+    (found,), notes = waiting(code, **tags)
+    assert found.value == pytest.approx(minutes) and notes == ()
+
+
+@pytest.mark.parametrize(
+    "code, tags, reason",
+    [
+        (TC99M, {TM: "110500"}, "lies after the scan"),
+        (TC99M, {DT: "20260302120000"}, "does not come before"),
+        (I131, {TM: "100000"}, "the day must be given"),
+        (I131, {TM: "120000"}, "lies after the scan"),
+        (None, {TM: "120000"}, "lies after the scan"),
+        (TC99M, {DT: "20260302000000+0000"}, "in UTC"),
+        (TC99M, {DT: "20260102000000"}, "half-lives before the scan"),
+    ],
+)
+def test_a_time_from_injection_to_scan_that_cannot_be_known_is_a_note(code, tags, reason):
+    found, (note,) = waiting(code, **tags)
+    assert found == [] and reason in note
+
+
+def test_a_time_of_day_of_an_unknown_nuclide_is_of_the_day_of_the_scan_and_says_so():
+    (found,), (note,) = waiting(None, **{TM: "080000"})
+    assert found.value == pytest.approx(180) and "nor the nuclide" in note
+
+
+def test_a_header_without_an_injection_has_no_time_and_no_note():
+    assert waiting(TC99M) == ([], ())
+    assert uptake(Dataset()) == ([], ())
+
+
+# what voxels are decay-corrected to
+
+
+def factor(begun_s, lasting_s, half_life, inside="mean"):
+    """DecayFactor of a frame that began `begun_s` after the reference."""
+    rate = math.log(2) / half_life
+    x = rate * lasting_s
+    within = {"mean": x / -math.expm1(-x) if x else 1.0, "start": 1.0, "half": math.exp(x / 2)}[inside]
+    return f"{math.exp(rate * begun_s) * within:.6f}"
+
+
+def bed(begun: datetime, lasting_s=180.0, **tags):
+    """One slice of a series, as the reader takes it."""
+    ds = header(AcquisitionDate=f"{begun:%Y%m%d}", AcquisitionTime=f"{begun:%H%M%S}")
+    ds.DecayCorrection = "START"
+    ds.ActualFrameDuration = f"{1000 * lasting_s:.0f}"
+    for k, v in tags.items():
+        setattr(ds, k, v)
+    return ds
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return read(slices(cylinder()[:3], (4.0, 4.0, 4.0), **dosed())[0])
+
+
+def reference(frame, datasets, half_life=F18_S, injection=SCAN - HOUR):
+    return reference_of([replace(frame, dataset=ds) for ds in datasets], half_life, lambda: injection)
+
+
+def beds(reference_at, starts, lasting_s=180.0, half_life=F18_S, inside="mean", **tags):
+    return [
+        bed(s, lasting_s, DecayFactor=factor((s - reference_at).total_seconds(), lasting_s, half_life, inside), **tags)
+        for s in starts
+    ]
+
+
+FIVE_BEDS = [SCAN + timedelta(minutes=3 * k) for k in range(5)]
+
+
+@pytest.mark.parametrize("inside", ["mean", "start", "half"])
+@pytest.mark.parametrize("half_life", [F18_S, C11_S, ZR89_S])
+def test_beds_corrected_to_the_start_of_the_series_agree(frame, inside, half_life):
+    """Three minutes of C-11 are 5 %: vendors count them in different ways, and none contradicts the start."""
+    assert reference(frame, beds(SCAN, FIVE_BEDS, half_life=half_life, inside=inside), half_life).moment == SCAN
+
+
+def test_without_decay_factors_the_series_or_the_first_acquisition_is_the_start(frame):
+    assert reference(frame, [bed(s) for s in FIVE_BEDS]).moment == SCAN
+    late = [bed(s, SeriesTime="180000") for s in FIVE_BEDS]
+    assert reference(frame, late).moment == SCAN
+
+
+@pytest.mark.parametrize("starts", [[SCAN], FIVE_BEDS])
+@pytest.mark.parametrize("label", ["START", "ADMIN"])
+def test_a_decay_factor_that_contradicts_the_label_is_refused(frame, starts, label):
+    """START with factors from the injection, ADMIN with factors from the start of the scan: an hour of F-18 is 46 %."""
+    wrong = SCAN - HOUR if label == "START" else SCAN
+    with pytest.raises(Unreadable, match=r"which is right is unknown"):
+        reference(frame, beds(wrong, starts, DecayCorrection=label))
+    right = SCAN if label == "START" else SCAN - HOUR
+    assert reference(frame, beds(right, starts, DecayCorrection=label)).moment == right
+
+
+def test_beds_whose_factors_are_all_one_are_corrected_to_no_one_moment(frame):
+    starts = [SCAN + timedelta(minutes=10 * k) for k in range(4)]
+    with pytest.raises(Unreadable, match="does not follow their AcquisitionTime"):
+        reference(frame, [bed(s, DecayFactor="1.0") for s in starts])
+    assert reference(frame, [bed(SCAN, DecayFactor="1.0")]).moment == SCAN
+
+
+@pytest.mark.parametrize("minutes, note", [(2, None), (8, "leaves out"), (10, "leaves out"), (40, None)])
+def test_decay_inside_a_long_frame_that_a_factor_leaves_out_is_noticed(frame, minutes, note):
+    datasets = [bed(SCAN, 60.0 * minutes, DecayFactor="1.0")]
+    if minutes == 40:  # 13 % of F-18
+        with pytest.raises(Unreadable, match="leaves out the decay during a frame"):
+            reference(frame, datasets)
+        return
+    found = reference(frame, datasets)
+    assert found.moment == SCAN and bool(found.notes) == bool(note)
+
+
+def late_window(**tags):
+    """Minutes 50–70 of an acquisition that was begun at 10:10; the series was made anew at 14:00."""
+    ref = SCAN - timedelta(minutes=50)
+    rate, lasting = math.log(2) / F18_S, 1200.0
+    x = rate * lasting
+    middle = math.log(x / -math.expm1(-x)) / rate
+    tags = {"SeriesTime": "140000", "FrameReferenceTime": f"{1000 * (3000 + middle):.0f}", **tags}
+    return ref, beds(ref, [SCAN], lasting, **tags)
+
+
+def with_creator(ds, group, creator, element, value, block=0x10, vr="DT"):
+    ds.add_new((group, block), "LO", creator)
+    ds.add_new((group, (block << 8) + element), vr, value)
+    return ds
+
+
+@pytest.mark.parametrize("block", [0x10, 0x11, 0xE0])
+def test_the_vendors_own_reference_is_found_in_any_block_and_held_against_the_factors(frame, block):
+    ref, datasets = late_window()
+    for ds in datasets:
+        with_creator(ds, 0x0071, "SIEMENS MED PT", 0x22, "20260302101000.000000", block)
+    assert reference(frame, datasets).moment == ref
+    for ds in datasets:
+        ds[0x0071, (block << 8) + 0x22].value = "20260302110000.000000"
+    with pytest.raises(Unreadable, match=r"\(0071,xx22\) says .* 11:00, DecayFactor to .* 10:10"):
+        reference(frame, datasets)
+
+
+def test_without_the_vendors_element_factor_and_frame_time_together_tell_the_reference(frame):
+    ref, datasets = late_window()
+    found = reference(frame, datasets)
+    assert abs((found.moment - ref).total_seconds()) < 2 and "made anew" in found.notes[0]
+    with pytest.raises(Unreadable, match="which is right is unknown"):
+        reference(frame, late_window(FrameReferenceTime="60000")[1])
+    _, kept = late_window(SeriesTime="101000")
+    assert reference(frame, kept).moment == ref
+
+
+def test_a_vendors_element_of_another_creator_tells_nothing(frame):
+    _, datasets = late_window(SeriesTime="101000")
+    for ds in datasets:
+        with_creator(ds, 0x0071, "SOMEBODY ELSE", 0x22, "20260302093000")
+    assert reference(frame, datasets).moment == SCAN - timedelta(minutes=50)
+
+
+def test_a_vendors_reference_in_utc_is_put_on_the_clock(frame):
+    ref, datasets = late_window(TimezoneOffsetFromUTC="+0800")
+    for ds in datasets:
+        with_creator(ds, 0x0071, "SIEMENS MED PT", 0x22, "20260302021000+0000")
+    assert reference(frame, datasets).moment == ref
+
+
+@pytest.mark.parametrize("block", [0x10, 0x12])
+def test_the_start_that_ge_writes_counts_where_the_series_was_made_anew(frame, block):
+    datasets = [
+        with_creator(bed(s, SeriesTime="180000"), 0x0009, "GEMS_PETD_01", 0x0D, "20260302105500.00", block, "LO")
+        for s in FIVE_BEDS
+    ]
+    assert reference(frame, datasets).moment == SCAN - timedelta(minutes=5)
+
+
+def test_a_series_begun_long_before_its_first_acquisition_is_ambiguous_without_factors(frame):
+    """By C.8.9.1.1.5 START is the acquisition's start; a series that is an hour older may be of another moment."""
+    with pytest.raises(Unreadable, match=r"SeriesTime says .* AcquisitionTime to"):
+        reference(frame, [bed(s, SeriesTime="100000") for s in FIVE_BEDS])
+    assert reference(frame, [bed(s, SeriesTime="105600") for s in FIVE_BEDS]).moment == SCAN - timedelta(minutes=4)
+    told = beds(SCAN, FIVE_BEDS, SeriesTime="100000")
+    assert reference(frame, told).moment == SCAN
+    told = beds(SCAN - HOUR, FIVE_BEDS, SeriesTime="100000")
+    assert reference(frame, told).moment == SCAN - HOUR
+
+
+def test_a_frame_time_alone_that_contradicts_the_start_is_refused(frame):
+    with pytest.raises(Unreadable, match="FrameReferenceTime"):
+        reference(frame, [bed(SCAN, FrameReferenceTime="3690000")])
+    assert reference(frame, [bed(SCAN, FrameReferenceTime="90000")]).moment == SCAN
+    assert reference(frame, [bed(s, FrameReferenceTime="90000") for s in FIVE_BEDS]).moment == SCAN, "a filler"
+    assert reference(frame, [bed(SCAN, FrameReferenceTime="0")]).moment == SCAN
+
+
+@pytest.mark.parametrize("label", ["NONE", "", "SOMETIME"])
+def test_voxels_without_one_reference_have_none(frame, label):
+    with pytest.raises(Unreadable, match="no one moment"):
+        reference(frame, [bed(SCAN, DecayCorrection=label)])
+
+
+# sheets
+
+
+@pytest.mark.parametrize(
+    "text, good",
+    [
+        ("2026-03-02T10:00:00", True), ("2026-03-02 10:00", True), ("2026-03-02T10:00Z", True), ("20260302T1000", True),
+        ("2026-03-02T10:00:00+08:00", True), ("2026-03-02", False), ("2026-03-02T10", False), ("20260302", False), ("", False),
+        (None, False), ("soon", False), (20260302, False),
+    ],
+)  # fmt: skip
+def test_a_day_alone_is_no_moment_of_a_sheet(text, good):
+    assert (iso(text) is not None) == good
+
+
+@pytest.mark.parametrize(
+    "tags, sheet, moment",
+    [
+        ({}, "2026-03-02T10:00:00", "10:00"),
+        ({"TimezoneOffsetFromUTC": "+0800"}, "2026-03-02T02:00:00Z", "10:00"),
+        ({"AcquisitionDateTime": "20260302110000+0800"}, "2026-03-02T02:00:00Z", "10:00"),
+        ({"TimezoneOffsetFromUTC": "+0800"}, "2026-03-02T11:00:00+09:00", "10:00"),
+        ({}, "2026-03-02T10:00:00+08:00", "10:00"),
+    ],
+)
+def test_a_moment_of_a_sheet_is_put_on_the_clock_of_the_header(tags, sheet, moment):
+    assert f"{moment_of_sheet(header(**tags), {'measured_at': sheet}, 'measured_at'):%H:%M}" == moment
+
+
+@pytest.mark.parametrize(
+    "sheet, reason",
+    [
+        ({"measured_at": "2026-03-02T02:00:00Z"}, "in UTC"),
+        ({"measured_at": "2026-03-02T10:00:00+08:00", "residual_measured_at": "2026-03-02T10:00:00"}, "different offsets"),
+        ({"measured_at": "2026-03-02T10:00:00", "residual_measured_at": "2026-03-02T10:00:00+08:00"}, "different offsets"),
+        ({"measured_at": "2026-03-02"}, "no moment"),
+        ({}, "no moment"),
+    ],
+)
+def test_a_moment_of_a_sheet_that_cannot_be_compared_is_refused(sheet, reason):
+    with pytest.raises(Unreadable, match=reason):
+        moment_of_sheet(header(), sheet, "measured_at")
+
+
+# and through the whole engine
+
+
+def suv(**facts):
+    concentration = 60e6 * 0.5 ** (3600 / F18_S) / 6280
+    files = slices(cylinder(concentration, noise=0.01), (4.0, 4.0, 4.0), **{**dosed(), **facts})
+    return next(r for r in measure_series(files) if r.procedure == "suv_calibration")
+
+
+def item_with(**tags):
+    it = Dataset()
+    it.RadionuclideTotalDose, it.RadionuclideHalfLife = "60000000", str(F18_S)
+    for k, v in tags.items():
+        setattr(it, k, v)
+    return [it]
+
+
+@pytest.mark.req("TST-08")
+def test_an_offset_from_utc_moves_no_suv():
+    facts = {
+        "TimezoneOffsetFromUTC": "+0800",
+        "RadiopharmaceuticalInformationSequence": item_with(**{DT: "20260401010000.00+0000"}),
+    }
+    assert suv(**facts).value("suv_mean") == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.req("TST-08")
+def test_an_suv_that_no_scanner_is_off_by_has_no_verdict():
+    """A whole day of F-18 between: the weight or a moment is another one's."""
+    found = suv(PatientWeight="70")
+    assert found.status == "indicative" and found.value("suv_mean") == pytest.approx(70 / 6.28, rel=1e-3)
+    assert "no scanner's fault" in found.reason
