@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from messages import both, from_fields
+from connectors.words import both
+from messages import from_fields
 
 __all__ = ["print_json", "print_table"]
 
