@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PHOTOPEAK = .venv/bin/python -m photopeak
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs down doctor setup up peers
+.PHONY: help demo test check unit bench docs down doctor setup up peers
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,16 @@ test: ## run all tests; installs peers (dcmtk, Orthanc, Chromium, fonts) where i
 	@$(PYTHON) photopeak/doctor.py --install --peers
 	@$(PYTHON) photopeak/environments.py pipeline airflow superset peers
 	@.venv/bin/python tests/all.py
+
+check: peers ## style, types, SQL and import rules of the working copy (under a minute when mypy has run before)
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -c "from importlinter.cli import lint_imports_command as c; c()" --no-cache
+	@.venv-peers/bin/python -m sqlfluff lint --disable-progress-bar dbt_project/models
+	@.venv/bin/python -m mypy
+
+unit: peers ## the unit tests alone (a few minutes, no services)
+	@.venv/bin/python -m pytest -q -p no:cacheprovider tests/unit
 
 bench: peers ## measure speed and memory beside pylinac, and throughput on Spark: writes docs/speed.md (15 minutes at most)
 	@.venv/bin/python -m bench.speed; goals=$$?; .venv/bin/python -m bench.throughput && exit $$goals
