@@ -3,7 +3,9 @@
 import inspect
 from pathlib import Path
 
-from spark_jobs.judge import BOUNDS, read_limits
+from judgement import reference
+from judgement.limits import BOUNDS
+from judgement.rows import Limit
 from spark_jobs.procedures import MODULES, PROCEDURES
 
 __all__ = ["main"]
@@ -26,7 +28,7 @@ that of a declared field, and the result says `field of view measured`.
 
 def main() -> None:
     """Write the page."""
-    limits = read_limits()
+    limits = reference.read(Limit)
     lines = []
     for name, module in sorted(MODULES.items()):
         row = PROCEDURES.get(name)

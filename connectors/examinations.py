@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.events import Event
-from connectors.exam_reference import SEEDS, read_reference
-from connectors.readiness import Readiness, readiness
 from connectors.settings import Settings
+from judgement import reference
+from judgement.readiness import Readiness, readiness
 
 __all__ = ["Examinations"]
 
@@ -33,7 +33,7 @@ Place = tuple[str, int]  # journal, offset
 class Examinations:
     """Questions about examinations, safe from several threads."""
 
-    def __init__(self, settings: Settings, seeds: Path = SEEDS) -> None:
+    def __init__(self, settings: Settings, seeds: Path | None = None) -> None:
         self._settings, self._seeds = settings, seeds
         self._lock = threading.Lock()
         self._seen = dict.fromkeys(TYPES, 0)
@@ -59,7 +59,7 @@ class Examinations:
         events = self.events(accession)
         if not events:
             return None
-        return readiness(accession, events, read_reference(self._seeds), at, self._settings.utc_offset_minutes, step)
+        return readiness(accession, events, reference.requirements(self._seeds), at, self._settings.utc_offset_minutes, step)
 
     def _catch_up(self, journal: str, kinds: tuple[str, ...]) -> None:
         path = self._path(journal)

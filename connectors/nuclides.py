@@ -3,16 +3,16 @@
 Doors, measurements and models read the same rows. A nuclide that is not in the table has no half-life here: nothing is decayed by a guess.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+
+from judgement import reference
+from judgement.rows import NuclideRow
 
 __all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev"]
 
-TABLE = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds" / "nuclides.csv"
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
 SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
 LONGEST_NAME = 3  # parts of a name that belong together: 99, m, Tc
@@ -99,11 +99,10 @@ def _table() -> tuple[dict[str, Nuclide], dict[str, str], dict[str, str]]:
     rows: dict[str, Nuclide] = {}
     names: dict[str, str] = {}
     codes: dict[str, str] = {}
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            nuclide = row["nuclide"]
-            energies = tuple(float(v) for v in row["photopeaks_kev"].split())
-            rows[nuclide] = Nuclide(nuclide, float(row["half_life"]) * UNITS_S[row["unit"]], row["source"], energies)
-            names |= dict.fromkeys(row["names"].split(), nuclide)
-            codes |= dict.fromkeys(row["codes"].split(), nuclide)
+    for row in reference.read(NuclideRow):
+        nuclide = row.nuclide
+        energies = tuple(float(v) for v in (row.photopeaks_kev or "").split())
+        rows[nuclide] = Nuclide(nuclide, row.half_life * UNITS_S[row.unit], row.source, energies)
+        names |= dict.fromkeys(row.names.split(), nuclide)
+        codes |= dict.fromkeys((row.codes or "").split(), nuclide)
     return rows, names, codes

@@ -2,14 +2,19 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from connectors.events import utc_text
 from connectors.examinations import Examinations
+from connectors.words import reason
+from judgement.readiness import Clue, Readiness
 
-__all__ = ["answer"]
+__all__ = ["answer", "body"]
 
 LOG = logging.getLogger("photopeak.events")
 
@@ -26,7 +31,24 @@ def answer(examinations: Examinations, accession: str, step: str, at: str | None
         return JSONResponse({"error": "the journals or the reference data cannot be read: ask again later"}, 503)
     if said is None:
         return JSONResponse({"error": f"no examination {accession[:64]} is known here"}, 404)
-    return JSONResponse(said.to_json())
+    return JSONResponse(body(said))
+
+
+def body(said: Readiness) -> dict[str, Any]:
+    """Return the answer as the door gives it, in both languages."""
+    return {
+        "accession_number": said.accession_number, "exam_code": said.exam_code, "step": said.step, "at_utc": utc_text(said.at),
+        "permitted": said.permitted, "blocks": _clues(said.blocks), "warnings": _clues(said.warnings),
+    }  # fmt: skip
+
+
+def _clues(clues: Iterable[Clue]) -> list[dict[str, Any]]:
+    out = []
+    for clue in clues:
+        told = asdict(clue)
+        why = told.pop("reason")
+        out.append({**told, "reason_en": why, "reason_zh": reason(why)})
+    return out
 
 
 def _time(said: str) -> datetime | None:

@@ -5,11 +5,11 @@ rooms, people and measures are joined from the release's own registers, and time
 """
 
 import colorsys
-import csv
 import re
+import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,20 @@ WIDE = {"en": "Drawings need a wider screen.", "zh": "图表需在较宽的屏�
 class Registers:
     """What of the hospital's registers a page is laid out by: names for filters and colours, the clocks of its sites."""
 
-    sites: tuple[dict[str, str], ...]
-    devices: tuple[dict[str, str], ...]
-    rooms: tuple[dict[str, str], ...]
-    measures: tuple[dict[str, str], ...]
+    sites: tuple[dict[str, Any], ...]
+    devices: tuple[dict[str, Any], ...]
+    rooms: tuple[dict[str, Any], ...]
+    measures: tuple[dict[str, Any], ...]
 
 
-def read_registers(folder: Path = PROJECT / "seeds") -> Registers:
+def read_registers(folder: Path | None = None) -> Registers:
     """Return the registers as they lie in the reference data."""
+    if str(HERE.parent) not in sys.path:
+        sys.path.append(str(HERE.parent))  # Superset's environment holds none of our rooms; this one needs nothing beside itself
+    from judgement.reference import read
+    from judgement.rows import Device, MeasureName, Room, Site
 
-    def rows(name: str) -> tuple[dict[str, str], ...]:
-        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as f:
-            return tuple(csv.DictReader(f))
-
-    return Registers(rows("sites"), rows("devices"), rows("rooms"), rows("measure_names"))
+    return Registers(*(tuple(asdict(row) for row in read(kind, folder)) for kind in (Site, Device, Room, MeasureName)))  # type: ignore[call-overload]
 
 
 def sources(folder: str) -> dict[str, dict[str, Any]]:

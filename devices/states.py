@@ -1,14 +1,14 @@
-"""Today's working state of each device, minutes before a release holds it: judged from the lake by the marts' limits and schedule.
+"""Today's working state of each device, minutes before a release holds it: facts from the lake, judged by `judgement.devices`.
 
 `<home>/worklist/states.json` is for the DICOM node, which holds worklists by it; why a file: ADR 12.
 """
 
-import csv
 import fcntl
 import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,12 @@ from connectors.events import utc_text
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
-from spark_jobs.judge import SEEDS, device_of, read_limits
-from terminals.declared import USED, doubt
-from terminals.verdicts import judged, summary
+from judgement import reference
+from judgement.days import INSTANT, local, local_day, present_day
+from judgement.devices import DeviceTest, device_of, due_tests, has_opened, newest_failures, span_days, state_of
+from judgement.phantoms import Declarations, Word
+from judgement.rows import Device, Limit, OpeningHours, Phantom, Scheduled
+from judgement.verdicts import judged, reason_of, summary
 
 __all__ = ["confirm", "states"]
 
@@ -36,12 +39,17 @@ ORDERED = """
 SELECT DISTINCT json_extract_string(data, '$.accession_number') AS number
 FROM read_parquet($files, hive_partitioning = false) WHERE site_id = $site AND number IN (SELECT unnest($numbers))"""
 CHECKS = """
-SELECT json_extract_string(data, '$.device_id') AS device_id, json_extract_string(data, '$.check') AS name,
+SELECT event_id AS id, recorded_at_utc AT TIME ZONE 'UTC' AS recorded,
+  json_extract_string(data, '$.device_id') AS device_id, json_extract_string(data, '$.check') AS name,
   json_extract_string(data, '$.performed_at_utc') AS at, json_extract_string(data, '$.result') AS result,
   trim(coalesce(json_extract_string(data, '$.note'), '')) AS note
 FROM read_parquet($files, hive_partitioning = false) WHERE site_id = $site ORDER BY journal_offset"""
+UNTIL = "SELECT as_of_utc FROM marts.mart_release"
+VERDICTS = """
+SELECT device_id, procedure, tested_day, tested_at_utc, result, coalesce(reason, '') FROM intermediate.int_phantom__test
+WHERE site_id = $site AND procedure IS NOT NULL AND result IN ('pass', 'warn', 'fail') AND tested_day <= $today
+QUALIFY row_number() OVER (PARTITION BY device_id, procedure ORDER BY tested_at_utc DESC, run_key) = 1"""
 FIRST = "SELECT device_id, min(day) AS first FROM marts.mart_device_day WHERE site_id = $site GROUP BY device_id"
-ORDER = ("fit", "conditional", "not_confirmed", "not_fit")
 Row = dict[str, Any]
 
 
@@ -58,7 +66,7 @@ def confirm(settings: Settings) -> Row:
         with locked(settings.consumers, "rebuild"):
             now = settings.now()
             found = states(settings, now)
-        day = str(_day(now - timedelta(microseconds=1), settings))
+        day = str(present_day(now, settings.utc_offset_minutes))
         told = {"version": 1, "site_id": settings.site_id, "day": day, "devices": found}
         changed = _before(path) != told
         text = json.dumps({**told, "as_of_utc": utc_text(now)}, ensure_ascii=False, indent=1)
@@ -69,71 +77,36 @@ def confirm(settings: Settings) -> Row:
     }  # fmt: skip
 
 
-def states(settings: Settings, now: datetime, seeds: Path = SEEDS) -> dict[str, Row]:
-    """Return state, reason and the due tests without a pass of each registered device of the site on the local day.
+def states(settings: Settings, now: datetime, seeds: Path | None = None) -> dict[str, Row]:
+    """Return state, reason and the due tests without a pass of each registered device of the site on the local day (`judgement.devices`)."""
+    from spark_jobs.procedures import PROCEDURES
 
-    The rules are those of `mart_device_day`, of now instead of the whole day: the newest verdict on a due test counts, also when it
-    came after the first patient, and so does the newest result of each check.
-    """
     now = now.astimezone(UTC)
-    today = _day(now - timedelta(microseconds=1), settings)
-    schedule = [r for r in _seed(seeds, "phantom_schedule") if r["valid_from"] <= str(today)]
-    newest = {(r["device_id"], r["procedure"]): r for r in sorted(schedule, key=lambda r: r["valid_from"])}
-    span = max((int(r["every_days"]) for r in newest.values()), default=1)
-    tests = _tests(settings, seeds, [today - timedelta(days=n) for n in range(span)])
-    failed, first = _failed_checks(settings, today), _first_days(settings)
-    opened = _opened(settings, seeds, now, today)
+    today = present_day(now, settings.utc_offset_minutes)
+    due = due_tests(reference.read(Scheduled, seeds), today)
+    known = _released(settings, today)
+    tests = [*known.verdicts, *_tests(settings, seeds, sorted(_days(settings, span_days(due), today, known.until)))]
+    failed = newest_failures(_checks_of(settings, today))
+    hours, clock = reference.read(OpeningHours, seeds), local(now - INSTANT, settings.utc_offset_minutes)
     out = {}
-    for device in (d["device_id"] for d in _seed(seeds, "devices") if d["site_id"] == settings.site_id):
-        due = []
-        for (of, procedure), row in sorted(newest.items()):
-            days = int(row["every_days"])
-            mine = (
-                [t for t in tests if t["device_id"] == device and today - t["day"] < timedelta(days=days)] if of == device else []
-            )
-            told = [t for t in mine if t["procedure"] == procedure and t["state"] in ("pass", "warn", "fail")]
-            since = max(first.get(device, today), date.fromisoformat(row["valid_from"]))
-            if of == device and (told or today >= since + timedelta(days=days - 1)):
-                due.append(_of_test(procedure, told, [t for t in mine if t["procedure"] in (procedure, None)], opened[device]))
-        out[device] = _of_device(due, failed[device])
+    codes = {name: p.code for name, p in PROCEDURES.items()}
+    for one in (d for d in reference.read(Device, seeds) if d.site_id == settings.site_id):
+        device = one.device_id
+        opened = has_opened(device, hours, settings.site_id, clock)
+        first = date.fromisoformat(one.commissioned_on) if one.commissioned_on else known.first_days.get(device)
+        found = state_of(device, today, due, tests, failed.get(device, []), opened, first)
+        out[device] = {**found, "tests": [{**t, "code": codes.get(t["procedure"], "")} for t in found["tests"]]}
     return out
 
 
-def _of_test(procedure: str, told: list[Row], tries: list[Row], opened: bool) -> Row:
-    """Return the state of one due test and why; `told` are those with a verdict, `tries` all."""
-    last = max(told, key=lambda t: t["at"], default=None)
-    if last is not None:
-        state = {"pass": "fit", "warn": "conditional", "fail": "not_fit"}[last["state"]]
-        reason = {
-            "pass": "", "warn": f"{procedure} is in the warning band ({last['reason']})", "fail": f"{procedure} failed ({last['reason']})",
-        }[last["state"]]  # fmt: skip
-        return {"procedure": procedure, "state": state, "reason": reason}
-    if tries:
-        why = max(tries, key=lambda t: t["at"])["reason"] or "no verdict"
-        return {"procedure": procedure, "state": "not_confirmed", "reason": f"{procedure} was not measured ({why})"}
-    missing = f"{procedure} was not tested by the opening time" if opened else f"{procedure} is missing"
-    return {"procedure": procedure, "state": "not_confirmed", "reason": missing}
-
-
-def _of_device(due: list[Row], failed: list[str]) -> Row:
-    from spark_jobs.procedures import PROCEDURES
-
-    reasons = [f"check failed: {', '.join(failed)}"] if failed else []
-    reasons += [t["reason"] for t in due if t["reason"]]
-    worst = max((t["state"] for t in due), key=ORDER.index, default="not_confirmed")
-    if not due and not failed:
-        reasons = ["no test is scheduled"]
-    codes = {name: p.code for name, p in PROCEDURES.items()}
-    tests = [{**t, "code": codes.get(t["procedure"], "")} for t in due if t["state"] in ("not_fit", "not_confirmed")]
-    return {"state": "not_fit" if failed else worst, "reason": "; ".join(reasons) or None, "tests": tests}
-
-
-def _tests(settings: Settings, seeds: Path, days: list[date]) -> list[Row]:
-    """Return the phantom tests of these local days, one row a series and procedure: the newest run of each series, judged."""
+def _tests(settings: Settings, seeds: Path | None, days: list[date]) -> list[DeviceTest]:
+    """Return the phantom tests of these local days, one a series and procedure: the newest run of each series, judged."""
     files = _files(settings, "measures", days)
     if not files:
         return []
-    limits, declared, offset = read_limits(seeds / "limits.csv"), _declared(settings, seeds, days), settings.utc_offset_minutes
+    limits, devices, phantoms = reference.read(Limit, seeds), reference.read(Device, seeds), reference.read(Phantom, seeds)
+    declared, offset = Declarations(settings.site_id, settings.utc_offset_minutes), settings.utc_offset_minutes
+    declared.add(Word(c["id"], c["recorded"], c["device_id"], c["name"], c["at"], c["note"]) for c in _checks(settings, days))
     runs: dict[str, tuple[tuple, list[Row]]] = {}
     grouped = defaultdict(list)
     for row in _ask(MEASURES, files=files, site=settings.site_id):
@@ -145,33 +118,21 @@ def _tests(settings: Settings, seeds: Path, days: list[date]) -> list[Row]:
     patients = _patients(settings, days, [rows[0] for _, rows in runs.values()])
     out = []
     for series, (_, rows) in runs.items():
-        day = _day(rows[0]["acquired_at_utc"], settings)
-        device = device_of(rows[0]["device_serial"], rows[0]["station_name"], seeds / "devices.csv")
+        acquired = rows[0]["acquired_at_utc"]
+        day = local_day(acquired, offset)
+        device = device_of(rows[0]["device_serial"], rows[0]["station_name"], devices)
         if series in patients or day not in days:
             continue
         by_procedure = defaultdict(list)
         for row in judged(rows, limits, device, offset):
-            why = declared.get((device, day, row["procedure"] or "?"), declared.get((device, day, "")))
-            if why:
-                row |= {"verdict": "none", "status": "not_measured", "reason": why}
+            doubt = declared.doubt(device, acquired, row["procedure"], phantoms)
+            if doubt:
+                row |= {"verdict": "none", "status": "not_measured", "reason": doubt[1]}
             by_procedure[row["procedure"]].append(row)
         for procedure, mine in by_procedure.items():
             said = summary(mine)
-            about = {"device_id": device, "procedure": procedure, "day": day, "at": rows[0]["acquired_at_utc"]}
-            out.append({**about, "state": said["state"], "reason": _reason(said)})
+            out.append(DeviceTest(device, procedure, day, acquired, said["state"], reason_of(said)))
     return out
-
-
-def _reason(said: Row) -> str:
-    worst = said["worst"]
-    if worst is None or said["state"] == "pass":
-        return said["reason"] or ""
-    unit = "" if worst["unit"] in (None, "1") else f" {worst['unit']}"
-    low, high = (None if v is None else str(round(v, 3)) for v in (worst["low"], worst["high"]))
-    limit = (f"{low} … {high}" if low and high else f"≤ {high}" if high else f"≥ {low}") + unit
-    value = f"{round(worst['value'], 3)}{unit}"
-    how = f"{value} is outside {limit}" if said["state"] == "fail" else f"{value} is outside the warning band {limit}"
-    return f"{worst['measure']}: {how}"
 
 
 def _patients(settings: Settings, days: list[date], series: list[Row]) -> set[str]:
@@ -195,50 +156,44 @@ def _checks(settings: Settings, days: list[date]) -> list[Row]:
     rows = _ask(CHECKS, files=files, site=settings.site_id) if files else []
     for row in rows:
         row["at"] = datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None)
-        row["day"] = _day(row["at"], settings)
+        row["day"], row["recorded"] = (
+            local_day(row["at"], settings.utc_offset_minutes),
+            utc_text(row["recorded"].replace(tzinfo=UTC)),
+        )
     return sorted(rows, key=lambda r: r["at"])
 
 
-def _failed_checks(settings: Settings, today: date) -> dict[str, list[str]]:
-    """Return by device the checks of today whose newest result is a failure."""
-    newest = {(c["device_id"], c["name"]): c["result"] for c in _checks(settings, [today]) if c["day"] == today}
-    out = defaultdict(list)
-    for (device, name), result in sorted(newest.items()):
-        if result == "fail":
-            out[device].append(name)
-    return out
+def _checks_of(settings: Settings, today: date) -> list[tuple[str, str, datetime, str]]:
+    return [(c["device_id"], c["name"], c["at"], c["result"]) for c in _checks(settings, [today]) if c["day"] == today]
 
 
-def _declared(settings: Settings, seeds: Path, days: list[date]) -> dict[tuple[str, date, str], str]:
-    """Return by device, day and procedure ("" all) why the phantom that a technologist declared makes a test invalid; "" if it does not."""
-    out = {}
-    for check in _checks(settings, days):
-        name, _, procedure = check["name"].partition("/")
-        if name == USED and check["note"]:
-            against = doubt(check["note"], settings.site_id, str(check["day"]), seeds)
-            out[check["device_id"], check["day"], procedure] = against[1] if against else ""
-    return out
+@dataclass(frozen=True, slots=True)
+class _Released:
+    """What the published release knows of former days: the beginning of each device's history, and the newest verdict of each of its tests."""
+
+    until: date | None = None  # the last day that it speaks of
+    first_days: dict[str, date] = field(default_factory=dict)
+    verdicts: tuple[DeviceTest, ...] = ()
 
 
-def _opened(settings: Settings, seeds: Path, now: datetime, today: date) -> dict[str, bool]:
-    """Return whether each device's opening time of today has passed."""
-    local = now + timedelta(minutes=settings.utc_offset_minutes) - timedelta(microseconds=1)
-    out: dict[str, bool] = defaultdict(bool)
-    hours = [h for h in _seed(seeds, "opening_hours") if h["site_id"] == settings.site_id and h["valid_from"] <= str(today)]
-    for device in (d["device_id"] for d in _seed(seeds, "devices")):
-        mine = [h for h in hours if h["device_id"] in ("", device)]
-        best = max(mine, key=lambda h: (h["device_id"] != "", h["valid_from"]), default=None)
-        out[device] = best is not None and f"{local:%H:%M}" >= best["opens_at"]
-    return out
-
-
-def _first_days(settings: Settings) -> dict[str, date]:
-    """Return the first day of each device that the published release knows: before a weekly test could be made once it is not due."""
+def _released(settings: Settings, today: date) -> _Released:
     path = settings.warehouse / "current" / "qc.duckdb"
     if not path.exists():
-        return {}
+        return _Released()
     with duckdb.connect(str(path.resolve()), read_only=True) as db:
-        return dict(db.execute(FIRST, {"site": settings.site_id}).fetchall())
+        first = dict(db.execute(FIRST, {"site": settings.site_id}).fetchall())
+        ((until,),) = db.execute(UNTIL).fetchall()
+        rows = db.execute(VERDICTS, {"site": settings.site_id, "today": today}).fetchall()
+    return _Released(present_day(until, settings.utc_offset_minutes), first, tuple(DeviceTest(*row) for row in rows))
+
+
+def _days(settings: Settings, span: int, today: date, until: date | None) -> set[date]:
+    """Return the local days whose tests are read from the lake: those that can cover today, and all that no release speaks of."""
+    days = {today - timedelta(days=n) for n in range(span)}
+    for folder in (settings.lake / "measures" / f"site_id={settings.site_id}").glob("day=*"):
+        day = date.fromisoformat(folder.name.removeprefix("day="))  # UTC: a local day reaches into two
+        days |= {d for d in (day, day + timedelta(days=1)) if (until is None or d >= until) and d <= today}
+    return days
 
 
 def _files(settings: Settings, table: str, days: list[date]) -> list[str]:
@@ -253,15 +208,6 @@ def _ask(sql: str, **given: Any) -> Iterable[Row]:
         cursor = db.execute(sql, given)
         names = [d[0] for d in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _seed(seeds: Path, name: str) -> list[dict[str, str]]:
-    with (seeds / f"{name}.csv").open(encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
-
-
-def _day(moment: datetime, settings: Settings) -> date:
-    return (moment + timedelta(minutes=settings.utc_offset_minutes)).date()
 
 
 def _before(path: Path) -> Row | None:

@@ -1,22 +1,21 @@
-"""The state of each sensor's room and quantity, reading by reading: pure rules, which the stream (`jobs/supervise.py`) keeps running.
+"""What is normal in a room: the state of each sensor, reading by reading. The stream (`spark_jobs/jobs/supervise.py`) keeps it running.
 
-Limits are the rows of `environment_limits.csv` that the marts judge hours by, chosen and applied by `judge.py`: one rule for both. A state
+Limits are the rows of `environment_limits.csv` that the marts judge hours by, chosen and applied by `limits.py`: one rule for both. A state
 changes by a reading that is newer than all before, or by a silence longer than `sensors.csv` declares, which begins at a moment of its own
 and not when somebody noticed: whoever replays the readings gets the same changes. Moments are whole microseconds UTC since 1970.
 """
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from spark_jobs.judge import SEEDS, Limit, in_force, verdict
-from spark_jobs.qc.result import MEASURED
+from judgement.days import local_day
+from judgement.limits import MEASURED, limit_of, verdict
+from judgement.rows import Device, EnvironmentLimit, Limit, Room, Sensor, Site
 
-__all__ = ["ABNORMAL", "METHOD", "TABLES", "TICK", "VERSION", "WORST_FIRST", "Kept", "Rules", "advance", "read_rules", "us"]
+__all__ = ["ABNORMAL", "METHOD", "TICK", "VERSION", "WORST_FIRST", "Kept", "Rules", "advance", "us"]
 
 METHOD, VERSION = "environment_state", "1.0.0"
 TICK = "tick"  # `quality` of a row that is no reading: so late is it now
@@ -26,7 +25,6 @@ NORMAL, ABNORMAL, OVERLOAD, BAD_QUALITY, SILENT, NO_LIMIT, UNKNOWN = (
     "normal", "abnormal", "overload", "bad_quality", "silent", "no_limit", "unknown",
 )  # fmt: skip
 WORST_FIRST = (OVERLOAD, ABNORMAL, SILENT, BAD_QUALITY, NO_LIMIT, UNKNOWN, NORMAL)
-TABLES = ("environment_limits.csv", "sensors.csv", "rooms.csv", "devices.csv", "sites.csv")
 Row = Mapping[str, Any]
 Change = dict[str, Any]
 
@@ -49,39 +47,46 @@ class Kept:
 class Rules:
     """The reference data: limits, sensors by id, each room's site and devices, each site's offset from UTC in minutes."""
 
+    TABLES: ClassVar[tuple[type, ...]] = (EnvironmentLimit, Sensor, Room, Device, Site)
     limits: tuple[Limit, ...]
-    sensors: Mapping[str, Mapping[str, str]]
+    sensors: Mapping[str, Sensor]
     rooms: Mapping[str, str]
     devices: Mapping[str, str]
     offsets: Mapping[str, int]
 
-    def of_site(self, site_id: str) -> list[Mapping[str, str]]:
-        """Return the sensors that a site has registered."""
-        return [s for s in self.sensors.values() if self.rooms.get(s["room_id"]) == site_id]
-
-
-def read_rules(folder: Path | None = None) -> Rules:
-    """Return the reference data as they stand now."""
-    limits, sensors, rooms, devices, sites = (_rows((folder or SEEDS) / name) for name in TABLES)
-    nobody = dict.fromkeys(("detector", "region", "warn_low", "warn_high", "requirement", "approver"))
-    found = [
-        Limit(
-            limit_id=r["limit_id"], version=int(r["version"]), procedure="environment", measure=r["quantity"], device_id=r["room_id"] or None,
-            fail_low=_number(r["low"]), fail_high=_number(r["high"]), valid_from=r["valid_from"], valid_until=r["valid_until"] or None,
-            standard=r["standard"], clause=r["clause"], **nobody,
+    @classmethod
+    def of(
+        cls,
+        limits: Iterable[EnvironmentLimit],
+        sensors: Iterable[Sensor],
+        rooms: Iterable[Room],
+        devices: Iterable[Device],
+        sites: Iterable[Site],
+    ) -> "Rules":
+        """Return the rules by the rows of the tables."""
+        by_room: dict[str, list[str]] = {}
+        for d in devices:
+            by_room.setdefault(d.room_id or "", []).append(d.device_id)
+        return cls(
+            tuple(_limit(r) for r in limits),
+            {s.sensor_id: s for s in sensors},
+            {r.room_id: r.site_id for r in rooms},
+            {room: " ".join(sorted(ids)) for room, ids in by_room.items()},
+            {s.site_id: s.utc_offset_minutes for s in sites},
         )
-        for r in limits
-    ]  # fmt: skip
-    by_room: dict[str, list[str]] = {}
-    for d in devices:
-        by_room.setdefault(d["room_id"], []).append(d["device_id"])
-    return Rules(
-        tuple(found),
-        {s["sensor_id"]: s for s in sensors},
-        {r["room_id"]: r["site_id"] for r in rooms},
-        {room: " ".join(sorted(ids)) for room, ids in by_room.items()},
-        {s["site_id"]: int(s["utc_offset_minutes"]) for s in sites},
-    )
+
+    def of_site(self, site_id: str) -> list[Sensor]:
+        """Return the sensors that a site has registered."""
+        return [s for s in self.sensors.values() if self.rooms.get(s.room_id) == site_id]
+
+
+def _limit(row: EnvironmentLimit) -> Limit:
+    """Return a limit of rooms as one that `limit_of` chooses from: the room stands where a device does."""
+    return Limit(
+        limit_id=row.limit_id, version=row.version, procedure="environment", measure=row.quantity, device_id=row.room_id, detector=None, region=None,
+        warn_low=None, warn_high=None, fail_low=row.low, fail_high=row.high, valid_from=row.valid_from, valid_until=row.valid_until,
+        standard=row.standard, clause=row.clause, requirement=None, approver=None,
+    )  # fmt: skip
 
 
 def advance(kept: Kept, rows: Iterable[Row], rules: Rules) -> tuple[Kept, list[Change]]:
@@ -132,7 +137,7 @@ def _step(kept: Kept, row: Row, rules: Rules) -> tuple[Kept, list[Change]]:
 
 def _unless_silent(kept: Kept, row: Row, now: int, rules: Rules) -> tuple[Kept, list[Change]]:
     """Enter silence where the sensor was last heard longer ago than is declared for it."""
-    patience = int(rules.sensors[row["sensor_id"]]["silent_after_min"])
+    patience = rules.sensors[row["sensor_id"]].silent_after_min
     since = kept.heard + patience * 60_000_000
     if now <= since or kept.state == SILENT:
         return kept, []
@@ -151,14 +156,14 @@ def _stranger(row: Row, rules: Rules) -> str | None:
     known = rules.sensors.get(row["sensor_id"])
     if known is None:
         return "this sensor is not registered"
-    if (known["room_id"], known["quantity"]) != (row["room_id"], row["quantity"]):
-        return f"this sensor is registered for {known['quantity']} of room {known['room_id']}"
-    site = rules.rooms.get(known["room_id"])
+    if (known.room_id, known.quantity) != (row["room_id"], row["quantity"]):
+        return f"this sensor is registered for {known.quantity} of room {known.room_id}"
+    site = rules.rooms.get(known.room_id)
     return None if site == row["site_id"] else f"the room is of site {site}, the reading of site {row['site_id']}"
 
 
 def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str | None, Limit | None]:
-    registered = rules.sensors[row["sensor_id"]]["unit"]
+    registered = rules.sensors[row["sensor_id"]].unit
     if row["quality"] == OVERLOAD:
         return OVERLOAD, "the sensor is overloaded: the value is beyond its range", None
     if row["quality"] != "good" or not _is_number(row["value"]):
@@ -167,8 +172,8 @@ def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str 
         return BAD_QUALITY, "the reading is dated later than it arrived", None
     if row["unit"] != registered:
         return BAD_QUALITY, f"the reading is in {row['unit']}, the sensor is registered in {registered}", None
-    local = _moment(moment) + timedelta(minutes=rules.offsets[row["site_id"]])
-    limit = in_force(rules.limits, "environment", row["quantity"], row["room_id"], None, f"{local:%Y-%m-%d}")
+    day = local_day(_moment(moment), rules.offsets[row["site_id"]])
+    limit = limit_of(rules.limits, "environment", row["quantity"], row["room_id"], None, day)
     judged = verdict(row["value"], MEASURED, limit)
     if limit is None or judged == "none":
         return NO_LIMIT, "no limit in force" if limit is None else "the limit row has no value yet", limit
@@ -217,12 +222,3 @@ def _band(limit: Limit, unit: str) -> str:
         f"{low:g} … {high:g}" if low is not None and high is not None else f"≤ {high:g}" if high is not None else f"≥ {low:g}"
     )
     return f"{bounds} {unit}"
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))

@@ -1,23 +1,51 @@
-"""Whether a step of an examination may begin: forms, preparation and interfering drugs against the reference rows of the day.
+"""What is permitted: whether a step of an examination may begin, by forms, preparation and interfering drugs and the rows of the day.
 
-Pure: events, rows and a moment in, an answer out. The models `int_requirement__*` judge the same afterwards, by the same rows and in the
-same words; `tests/contract/test_readiness.py` plays the same cases through both.
+The models `int_requirement__*` judge the same afterwards, by the same rows and in the same words; `tests/contract/test_examinations.py` and
+`test_judgement.py` play the same cases through both.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from connectors.events import Event, utc_text
-from connectors.events.newest import in_order, precision_s
-from connectors.exam_reference import Reference, Row, in_force
-from connectors.words import reason
+from judgement.days import local_day
+from judgement.newest import in_order, precision_s
+from judgement.rows import Drug, Form, Plan, Preparation, Rule
+from judgement.validity import in_force, newest
 
-__all__ = ["CANCELLED", "Clue", "Readiness", "readiness"]
+__all__ = ["CANCELLED", "Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness"]
 
 CANCELLED = ("CA", "OC", "DC")
 DAY_S = 86_400.0
+Row = Form | Preparation | Drug
+R = TypeVar("R", Form, Preparation, Drug)
+
+
+class Fact(Protocol):
+    """What an event says; `connectors.events.Event` is one."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """All versions of the rows that say what a step needs."""
+
+    TABLES: ClassVar[tuple[type, ...]] = (Plan, Form, Preparation, Drug, Rule)
+    plans: tuple[Plan, ...]
+    forms: tuple[Form, ...]
+    preparation: tuple[Preparation, ...]
+    drugs: tuple[Drug, ...]
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +60,7 @@ class Clue:
     known: bool
     title_en: str
     title_zh: str
-    reason_en: str
-    reason_zh: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +75,11 @@ class Readiness:
     blocks: tuple[Clue, ...]
     warnings: tuple[Clue, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the body of the answer at the door."""
-        rest = {k: [asdict(c) for c in getattr(self, k)] for k in ("blocks", "warnings")}
-        return {
-            "accession_number": self.accession_number, "exam_code": self.exam_code, "step": self.step, "at_utc": utc_text(self.at),
-            "permitted": self.permitted, **rest,
-        }  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class _Shortfall:
     rule_id: str
-    row: Row
+    row: Row | None
     subject: str
     effect: str  # block | warn
     known: bool
@@ -69,8 +88,8 @@ class _Shortfall:
 
 def readiness(
     accession: str,
-    events: Iterable[Event],
-    reference: Reference,
+    events: Iterable[Fact],
+    required: Requirements,
     at: datetime,
     utc_offset_minutes: int,
     step: str = "injection",
@@ -86,37 +105,47 @@ def readiness(
         Aware. What was signed, asked or measured later does not count; rows in force on the local day of this moment do.
     """
     told = _Told(list(events), at)
-    day = (at + timedelta(minutes=utc_offset_minutes)).date()
+    day = local_day(at, utc_offset_minutes)
     order = told.order()
     code = order["exam_code"] if order else None
-    unknown = _unplanned(order, reference, day, step)
+    unknown = _unplanned(order, required, day, step)
     if unknown is not None:
         found = [unknown]
     else:
-        found = [*_forms(told, reference, code, step, at, day), *_preparation(told, reference, code, step, at, day)]
-        found += _drugs(told, reference, code, step, at, day)
-    rules = {r["rule_id"]: r for r in in_force(reference.rules, "rule_id", day)}
+        found = [*_forms(told, required, code, step, at, day), *_preparation(told, required, code, step, at, day)]
+        found += _drugs(told, required, code, step, at, day)
+    rules = newest(in_force(required.rules, day), lambda r: r.rule_id)
     blocks = tuple(_clue(f, rules[f.rule_id]) for f in found if f.rule_id in rules and f.effect == "block")
     warnings = tuple(_clue(f, rules[f.rule_id]) for f in found if f.rule_id in rules and f.effect == "warn")
     permitted = False if any(c.known for c in blocks) else None if blocks else True
     return Readiness(accession, code, step, at, permitted, blocks, warnings)
 
 
-def _unplanned(order: dict[str, Any] | None, reference: Reference, day: date, step: str) -> _Shortfall | None:
+def next_step(events: Iterable[Fact]) -> str:
+    """Return the step that is asked about next: the injection until it is done, then the acquisition."""
+    done = any(
+        e.type == "examination.dose"
+        or (e.type == "examination.step" and e.data["step"] == "injection" and e.data["result"] == "done")
+        for e in events
+    )
+    return "acquisition" if done else "injection"
+
+
+def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, step: str) -> _Shortfall | None:
     """Return why nothing can be said about a step, None when order and plan say what it needs."""
 
     def because(known: bool, why: str) -> _Shortfall:
-        return _Shortfall("ORDER_IN_FORCE", {}, "order", "block", known, why)
+        return _Shortfall("ORDER_IN_FORCE", None, "order", "block", known, why)
 
     if order is None:
         return because(False, "no order is known")
     if order["order_control"] in CANCELLED:
         return because(True, "the order was cancelled")
-    plans = [p for p in reference.plans if p["exam_code"] == order["exam_code"] and p["valid_from"] <= day.isoformat()]
+    plans = in_force((p for p in required.plans if p.exam_code == order["exam_code"]), day)
     if not plans:
         return because(False, f"no plan is known for examination {order['exam_code']}")
-    newest = max(p["valid_from"] for p in plans)
-    if step not in {p["step"] for p in plans if p["valid_from"] == newest}:
+    latest = max(p.valid_from for p in plans)
+    if step not in {p.step for p in plans if p.valid_from == latest}:
         return because(False, f"the plan of examination {order['exam_code']} has no step {step}")
     return None
 
@@ -124,7 +153,7 @@ def _unplanned(order: dict[str, Any] | None, reference: Reference, day: date, st
 class _Told:
     """What the events say as of a moment."""
 
-    def __init__(self, events: Sequence[Event], at: datetime) -> None:
+    def __init__(self, events: Sequence[Fact], at: datetime) -> None:
         self._events, self._at = events, at
 
     def order(self) -> dict[str, Any] | None:
@@ -166,93 +195,95 @@ class _Told:
             for o in e.data["observations"]:
                 value = _number(o.get("value"))
                 if o["code"] in codes.split() and o.get("unit") == unit and value is not None and moment <= self._at:
-                    found.append((moment, precision, replace(e, data={"value": value})))
+                    found.append((moment, precision, value))
         placed = in_order(found)
-        return (placed[-1][0], placed[-1][1].data["value"]) if placed else None
+        return placed[-1] if placed else None
 
     def asked(self, name: str) -> datetime | None:
         """Return when the newest answer to a question was given."""
         past = self._past("asked_at_utc", (e for e in self._of("examination.preparation") if e.data.get(name) is not None))
         return past[-1][0] if past else None
 
-    def _past(self, when: str, events: Iterable[Event]) -> list[tuple[datetime, Event]]:
+    def _past(self, when: str, events: Iterable[Fact]) -> list[tuple[datetime, Fact]]:
         """Return the events that say a time before the moment, the newest last."""
         timed = [(t, e) for e in events if (t := _moment(e.data.get(when))) is not None and t <= self._at]
         return sorted(timed, key=lambda s: (s[0], s[1].recorded_at))
 
-    def _of(self, kind: str) -> Iterator[Event]:
+    def _of(self, kind: str) -> Iterator[Fact]:
         return (e for e in self._events if e.type == kind)
 
 
-def _forms(told: _Told, reference: Reference, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
+def _forms(told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
     sex, born = told.person()
-    for row in _of(reference.forms, code, step, day):
+    for row in _of(required.forms, code, step, day):
         if not _concerns(row, sex, born, day):
             continue
-        name = f"{row['name_en']} / {row['name_zh']}"
-        signed = told.form(row["form"])
+        name = f"{row.name_en} / {row.name_zh}"
+        signed = told.form(row.form)
         if signed is None:
             why = f"the form {name} is not signed"
         elif not signed[1]:
             why = f"the form {name} is signed but not complete"
-        elif (at - signed[0]).total_seconds() > float(row["valid_hours"]) * 3600:
-            why = f"the form {name} was signed at {signed[0]:%Y-%m-%dT%H:%MZ}, which is more than {_rounded(row['valid_hours'])} h before"
+        elif (at - signed[0]).total_seconds() > row.valid_hours * 3600:
+            why = f"the form {name} was signed at {signed[0]:%Y-%m-%dT%H:%MZ}, which is more than {_rounded(row.valid_hours)} h before"
         else:
             continue
-        yield _Shortfall("FORM_MISSING", row, row["form"], row["on_missing"], True, why)
+        yield _Shortfall("FORM_MISSING", row, row.form, row.on_missing, True, why)
 
 
-def _concerns(row: Row, sex: str | None, born: int | None, day: date) -> bool:
+def _concerns(row: Form, sex: str | None, born: int | None, day: date) -> bool:
     """Return whether a form is asked of a person; who is not known to be excepted is asked."""
-    if row["sex"] and sex in ("M", "F") and sex != row["sex"]:
+    if row.sex and sex in ("M", "F") and sex != row.sex:
         return False
     if born is None:
         return True
     oldest = day.year - born  # the birthday may still be to come
-    return not (row["age_min"] and oldest < int(row["age_min"])) and not (row["age_max"] and oldest - 1 > int(row["age_max"]))
+    return not (row.age_min is not None and oldest < row.age_min) and not (row.age_max is not None and oldest - 1 > row.age_max)
 
 
-def _preparation(told: _Told, reference: Reference, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
-    for row in _of(reference.preparation, code, step, day):
-        value, name = _value(told, row, at), f"{row['name_en']} / {row['name_zh']}"
+def _preparation(
+    told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date
+) -> Iterator[_Shortfall]:
+    for row in _of(required.preparation, code, step, day):
+        value, name = _value(told, row, at), f"{row.name_en} / {row.name_zh}"
         if value is None:
-            if row["on_unknown"] in ("block", "warn"):
+            if row.on_unknown in ("block", "warn"):
                 why = f"{name}: not asked or measured"
-                yield _Shortfall("PREPARATION", row, row["item"], row["on_unknown"], False, why)
+                yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
             continue
         for effect in ("block", "warn"):
-            low, high = _number(row[f"{effect}_low"]), _number(row[f"{effect}_high"])
+            low, high = getattr(row, f"{effect}_low"), getattr(row, f"{effect}_high")
             if (low is not None and value < low) or (high is not None and value > high):
-                said = f"{_rounded(value)} {row['unit']}"
-                why = f"{name}: a value of {said} is outside {_limits(low, high, row['unit'])}"
-                yield _Shortfall("PREPARATION", row, row["item"], effect, True, why)
+                unit = row.unit or ""
+                why = f"{name}: a value of {_rounded(value)} {unit} is outside {_limits(low, high, unit)}"
+                yield _Shortfall("PREPARATION", row, row.item, effect, True, why)
                 break
 
 
-def _value(told: _Told, row: Row, at: datetime) -> float | None:
+def _value(told: _Told, row: Preparation, at: datetime) -> float | None:
     """Return the value of an item of the preparation; of the two witnesses of a laboratory value the newer one."""
-    item = row["item"]
+    item = row.item
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
         return None if told.answer("medication") is None else 0.0
     if item == "fasting_h":
         since = told.since("fasting_since_utc")
         return None if since is None else (at - since).total_seconds() / 3600
-    said, measured = told.answer(item), told.observed(row["observation_codes"], row["unit"]) if row["observation_codes"] else None
+    said, measured = told.answer(item), told.observed(row.observation_codes, row.unit or "") if row.observation_codes else None
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
         return measured[1]
     return None if said is None else float(said)
 
 
-def _drugs(told: _Told, reference: Reference, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
-    rows = _of(reference.drugs, code, step, day)
+def _drugs(told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
+    rows = _of(required.drugs, code, step, day)
     worst: dict[str, tuple[float, _Shortfall]] = {}
     for taken in told.answer("medication") or []:
         row = _row_of(rows, taken["atc"])
         if row is None:
             continue
-        name = f"{row['name_en']} / {row['name_zh']} (ATC {taken['atc']})"
-        needed, last = float(row["withhold_days"]), _moment(taken.get("last_taken_at_utc"))
+        name = f"{row.name_en} / {row.name_zh} (ATC {taken['atc']})"
+        needed, last = row.withhold_days, _moment(taken.get("last_taken_at_utc"))
         days = -1.0 if last is None else (at - last).total_seconds() / DAY_S
         if days >= needed:
             continue
@@ -260,29 +291,29 @@ def _drugs(told: _Told, reference: Reference, code: str | None, step: str, at: d
             why = f"{name}: when it was last taken is not known, {_rounded(needed)} days without it are needed"
         else:
             why = f"{name}: last taken {_rounded(days)} days before, {_rounded(needed)} days without it are needed"
-        found = _Shortfall("DRUG_INTERFERENCE", row, taken["atc"], row["effect"], last is not None, why)
+        found = _Shortfall("DRUG_INTERFERENCE", row, taken["atc"], row.effect, last is not None, why)
         if taken["atc"] not in worst or days < worst[taken["atc"]][0]:
             worst[taken["atc"]] = (days, found)
     yield from (found for _, found in worst.values())
 
 
-def _row_of(rows: Sequence[Row], atc: str) -> Row | None:
+def _row_of(rows: Sequence[Drug], atc: str) -> Drug | None:
     """Return the most specific row of a drug; told only by its group, a drug may be the worst of that group."""
-    named = [r for r in rows if atc.startswith(r["atc"])]
+    named = [r for r in rows if atc.startswith(r.atc)]
     if named:
-        return max(named, key=lambda r: len(r["atc"]))
-    return max((r for r in rows if r["atc"].startswith(atc)), key=lambda r: (float(r["withhold_days"]), r["atc"]), default=None)
+        return max(named, key=lambda r: len(r.atc))
+    return max((r for r in rows if r.atc.startswith(atc)), key=lambda r: (r.withhold_days, r.atc), default=None)
 
 
-def _of(rows: Sequence[Row], code: str | None, step: str, day: date) -> list[Row]:
-    return [r for r in in_force(rows, "requirement_id", day) if r["exam_code"] == code and r["before_step"] == step]
+def _of(rows: Iterable[R], code: str | None, step: str, day: date) -> list[R]:
+    """Return the rows of an examination's step: of each requirement the newest version in force."""
+    now = newest(in_force(rows, day), lambda r: r.requirement_id)
+    return [r for r in now.values() if r.exam_code == code and r.before_step == step]
 
 
-def _clue(found: _Shortfall, rule: Row) -> Clue:
-    row = found.row
-    own = (row["requirement_id"], int(row["version"])) if row else (found.subject, 1)
-    said = (rule["title_en"], rule["title_zh"], found.reason, reason(found.reason))
-    return Clue(rule["rule_id"], int(rule["version"]), *own, found.subject, found.known, *said)
+def _clue(found: _Shortfall, rule: Rule) -> Clue:
+    own = (found.row.requirement_id, found.row.version) if found.row else (found.subject, 1)
+    return Clue(rule.rule_id, rule.version, *own, found.subject, found.known, rule.title_en, rule.title_zh, found.reason)
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:
@@ -297,9 +328,10 @@ def _rounded(value: Any) -> str:
 
 def _number(said: Any) -> float | None:
     try:
-        return float(said)
+        value = float(said)
     except (TypeError, ValueError):
         return None
+    return value if math.isfinite(value) else None
 
 
 def _moment(said: Any) -> datetime | None:

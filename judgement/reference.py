@@ -1,47 +1,187 @@
-"""The reference rows that say whether an examination may go on: the seeds that the warehouse judges by, read from the same files."""
+"""The one reader of reference data: the only code that opens a table of `dbt_project/seeds/`. A registry will replace this module alone.
+
+Everything else in this room is pure; here files are read. A table is parsed once for each state of its file, so that asking is cheap and an
+edit takes effect with the next question.
+"""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+import math
+import threading
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from datetime import date
+from functools import cache
 from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from connectors.settings import ROOT
+from judgement.environment import Rules
+from judgement.readiness import Requirements
+from judgement.rows import Component, Switch
+from judgement.switches import unclear
+from judgement.worklist import Stations
 
-__all__ = ["SEEDS", "Reference", "Row", "in_force", "read_reference"]
+__all__ = ["SEEDS", "BadReference", "read", "requirements", "rules", "stamp", "stations", "switches"]
 
-SEEDS = ROOT / "dbt_project" / "seeds"
-Row = dict[str, str]  # a row as the file has it; "" is null
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Rows of exam_plans, exam_forms, exam_preparation, interfering_drugs and rules, all versions."""
-
-    plans: tuple[Row, ...]
-    forms: tuple[Row, ...]
-    preparation: tuple[Row, ...]
-    drugs: tuple[Row, ...]
-    rules: tuple[Row, ...]
+SEEDS = Path(__file__).resolve().parents[1] / "dbt_project" / "seeds"
+R = TypeVar("R")
+_LOCK = threading.Lock()
+_KEPT: dict[tuple[Path, type], tuple[object, tuple[Any, ...]]] = {}
 
 
-def read_reference(folder: Path = SEEDS) -> Reference:
-    """Return the rows of a folder of seeds; raise OSError when a file is missing."""
-    names = ("exam_plans", "exam_forms", "exam_preparation", "interfering_drugs", "rules")
-    return Reference(*(_rows(folder / f"{name}.csv") for name in names))
+class BadReference(ValueError):
+    """A table of reference data that cannot be used: the text names file, line, column and what is wrong."""
 
 
-def in_force(rows: Sequence[Row], key: str, day: date) -> list[Row]:
-    """Return of each `key` the row with the highest version of those in force on a day, both bounds included."""
-    best: dict[str, Row] = {}
-    for row in rows:
-        if row["valid_from"] > day.isoformat() or (row["valid_until"] and row["valid_until"] < day.isoformat()):
-            continue
-        if row[key] not in best or int(best[row[key]]["version"]) < int(row["version"]):
-            best[row[key]] = row
-    return list(best.values())
+def read(kind: type[R], folder: Path | None = None) -> tuple[R, ...]:
+    """Return the rows of a table, in the order of the file.
+
+    Parameters
+    ----------
+    kind
+        A dataclass of `judgement.rows`.
+    folder
+        Of other seeds than the delivered ones.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    BadReference
+        A row is not what its table says: a cell is missing, or is no number or day.
+    """
+    path = _path(kind, folder)
+    written = _written(path)
+    with _LOCK:
+        kept = _KEPT.get((path, kind))
+    if kept is not None and kept[0] == written:
+        return kept[1]
+    rows = tuple(_parsed(kind, path))
+    with _LOCK:
+        _KEPT[path, kind] = written, rows
+    return rows
 
 
-def _rows(path: Path) -> tuple[Row, ...]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
+def stamp(kinds: Iterable[type], folder: Path | None = None) -> tuple[object, ...]:
+    """Return what is another value when a table of these was edited; a table that is not there has None."""
+    out: list[object] = []
+    for kind in kinds:
+        try:
+            out.append(_written(_path(kind, folder)))
+        except FileNotFoundError:
+            out.append(None)
+    return tuple(out)
+
+
+def requirements(folder: Path | None = None) -> Requirements:
+    """Return what examinations require before their steps."""
+    return Requirements(*(read(kind, folder) for kind in Requirements.TABLES))
+
+
+def rules(folder: Path | None = None) -> Rules:
+    """Return what the rooms' environment is judged by."""
+    return Rules.of(*(read(kind, folder) for kind in Rules.TABLES))  # type: ignore[call-arg]
+
+
+def stations(site_id: str, day: str, folder: Path | None = None) -> Stations:
+    """Return who may ask for a worklist at a site on a local day, and the policies then in force."""
+    return Stations.of(site_id, day, *(read(kind, folder) for kind in Stations.TABLES))  # type: ignore[call-arg]
+
+
+def switches(folder: Path | None = None) -> tuple[Switch, ...]:
+    """Return the rows of component_switches.csv; one that cannot be obeyed is a BadReference: nothing is guessed about what is off."""
+    known, rows = {c.component for c in read(Component, folder)}, read(Switch, folder)
+    for n, row in enumerate(rows, 1):
+        if wrong := unclear(row, known):
+            raise BadReference(f"{Switch.TABLE}.csv, line {n + 1}: {', '.join(wrong)} is missing or not known")
+    return rows
+
+
+def _path(kind: type, folder: Path | None) -> Path:
+    return (folder or SEEDS) / f"{kind.TABLE}.csv"  # type: ignore[attr-defined]
+
+
+def _written(path: Path) -> tuple[int, int, int]:
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _parsed(kind: type[R], path: Path) -> Iterable[R]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise BadReference(f"{path.name}: the file is not UTF-8") from exc
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns = _columns(kind)  # type: ignore[arg-type]
+    try:
+        missing = [c for c in columns if c not in (reader.fieldnames or ())]
+        if missing:
+            raise BadReference(f"{path.name}, line 1: there is no column {', '.join(missing)}")
+        for row in reader:
+            where = f"{path.name}, line {reader.line_num}"
+            if None in row:  # type: ignore[comparison-overlap]
+                raise BadReference(f"{where}: the row has more cells than the header")
+            # cells that a row lacks at its end are empty, as the warehouse reads them
+            yield kind(**{name: _cell(row[name] or "", name, into, where) for name, into in columns.items()})
+    except csv.Error as exc:
+        raise BadReference(f"{path.name}, line {reader.reader.line_num}: {exc}") from exc
+
+
+def _cell(text: str, name: str, into: tuple[Callable[[str], Any], bool, str], where: str) -> Any:
+    convert, may_be_empty, what = into
+    if not text:
+        if may_be_empty:
+            return None
+        raise BadReference(f"{where}: {name} is empty")
+    try:
+        return convert(text)
+    except ValueError as exc:
+        raise BadReference(f"{where}: {name} is '{text}', not {what}") from exc
+
+
+@cache
+def _columns(kind: type) -> dict[str, tuple[Callable[[str], Any], bool, str]]:
+    """Return of each column how its text is read, whether it may be empty, and what it should be."""
+    hints = get_type_hints(kind, include_extras=True)
+    out = {}
+    for f in fields(kind):
+        hint, may_be_empty = hints[f.name], False
+        if get_origin(hint) is types.UnionType or type(None) in get_args(hint):
+            (hint,) = (a for a in get_args(hint) if a is not type(None))
+            may_be_empty = True
+        convert, what = (
+            _one_of(get_args(hint)) if get_origin(hint) is Literal else _READERS[getattr(hint, "__metadata__", (hint,))[0]]
+        )
+        out[f.name] = convert, may_be_empty, what
+    return out
+
+
+def _one_of(words: tuple[str, ...]) -> tuple[Callable[[str], str], str]:
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError(text)
+        return text
+
+    return convert, " or ".join(words)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _day(text: str) -> str:
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError(text)
+    return text
+
+
+_READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    str: (str, "a text"),
+    int: (int, "a whole number"),
+    float: (_finite, "a number"),
+    date.fromisoformat: (_day, "a day (YYYY-MM-DD)"),
+}

@@ -1,27 +1,26 @@
-"""The verdict on one phantom series from its rows: of the lake, judged here by the marts' limits, or of a release, as they stand there."""
+"""The verdict on one series from its rows: of the lake, judged here by the marts' limits, or of a release, as they stand there."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from spark_jobs.judge import Limit, in_force, verdict
+from judgement.days import local_day
+from judgement.limits import BOUNDS, limit_of, verdict
+from judgement.rows import Limit
 
-__all__ = ["INVALID", "judged", "summary"]
+__all__ = ["INVALID", "judged", "reason_of", "summary"]
 
 Row = dict[str, Any]
 INVALID = ("unknown", "expired")  # states of a declared phantom: what was measured with it tells nothing
-BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
 
 
 def judged(rows: Sequence[Row], limits: Sequence[Limit], device_id: str, utc_offset_minutes: int) -> list[Row]:
     """Return the lake's rows of one series with verdict and bounds, as the marts give them; the day is the site's local day."""
     out = []
     for row in rows:
-        acquired: datetime | None = row["acquired_at_utc"]
-        day = f"{acquired + timedelta(minutes=utc_offset_minutes):%Y-%m-%d}" if acquired else None
+        day = local_day(row["acquired_at_utc"], utc_offset_minutes) if row["acquired_at_utc"] else None
         limit = None
         if row["measure"] is not None:
-            limit = in_force(limits, row["procedure"], row["measure"], device_id, row["detector"], day, row["region"])
+            limit = limit_of(limits, row["procedure"], row["measure"], device_id, row["detector"], day, row["region"])
         bounds = {b: getattr(limit, b) if limit else None for b in BOUNDS}
         out.append({**row, **bounds, "verdict": verdict(row["value"], row["status"], limit)})
     return out
@@ -52,6 +51,19 @@ def summary(rows: Sequence[Row]) -> Row:
         "worst": _worst([r for r in rows if r["verdict"] == state]) if state in ("fail", "warn", "pass") else None,
         "reason": reason,
     }
+
+
+def reason_of(said: Row) -> str:
+    """Return why a series has the state that `summary` gave it, in the words of the marts; "" for a pass."""
+    worst = said["worst"]
+    if worst is None or said["state"] == "pass":
+        return said["reason"] or ""
+    unit = "" if worst["unit"] in (None, "1") else f" {worst['unit']}"
+    low, high = (None if v is None else str(round(v, 3)) for v in (worst["low"], worst["high"]))
+    limit = (f"{low} … {high}" if low and high else f"≤ {high}" if high else f"≥ {low}") + unit
+    value = f"{round(worst['value'], 3)}{unit}"
+    how = f"{value} is outside {limit}" if said["state"] == "fail" else f"{value} is outside the warning band {limit}"
+    return f"{worst['measure']}: {how}"
 
 
 def _worst(rows: Sequence[Row]) -> Row | None:

@@ -1,21 +1,25 @@
-"""Which scanner may ask for a worklist, and what today's state of its device means for it: reference data and one pure decision."""
+"""Which scanner may ask for a worklist, and whether its worklist is held: by the state of its device, the policies and an override."""
 
-import csv
-import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
-from connectors.events import Event, utc_text
-from connectors.settings import ROOT, Settings
+from judgement.days import utc_text
+from judgement.rows import Device, Member, Policy, StationRow
+from judgement.validity import in_force
 
-__all__ = ["Decision", "Override", "Policy", "Reference", "State", "Station", "decide", "local_day", "policy_of", "read_states"]
+__all__ = [
+    "ACTIONS", "BLOCKED", "DEVICE_STATES", "FORMS_MISSING", "OFFERED", "Decision", "Override", "State", "Station", "Stations", "decide",
+    "decide_examination", "policy_of",
+]  # fmt: skip
 
-SEEDS = ROOT / "dbt_project" / "seeds"
-FILES = ("worklist_stations", "worklist_policies", "devices", "staff")
-STATES = ("fit", "conditional", "not_fit", "not_confirmed")
+DEVICE_STATES = ("fit", "conditional", "not_fit", "not_confirmed")
 ACTIONS = {"hold": "held", "warn": "warned", "offer": "offered"}
+OFFERED, WARNED, HELD = "offered", "warned", "held"
+WORST = (OFFERED, WARNED, HELD)
+# the states of worklist_policies.csv that are an examination's and no device's: a form may still be signed, the others forbid
+BLOCKED, FORMS_MISSING = "blocked", "forms_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +32,6 @@ class Station:
     modality: str
     station_name: str
     device_serial: str
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """One row of worklist_policies.csv: what a state of a device does to its worklist; `device_id` empty: any device of the site."""
-
-    policy_id: str
-    version: int
-    device_id: str
-    state: str
-    action: str  # hold | warn | offer
-    valid_from: str
-    valid_until: str
-    approver: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +54,9 @@ class Override:
     from_utc: datetime
     until_utc: datetime
 
-    @classmethod
-    def of(cls, event: Event) -> "Override":
-        """Return what a `device.hold_override` event says."""
-        said, until = event.data, datetime.fromisoformat(event.data["until_utc"])
-        return cls(event.id, said["device_id"], said["staff_id"], said["reason"], event.occurred_at, until)
+    def runs(self, now: datetime) -> bool:
+        """Tell whether it is in force."""
+        return self.from_utc <= now < self.until_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +81,10 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """The rows in force on one local day at one site."""
+class Stations:
+    """Who may ask, and the policies: the rows in force on one local day at one site."""
 
+    TABLES: ClassVar[tuple[type, ...]] = (StationRow, Policy, Device, Member)
     stations: dict[str, Station]  # by AE title
     policies: tuple[Policy, ...]
     staff: frozenset[str]
@@ -106,55 +95,36 @@ class Reference:
         return sorted({s.device_id for s in self.stations.values()})
 
     @classmethod
-    def read(cls, site_id: str, day: str, folder: Path = SEEDS) -> "Reference":
-        """Return the reference data; raise OSError or ValueError when it cannot be read: then nobody is told anything."""
-        rows = {name: _rows(folder / f"{name}.csv", site_id) for name in FILES}
-        devices = {d["device_id"]: d for d in rows["devices"]}
-        stations = {
-            r["ae_title"]: Station(
-                r["ae_title"], r["device_id"], frozenset(r["exam_codes"].split()), devices[r["device_id"]]["modality"],
-                devices[r["device_id"]]["station_name"], devices[r["device_id"]]["device_serial"],
-            )
-            for r in rows["worklist_stations"]
-            if _in_force(r, day) and r["device_id"] in devices
-        }  # fmt: skip
-        policies = tuple(
-            Policy(r["policy_id"], int(r["version"]), r["device_id"], r["state"], r["action"], r["valid_from"], r["valid_until"], r["approver"])
-            for r in rows["worklist_policies"]
-            if _in_force(r, day)
-        )  # fmt: skip
-        return cls(stations, policies, frozenset(s["staff_id"] for s in rows["staff"]))
+    def of(
+        cls,
+        site_id: str,
+        day: str,
+        stations: Iterable[StationRow],
+        policies: Iterable[Policy],
+        devices: Iterable[Device],
+        staff: Iterable[Member],
+    ) -> "Stations":
+        """Return what the tables say of a site on a day."""
+        known = {d.device_id: d for d in devices if d.site_id == site_id}
+        here = [r for r in stations if r.site_id in (None, site_id) and r.device_id in known]
+        return cls(
+            {r.ae_title: _station(r, known[r.device_id]) for r in in_force(here, day)},
+            tuple(in_force((p for p in policies if p.site_id in (None, site_id)), day)),
+            frozenset(m.staff_id for m in staff if m.site_id in (None, site_id)),
+        )
 
 
-def local_day(settings: Settings, now: datetime) -> str:
-    """Return the site's local day; a pinned moment at midnight is the end of the day before, as in the marts."""
-    pinned = timedelta(microseconds=1) if settings.as_of_utc else timedelta()
-    return f"{now - pinned + timedelta(minutes=settings.utc_offset_minutes):%Y-%m-%d}"
+def _station(row: StationRow, device: Device) -> Station:
+    codes = frozenset((row.exam_codes or "").split())
+    return Station(
+        row.ae_title, row.device_id, codes, device.modality or "", device.station_name or "", device.device_serial or ""
+    )
 
 
-def read_states(path: Path, site_id: str, day: str) -> dict[str, State] | str:
-    """Return the states of this local day by device, or why there are none: then every device counts as not confirmed."""
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if said["version"] != 1 or said["site_id"] != site_id:
-            return "the file of today's device states is of another version or site"
-        if said["day"] != day:
-            return f"the newest device states are of {said['day']}, not of today"
-        found = {
-            name: State(d["state"], d["reason"] or "", tuple({k: str(t[k]) for k in ("procedure", "code", "reason")} for t in d["tests"]))
-            for name, d in said["devices"].items()
-        }  # fmt: skip
-    except FileNotFoundError:
-        return "no device state of today is known yet"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "the file of today's device states cannot be read"
-    return found if all(s.state in STATES for s in found.values()) else "the file of today's device states cannot be read"
-
-
-def policy_of(policies: tuple[Policy, ...], device_id: str, state: str) -> Policy | None:
+def policy_of(policies: Iterable[Policy], device_id: str | None, state: str) -> Policy | None:
     """Return the row for a device's state: its own before the site's, then the highest version."""
-    fits = [p for p in policies if p.state == state and p.device_id in ("", device_id)]
-    return max(fits, key=lambda p: (p.device_id != "", p.version, p.valid_from), default=None)
+    fits = [p for p in policies if p.state == state and p.device_id in (None, device_id)]
+    return max(fits, key=lambda p: (p.device_id is not None, p.version, p.valid_from), default=None)
 
 
 def decide(
@@ -174,7 +144,7 @@ def decide(
     decision = Decision(device_id, action, now_is.state, now_is.reason)
     if policy is not None:
         decision = replace(decision, policy_id=policy.policy_id, policy_version=policy.version, approver=policy.approver)
-    if action != "held" or override is None or not override.from_utc <= now < override.until_utc:
+    if action != "held" or override is None or not override.runs(now):
         return decision
     return replace(
         decision, action="offered", override_id=override.event_id, overridden_by=override.staff_id, override_reason=override.reason,
@@ -182,10 +152,18 @@ def decide(
     )  # fmt: skip
 
 
-def _rows(path: Path, site_id: str) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as f:
-        return [r for r in csv.DictReader(f) if r["site_id"] in ("", site_id)]
+def decide_examination(forbidden: Iterable[tuple[str, bool]], policies: Iterable[Policy]) -> tuple[str, Policy | None]:
+    """Return what is done about an examination whose next step is forbidden, and the policy that says so.
 
-
-def _in_force(row: dict[str, str], day: str) -> bool:
-    return row["valid_from"] <= day and (not row["valid_until"] or day <= row["valid_until"])
+    Parameters
+    ----------
+    forbidden
+        What forbids it: the rule, and whether that is known. What is not known forbids nothing here.
+    policies
+        Those in force; a state without one, or with one that cannot be understood, holds.
+    """
+    met = {FORMS_MISSING if rule_id == "FORM_MISSING" else BLOCKED for rule_id, known in forbidden if known}
+    rows = {state: policy_of(policies, None, state) for state in met}
+    done = {state: ACTIONS.get(row.action, HELD) if (row := rows[state]) else HELD for state in met}
+    worst = max(sorted(done), key=lambda state: WORST.index(done[state]), default=None)
+    return (done[worst], rows[worst]) if worst else (OFFERED, None)

@@ -6,9 +6,10 @@ from typing import Any
 import duckdb
 
 from connectors.settings import Settings
+from judgement import reference
+from judgement.rows import Component
 from photopeak.jobs import NOTHING_NEW, switched_off
 from photopeak.runs import last_runs
-from spark_jobs.components import read_components
 
 __all__ = ["components", "table"]
 
@@ -26,7 +27,7 @@ def components(settings: Settings) -> list[Row]:
     off = switched_off(settings, "job") | switched_off(settings, "procedure")
     jobs, measured = last_runs(settings), _measured(settings)
     rows = []
-    for c in read_components():
+    for c in reference.read(Component):
         row: Row = {**vars(c), "version": version("photopeak") if c.kind == "job" else MODULES[c.component].VERSION}
         row |= {"state": "off" if c.component in off else "on", "reason": off.get(c.component)}
         if c.kind == "job":

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from connectors.settings import Settings
+from judgement import reference
+from judgement import switches as register
+from judgement.days import local_day
+from judgement.rows import Component
 from photopeak import runs
-from spark_jobs.components import in_force, read_switches, reasons
 
 __all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run", "switched_off"]
 
@@ -60,8 +63,9 @@ def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]
 
 def switched_off(settings: Settings, kind: str) -> dict[str, str]:
     """Return {component: why} for the jobs or procedures that are off at this site on the present day of its wall clock."""
-    day = settings.now().astimezone(timezone(timedelta(minutes=settings.utc_offset_minutes)))
-    return reasons(in_force(read_switches(), settings.site_id, f"{day:%Y-%m-%d}", kind))
+    day = str(local_day(settings.now(), settings.utc_offset_minutes))
+    off = register.switched_off(reference.switches(), reference.read(Component), settings.site_id, day, kind)
+    return register.reasons(off)
 
 
 def _ingest(name: str) -> Callable[[Settings, Request], Account]:
@@ -148,7 +152,7 @@ def _moment(text: str) -> datetime:
 
 
 def _confirm_devices(settings: Settings, request: Request) -> Account:
-    from photopeak.states import confirm
+    from devices.states import confirm
 
     _only("confirm_devices", request)
     return confirm(settings)

@@ -7,7 +7,8 @@ from typing import Any
 
 from connectors.settings import Settings
 from connectors.words import both
-from spark_jobs.environment import WORST_FIRST, read_rules
+from judgement import reference
+from judgement.environment import WORST_FIRST
 from spark_jobs.jobs.supervise import changes, supervised
 
 __all__ = ["current", "run", "table"]
@@ -51,12 +52,12 @@ def run(settings: Settings, once: bool, as_json: bool) -> None:
 def current(settings: Settings, seen: list[Row]) -> list[Row]:
     """Return a row for each sensor, registered or not: its last change, or that nothing is known of it; by room, the worst first."""
     last = {(r["site_id"], r["room_id"], r["quantity"], r["sensor_id"]): r for r in seen}
-    rules = read_rules()
+    rules = reference.rules()
     for s in rules.of_site(settings.site_id):
-        key = (settings.site_id, s["room_id"], s["quantity"], s["sensor_id"])
+        key = (settings.site_id, s.room_id, s.quantity, s.sensor_id)
         about: Row = dict(zip(("site_id", "room_id", "quantity", "sensor_id"), key, strict=True))
         nothing = dict.fromkeys(("value", "unit", "since_utc", "reason"))
-        last.setdefault(key, {**about, "devices": rules.devices.get(s["room_id"], ""), "state": NOT_HEARD, **nothing})
+        last.setdefault(key, {**about, "devices": rules.devices.get(s.room_id, ""), "state": NOT_HEARD, **nothing})
     order = (*WORST_FIRST[:-1], NOT_HEARD, WORST_FIRST[-1])
     return sorted(last.values(), key=lambda r: (r["room_id"], order.index(r["state"]), r["quantity"], r["sensor_id"]))
 

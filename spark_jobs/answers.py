@@ -12,9 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from judgement import reference
+from judgement.devices import device_of
+from judgement.limits import judge
+from judgement.rows import Device, Limit
 from spark_jobs.faults import of_file, of_method
 from spark_jobs.folder import Heap, Unmeasurable
-from spark_jobs.judge import Limit, device_of, judge, read_limits
 from spark_jobs.measure import Found, measure_heap, read_object, render
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable
@@ -49,7 +52,7 @@ def answers(inputs: Sequence[Path | Unmeasurable], outputs: Outputs = Outputs())
     A row holds inputs, the result (`Result.to_dict`), verdict, limits, device, and paths of what was written; what could not be written is a
     note of the row, its path is None, and `unwritten` is true.
     """
-    limits = read_limits()
+    limits = reference.read(Limit)
     heap = Heap()
     for one in inputs:
         reason = _taken_in(heap, one)
@@ -78,7 +81,7 @@ def _refusal(source: str, reason: str) -> Row:
 def _judged(heap: Iterator[Found], limits: Sequence[Limit], outputs: Outputs) -> Iterator[_Answer]:
     number = 0
     for found in heap:
-        device = device_of(found.device_serial, found.station_name)
+        device = device_of(found.device_serial, found.station_name, reference.read(Device))
         judged = [(result, *judge(result, limits, device, found.acquired_on)) for result in found.results]
         report, trouble = _report(found, judged, device, outputs.sr, number + 1)
         for result, verdict, used in judged:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.components import refuse_switched_off
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.faults import of_method, refuse_no_numbers
 from spark_jobs.folder import Heap, Series, heap_of
@@ -21,6 +20,7 @@ from spark_jobs.qc.numerics.cut_off import is_cut_off
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
+from spark_jobs.switched_off import refuse_switched_off
 
 __all__ = [
     "Found",

@@ -1,6 +1,5 @@
 """What the landing page says of the hospital: the published release in one look, and how far intake is ahead of it."""
 
-import csv
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,8 @@ from typing import Any
 
 import duckdb
 
-from spark_jobs.judge import SEEDS
+from judgement import reference
+from judgement.rows import Device
 
 __all__ = ["intake_now", "local_text", "overview", "rule_links", "worklists"]
 
@@ -111,8 +111,7 @@ def worklists(folder: Path) -> dict[str, Any] | None:
     order = ("held", "warned", "offered")
     try:
         told = json.loads((folder / "holds.json").read_text(encoding="utf-8"))
-        with (SEEDS / "devices.csv").open(encoding="utf-8", newline="") as f:
-            names = {r["device_id"]: {"name_en": r["name_en"], "name_zh": r["name_zh"]} for r in csv.DictReader(f)}
+        names = {d.device_id: {"name_en": d.name_en, "name_zh": d.name_zh} for d in reference.read(Device)}
         rows = [{"name_en": d, "name_zh": d, **names.get(d, {}), **row} for d, row in told["devices"].items()]
         rows.sort(key=lambda r: (order.index(r["action"]), r["device_id"]))
         return {"devices": rows, "refused": sum(told["refused"].values())}

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,9 +20,11 @@ import duckdb
 
 from connectors.events import utc_text
 from connectors.settings import Settings
-from spark_jobs.judge import SEEDS, Limit, device_of, read_limits
-from terminals.declared import Declared
-from terminals.verdicts import INVALID, judged, summary
+from devices.declared import Declared
+from judgement import reference
+from judgement.devices import UNREGISTERED, device_of
+from judgement.rows import Device, Limit
+from judgement.verdicts import INVALID, judged, summary
 
 __all__ = ["Arrival", "Phantoms", "arrivals", "reports"]
 
@@ -77,7 +78,7 @@ class Phantoms:
         self._settings, self._lock, self._declared = settings, threading.Lock(), Declared(settings)
         self._folders: dict[str, tuple[int, dict[str, int]]] = {}  # folder → its time of change, {file: its own}
         self._index: dict[str, tuple[int, str, str, int]] = {}  # file → its time, series, analysis, how many images
-        self._judged: dict[str, tuple[tuple[int, ...], list[Row]]] = {}  # file → its and the limits' times, judged rows
+        self._judged: dict[str, tuple[tuple[object, ...], list[Row]]] = {}  # file → its and the limits' times, judged rows
         self._attested: tuple[Path | None, dict[str, list[Row]]] = (None, {})  # the release that was asked, its rows by run key
 
     def newest(self, now: datetime) -> Row:
@@ -158,11 +159,10 @@ class Phantoms:
 
     def _rows(self, file: str, device_id: str) -> list[Row]:
         """Return the judged rows of one file of the lake."""
-        seeds = SEEDS / "limits.csv"
-        times = (self._index[file][0], seeds.stat().st_mtime_ns)
+        times = (self._index[file][0], reference.stamp([Limit]))
         if self._judged.get(file, ((),))[0] != times:
             rows = _ask(ROWS, {"file": file})
-            self._judged[file] = (times, judged(rows, _limits(times[1]), device_id, self._settings.utc_offset_minutes))
+            self._judged[file] = (times, judged(rows, reference.read(Limit), device_id, self._settings.utc_offset_minutes))
         return self._judged[file][1]
 
     def _released(self, keys: list[str]) -> dict[str, list[Row]]:
@@ -216,9 +216,9 @@ def reports(journal: Path, since: datetime) -> list[Arrival]:
     out = []
     for digest, _, site, occurred, recorded, text in rows:
         declared, serial, station, kind = json.loads(text)
-        named = device_of(None, declared) if declared else "UNREGISTERED"
+        named = device_of(None, declared, reference.read(Device)) if declared else UNREGISTERED
         own = {"device_serial": serial, "station_name": station or declared}
-        facts = {"is_phantom": True, "kind": kind, **(own if named == "UNREGISTERED" else {"station_name": declared})}
+        facts = {"is_phantom": True, "kind": kind, **(own if named == UNREGISTERED else {"station_name": declared})}
         at = datetime.fromisoformat(recorded)
         out.append(Arrival(f"report/{digest}", at, at, False, 1, _folder(site, occurred), facts, True))
     return out
@@ -250,22 +250,11 @@ def _first(db: sqlite3.Connection, since: str) -> int:
     return low
 
 
-@lru_cache(1)
-def _limits(changed: int) -> list[Limit]:
-    return read_limits()
-
-
 def _device(facts: Row) -> Row:
     """Return the registered device, or UNREGISTERED with the name that the image gives; `group` tells such strangers apart."""
-    changed = (SEEDS / "devices.csv").stat().st_mtime_ns
-    device = _registered(facts.get("device_serial"), facts.get("station_name"), changed)
+    device = device_of(facts.get("device_serial"), facts.get("station_name"), reference.read(Device))
     station = facts.get("station_name") or facts.get("device_serial") or ""
-    return {"device_id": device, "station": station, "group": device if device != "UNREGISTERED" else f"? {station}"}
-
-
-@lru_cache(1024)
-def _registered(serial: str | None, station: str | None, changed: int) -> str:
-    return device_of(serial, station)
+    return {"device_id": device, "station": station, "group": device if device != UNREGISTERED else f"? {station}"}
 
 
 def _ask(sql: str, given: Row, database: Path | None = None) -> list[Row]:

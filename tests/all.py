@@ -20,12 +20,25 @@ RESULTS = ROOT / "var" / "test"
 WORKERS = 2  # cores of the smallest machine that runs the tests
 PYTHON, AIRFLOW = str(BIN / "python"), str(ROOT / ".venv-airflow/bin/python")
 ROOMS = [
-    *("messages", "photopeak", "terminals", "warehouse", "connectors", "spark_jobs", "expectations", "dashboards", "simulator"),
+    *(
+        "messages",
+        "judgement",
+        "devices",
+        "photopeak",
+        "terminals",
+        "warehouse",
+        "connectors",
+        "spark_jobs",
+        "expectations",
+        "dashboards",
+        "simulator",
+    ),
     *("dags", "plugins", "bench", "tests"),
 ]
 PYTEST = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 CONTRACTS = {  # a group is one run of pytest; files that are named nowhere are a group of their own
-    "marts": ["marts", "marts_devices", "examinations", "design_charts"],
+    "marts": ["marts", "marts_devices", "marts_device_history", "examinations", "design_charts"],
+    "judgement": ["judgement"],
     "pairs and switches": ["reports_and_pairs", "switched_off"],
     "Superset": ["superset"],
     "the environment": ["environment_stream"],

@@ -5,8 +5,6 @@ The links `candidate` and `current` name one release each.
 Nobody but a build ever opens a database file for writing, and it does so before the file has its place.
 """
 
-import csv
-import difflib
 import errno
 import hashlib
 import json
@@ -24,6 +22,9 @@ from connectors.settings import ROOT, Settings
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.tables import ensure_tables
+from judgement import reference
+from judgement.devices import impossible
+from judgement.rows import Component, Device, Scheduled, Site
 from messages.catalogue import FILES
 from spark_jobs.schemas.measures import MEASURES
 
@@ -127,9 +128,7 @@ def run_key(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, fi
 
 def _refuse_unknown_site(settings: Settings, project: Path) -> None:
     """Raise when the reference data do not know this site, or know another clock of it: its rows would vanish, or lie on wrong days."""
-    seed = project / "seeds" / "sites.csv"
-    with seed.open(encoding="utf-8", newline="") as f:
-        offsets = {row["site_id"]: int(row["utc_offset_minutes"]) for row in csv.DictReader(f)}
+    offsets = {s.site_id: s.utc_offset_minutes for s in reference.read(Site, project / "seeds")}
     if settings.site_id not in offsets:
         raise BuildFailed(f"site {settings.site_id} (PHOTOPEAK_SITE_ID) is not in dbt_project/seeds/sites.csv: add its row")
     if offsets[settings.site_id] != settings.utc_offset_minutes:
@@ -141,33 +140,15 @@ def _refuse_unknown_site(settings: Settings, project: Path) -> None:
 
 def _refuse_impossible_schedule(project: Path) -> None:
     """Raise when the schedule names a device or a phantom procedure that does not exist: such a test would be due for ever and never made."""
-    names = ("phantom_schedule", "devices", "analysis_components")
-    if not all((project / "seeds" / f"{name}.csv").exists() for name in names):
+    kinds, seeds = (Scheduled, Device, Component), project / "seeds"
+    if None in reference.stamp(kinds, seeds):
         return
-    rows = {name: _seed(project, name) for name in names}
-    devices = {row["device_id"] for row in rows["devices"]}
-    procedures = [
-        row["component"]
-        for row in rows["analysis_components"]
-        if row["kind"] == "procedure" and row["started_by"] == "job analyse_phantoms"
-    ]
-    wrong = []
-    for line, row in enumerate(rows["phantom_schedule"], 2):
-        name, place = row["procedure"], f"dbt_project/seeds/phantom_schedule.csv:{line}"
-        if row["device_id"] not in devices:
-            wrong.append(f"{place}: there is no device {row['device_id']!r}: add it to devices.csv or take the row out")
-        if name not in procedures:
-            near = ", ".join(difflib.get_close_matches(name, procedures, 3, 0.0))
-            wrong.append(f"{place}: there is no phantom procedure {name!r}; the nearest names are {near}")
-        if not row["every_days"].isdigit() or int(row["every_days"]) < 1:
-            wrong.append(f"{place}: every_days is {row['every_days']!r}: give whole days, 1 or more")
+    try:
+        wrong = impossible(*(reference.read(kind, seeds) for kind in kinds))  # type: ignore[arg-type]
+    except reference.BadReference as exc:
+        raise BuildFailed(f"dbt_project/seeds/{exc}") from exc
     if wrong:
-        raise BuildFailed("; ".join(wrong))
-
-
-def _seed(project: Path, name: str) -> list[dict[str, str]]:
-    with (project / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f))
+        raise BuildFailed("; ".join(f"dbt_project/seeds/phantom_schedule.csv:{n + 2}: {why}" for n, why in wrong))
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:

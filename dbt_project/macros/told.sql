@@ -1,5 +1,5 @@
 {#
-  Which of several tellings about one thing is the newest; `connectors/events/newest.py` says the same for doors and worklist, and a
+  Which of several tellings about one thing is the newest; `judgement/newest.py` says the same for doors and worklist, and a
   contract test plays the same tellings through both.
 #}
 

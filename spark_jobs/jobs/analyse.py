@@ -20,13 +20,16 @@ import pyarrow.parquet as pq
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
+from judgement import reference
+from judgement.devices import device_of
+from judgement.limits import judge
+from judgement.rows import Device, Limit
 from messages import stored, to_args
-from spark_jobs.components import refuse_switched_off
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
-from spark_jobs.judge import device_of, judge, read_limits
 from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
 from spark_jobs.qc.result import Result, refused
 from spark_jobs.schemas.measures import MEASURES
+from spark_jobs.switched_off import refuse_switched_off
 
 __all__ = [
     "OtherMethods",
@@ -195,9 +198,9 @@ def measured(series: dict[str, Any], analysis: str, objects: Path) -> tuple[list
 
 def doubtful(result: Result, facts: dict[str, Any]) -> bool:
     """Return whether a result is anything but a pass: its picture is made at once, others when somebody asks (0.3 s each)."""
-    device = device_of(facts["device_serial"], facts["station_name"])
+    device = device_of(facts["device_serial"], facts["station_name"], reference.read(Device))
     moment = facts["acquired_at_utc"]
-    return judge(result, read_limits(), device, f"{moment:%Y-%m-%d}" if moment else None)[0] != "pass"
+    return judge(result, reference.read(Limit), device, f"{moment:%Y-%m-%d}" if moment else None)[0] != "pass"
 
 
 def picture(instances: list[bytes], results: list[Result], facts: dict[str, Any]) -> bytes | None:

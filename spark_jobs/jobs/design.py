@@ -5,7 +5,6 @@ over the cached rows, all designs at once, and nothing is written anywhere. Bloc
 same however many workers share them.
 """
 
-import csv
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.settings import Settings
-from spark_jobs.judge import SEEDS
+from judgement import reference, rows
 from spark_jobs.qc.numerics.drift import Chart, extremes
 
 __all__ = ["SERIES", "Design", "designs", "farthest", "prove"]
@@ -42,15 +41,13 @@ class Design:
     detect: float
 
 
-def designs(path: Path | None = None) -> list[Design]:
+def designs(seeds: Path | None = None) -> list[Design]:
     """Return the designs of the reference table; floors aside, which only ever widen a chart."""
     found: dict[Design, list[str]] = {}
-    with (path or SEEDS / "drift_charts.csv").open(encoding="utf-8", newline="") as f:
-        for row in csv.DictReader(f):
-            k, h, weight, limit, clip = (float(row[n]) for n in ("cusum_k", "cusum_h", "ewma_weight", "ewma_limit", "clip_z"))
-            chart = Chart(k, h, weight, limit, clip, int(row["baseline_n"]))
-            false, detect = float(row["false_percent"]) / 100, float(row["detect_percent"]) / 100
-            found.setdefault(Design((), chart, int(row["design_values"]), false, detect), []).append(row["chart_id"])
+    for row in reference.read(rows.Chart, seeds):
+        chart = Chart(row.cusum_k, row.cusum_h, row.ewma_weight, row.ewma_limit, row.clip_z, row.baseline_n)
+        design = Design((), chart, row.design_values, row.false_percent / 100, row.detect_percent / 100)
+        found.setdefault(design, []).append(row.chart_id)
     return [replace(design, charts=tuple(names)) for design, names in found.items()]
 
 

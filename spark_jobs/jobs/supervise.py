@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from connectors.stores.journal.sqlite import SqliteJournal, head_of
 from connectors.stores.lake.ingest import CONSUMERS, readings
 from connectors.stores.lake.lock import Locked, locked
 from connectors.stores.lake.write import place
-from spark_jobs.environment import TABLES, TICK, Kept, Rules, advance, read_rules, us
-from spark_jobs.judge import SEEDS
+from judgement import reference
+from judgement.environment import TICK, Kept, advance, us
 
 __all__ = ["CHANGES", "ROWS", "Reader", "Span", "changes", "folder", "supervised"]
 
@@ -71,7 +71,7 @@ def changes(settings: Settings, after: int = -1) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def supervised(settings: Settings, once: bool, seeds: Path = SEEDS) -> Iterator[Any]:
+def supervised(settings: Settings, once: bool, seeds: Path = reference.SEEDS) -> Iterator[Any]:
     """Run the query while the block runs, and give it; raise Locked while another does.
 
     Parameters
@@ -186,8 +186,8 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """Return the rows of a task: readings, or a tick for each registered sensor."""
         if partition.journal == "clock":
             now, site = partition.last, self.options["site"]
-            for s in _rules(self.options["seeds"]).of_site(site):
-                yield (site, s["room_id"], s["quantity"], s["sensor_id"], s["unit"], TICK, None, None, now, now, 0, 0, None)
+            for s in reference.rules(Path(self.options["seeds"])).of_site(site):
+                yield (site, s.room_id, s.quantity, s.sensor_id, s.unit, TICK, None, None, now, now, 0, 0, None)
             return
         journal = SqliteJournal(Path(self.options["journals"]) / f"{partition.journal}.db", read_only=True)
         for offset, event in journal.read(partition.first - 1, partition.last - partition.first + 1):
@@ -273,16 +273,6 @@ def _states(key: tuple[Any, ...], frames: Iterator[Any], state: Any, seeds: str)
 
     rows = [row for frame in frames for row in frame.to_dict("records")]
     kept = Kept(**json.loads(state.get[0])) if state.exists else Kept()
-    kept, found = advance(kept, rows, _rules(seeds))
+    kept, found = advance(kept, rows, reference.rules(Path(seeds)))
     state.update((json.dumps(asdict(kept)),))
     yield pd.DataFrame({"change": [json.dumps(c) for c in found]}, dtype=object)
-
-
-def _rules(seeds: str) -> Rules:
-    """Return the reference data of this moment: an edited file holds from the next batch on, nothing is restarted."""
-    return _read(seeds, tuple((Path(seeds) / name).stat().st_mtime_ns for name in TABLES))
-
-
-@lru_cache(maxsize=2)
-def _read(seeds: str, _written: tuple[int, ...]) -> Rules:
-    return read_rules(Path(seeds))

@@ -8,12 +8,15 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors.settings import Settings
-from spark_jobs.components import in_force, read_switches, reasons, said_of
-from spark_jobs.judge import device_of
+from judgement import reference
+from judgement.days import local_day
+from judgement.devices import UNREGISTERED, device_of
+from judgement.rows import Component, Device
+from judgement.switches import reasons, said_of, switched_off
 from spark_jobs.measure import methods_digest
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.clinical.header import CLASSES
@@ -44,7 +47,7 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
     if analysis == "phantom":
         reports = _reports(settings)
         states = sorted(_with_sheets(_paired(states), reports) + _reported(reports, states), key=lambda s: s["recorded_at_utc"])
-    switches, zone = read_switches(), timezone(timedelta(minutes=settings.utc_offset_minutes))
+    switches, components = reference.switches(), reference.read(Component)
     done = {p.stem for p in (settings.lake / "measures").glob("site_id=*/day=*/*.parquet")}
     out = []
     for facts in states:
@@ -53,7 +56,8 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
             acquired = (
                 datetime.fromisoformat(facts["acquired_at_utc"]) if facts.get("acquired_at_utc") else facts["recorded_at_utc"]
             )
-            off = in_force(switches, facts["site_id"], f"{utc(acquired).astimezone(zone):%Y-%m-%d}")
+            day = str(local_day(utc(acquired), settings.utc_offset_minutes))
+            off = switched_off(switches, components, facts["site_id"], day)
             key = run_key(analysis, _digests(facts), [i["sha256"] for i in facts.get("beside", ())], said_of(off))
             if key not in done or series:
                 out.append({**facts, "run_key": key, "off": reasons(off), "switched_off": said_of(off)})
@@ -143,11 +147,12 @@ def _device(facts: Facts) -> Facts:
     """Return the device of a report: what the sender named when it is registered, else what the document says of itself."""
     said = facts["device_serial"], facts["station_name"]
     declared = facts["device_id"]
-    own = device_of(*said) if any(said) else "UNREGISTERED"
-    named = device_of(None, declared) if declared else "UNREGISTERED"
-    if named == "UNREGISTERED" or own == named:
+    devices = reference.read(Device)
+    own = device_of(*said, devices) if any(said) else UNREGISTERED
+    named = device_of(None, declared, devices) if declared else UNREGISTERED
+    if named == UNREGISTERED or own == named:
         return {} if any(said) else {"station_name": declared}
-    if own != "UNREGISTERED":
+    if own != UNREGISTERED:
         return {"refusal": f"the report is of {own}, and it was sent as one of {named}: which device it is of is not known"}
     return {"station_name": declared, "device_serial": None}
 

@@ -23,14 +23,15 @@ from connectors.events import Event, utc_text, validate
 from connectors.settings import ROOT, Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.ingest import readings
+from judgement import reference
+from judgement.environment import Kept, Rules, advance, us
+from judgement.reference import SEEDS
 from photopeak.cli import main
 from photopeak.doctor import find_java
 from photopeak.services import services
 from photopeak.watch import current, table
-from spark_jobs.environment import TABLES, Kept, advance, read_rules, us
 from spark_jobs.jobs.analyse import session
 from spark_jobs.jobs.supervise import ROWS, Reader, Span, changes, folder, supervised
-from spark_jobs.judge import SEEDS
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(find_java() is None, reason="no Java 17 here")]
 LIMITS = """limit_id,version,room_id,quantity,low,high,valid_from,valid_until,standard,clause
@@ -140,8 +141,8 @@ def told(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def tables(root: Path) -> Path:
     """Return a folder of reference data whose limits are those above."""
     root.mkdir()
-    for name in TABLES:
-        shutil.copy(SEEDS / name, root)
+    for kind in Rules.TABLES:
+        shutil.copy(SEEDS / f"{kind.TABLE}.csv", root)
     (root / "environment_limits.csv").write_text(LIMITS)
     return root
 
@@ -158,7 +159,7 @@ def rows_of(journal: str, events: list[Event]) -> Iterator[dict[str, Any]]:
 
 def pure(rows: list[dict[str, Any]], seeds: Path, cut: Callable[[int], bool] = lambda n: False) -> list[dict[str, Any]]:
     """Return the changes without Spark; `cut` says after which rows a batch ends."""
-    rules, out = read_rules(seeds), []
+    rules, out = reference.rules(seeds), []
     names = ("site_id", "room_id", "quantity", "sensor_id")
     for key in sorted({tuple(r[k] for k in names) for r in rows}):
         kept, batch = Kept(), []
@@ -192,7 +193,7 @@ def test_however_the_stream_is_cut_into_batches_the_changes_are_the_same(tmp_pat
 
 @pytest.mark.req("ANA-09")
 def test_a_sensor_that_is_never_heard_is_silent_and_what_comes_late_does_not_end_the_silence(tmp_path: Path) -> None:
-    rules = read_rules(tables(tmp_path / "seeds"))
+    rules = reference.rules(tables(tmp_path / "seeds"))
     tick = next(t for t in ticks(tmp_path / "seeds") if t["sensor_id"] == "ROOM-GC1/temperature")
     start = tick["read_at"]
 

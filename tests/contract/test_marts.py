@@ -16,8 +16,9 @@ import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at, hospital
 
 from connectors.settings import ROOT, Settings, load
+from judgement import reference
+from judgement.environment import Kept, advance, us
 from messages import from_fields, render
-from spark_jobs.environment import Kept, advance, read_rules, us
 from warehouse.releases import PROJECT, BuildFailed, behind, build_marts, publish
 
 LIMITS = """limit_id,version,procedure,measure,device_id,detector,region,warn_low,warn_high,fail_low,fail_high,valid_from,valid_until,\
@@ -208,7 +209,7 @@ def test_environment_hours_and_the_exact_gap(house: House) -> None:
 
 @pytest.mark.req("ANA-09")
 def test_the_stream_judges_a_reading_as_the_mart_judges_its_hour(house: House) -> None:
-    rules, names = read_rules(house.project / "seeds"), ("limit_low", "limit_high", "limit_version")
+    rules, names = reference.rules(house.project / "seeds"), ("limit_low", "limit_high", "limit_version")
     streamed: dict[tuple[str, str, datetime], set[tuple[Any, ...]]] = {}
     for r in hospital().readings:
         about = {"read_at": us(r["read_at_utc"]), "recorded_at": us(r["recorded_at_utc"]), "journal": "modbus", "place": 0}

@@ -16,10 +16,11 @@ from connectors.events import Event
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.files import FileLake
-from photopeak.states import states
+from devices import declared
+from devices.states import states
+from judgement import reference
 from spark_jobs.qc.numerics.drift import Chart, find_drift
 from spark_jobs.schemas.measures import MEASURES
-from terminals import declared
 from warehouse.releases import PROJECT, build_marts
 
 DAYS = 90
@@ -247,7 +248,7 @@ def known_at_the_door(
     """Return what the landing page knows against the phantoms of the water tests, from the same declarations and register."""
     ((schema,),) = rows(release, "SELECT table_schema FROM information_schema.tables WHERE table_name = 'phantoms'")
     release.execute(f"COPY (SELECT * FROM {schema}.phantoms) TO '{folder / 'phantoms.csv'}' (HEADER)")
-    monkeypatch.setattr(declared, "SEEDS", folder)
+    monkeypatch.setattr(reference, "SEEDS", folder)
     settings = load(home=folder)
     journal = SqliteJournal(settings.journals / "events.db")
     for e in lake().events:

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from unit.qc_images import dicom, item, lit, water
 from unit.test_analyse_job import Spark
 
 from connectors.settings import Settings, load
-from spark_jobs import components
+from judgement import reference
+from judgement.rows import Switch
 from spark_jobs.jobs import analyse
 from warehouse.releases import PROJECT, build_marts
 
@@ -25,7 +27,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, Pa
     """Return an installation with a flood of GC1 and water of SPCT1 on two days, and its copy of the dbt project."""
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
-    monkeypatch.setattr(components, "SEEDS", project / "seeds")
+    monkeypatch.setattr(reference, "SEEDS", project / "seeds")
     monkeypatch.setattr(analyse, "session", lambda _settings: Spark)
     settings = load(home=tmp_path / "var")
     w = LakeWriter()
@@ -57,9 +59,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, Pa
 
 
 def switch(project: Path, *rows: str) -> None:
-    (project / "seeds" / "component_switches.csv").write_text(
-        "\n".join([",".join(components.Switch.__dataclass_fields__), *rows]) + "\n"
-    )
+    (project / "seeds" / "component_switches.csv").write_text("\n".join([",".join(f.name for f in fields(Switch)), *rows]) + "\n")
 
 
 def register(settings: Settings, project: Path) -> dict[str, tuple]:

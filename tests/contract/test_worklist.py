@@ -25,7 +25,7 @@ from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.ingest import ingest_his, ingest_pacs
-from photopeak.states import confirm
+from devices.states import confirm
 from spark_jobs.schemas.measures import MEASURES
 
 SECRETS = (b"Zhang", b"\xe5\xbc\xa0", b"H4711", b"19500102")  # 张

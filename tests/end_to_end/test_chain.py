@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.settings import ROOT, Settings, load
+from judgement import reference
+from judgement.rows import Limit
+from judgement.verdicts import judged
 from photopeak import supervise
 from photopeak.demo import open_series
 from photopeak.jobs import JOBS
-from spark_jobs.judge import read_limits
-from terminals.verdicts import judged
 
 DAY, DAYS, PIN = "2026-03-30", "14", "2026-03-30T16:00:00Z"
 DOORS = ["dicom", "hl7", "events", "spark"]  # no poller: it would go on adding readings while rows are compared
@@ -101,7 +102,7 @@ def test_the_landing_page_judges_the_lake_as_the_marts_do(home: Settings) -> Non
         _query(home, f"SELECT {', '.join(names)} FROM marts.fct_phantom_test WHERE coalesce(phantom_state, 'valid') = 'valid'")
     )
     devices = dict(_query(home, "SELECT DISTINCT run_key, device_id FROM marts.fct_phantom_test"))
-    limits, ours = read_limits(), set()
+    limits, ours = reference.read(Limit), set()
     for path in home.lake.glob("measures/site_id=*/day=*/*.parquet"):
         if path.stem in devices:
             rows = _rows_of_the_lake(path)

@@ -31,7 +31,7 @@ NAMES = {
 }  # fmt: skip
 
 
-ROOMS = ("spark_jobs", "connectors", "photopeak", "terminals", "warehouse")
+ROOMS = ("judgement", "devices", "spark_jobs", "connectors", "photopeak", "terminals", "warehouse")
 
 
 def sentences() -> dict[str, str]:

@@ -10,9 +10,11 @@ from qc_images import dicom, lit, tube
 from test_qc_measure_series import FIELD, flood, slices
 
 from connectors.settings import Settings, load
+from judgement import reference
+from judgement import switches as register
+from judgement.rows import Component
 from photopeak import jobs, runs
 from photopeak.components import components, table
-from spark_jobs import components as register
 from spark_jobs.jobs.analyse import run_key
 from spark_jobs.measure import measure_series
 from spark_jobs.procedures import MODULES, PROCEDURES
@@ -24,8 +26,8 @@ HEAD = "component,site_id,valid_from,valid_until,approver,reason\n"
 def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that writes the switches of this test."""
     (tmp_path / "seeds").mkdir()
-    (tmp_path / "seeds" / "analysis_components.csv").write_bytes((register.SEEDS / "analysis_components.csv").read_bytes())
-    monkeypatch.setattr(register, "SEEDS", tmp_path / "seeds")
+    (tmp_path / "seeds" / "analysis_components.csv").write_bytes((reference.SEEDS / "analysis_components.csv").read_bytes())
+    monkeypatch.setattr(reference, "SEEDS", tmp_path / "seeds")
 
     def write(*rows: str) -> None:
         (tmp_path / "seeds" / "component_switches.csv").write_text(HEAD + "".join(f"{r}\n" for r in rows), encoding="utf-8")
@@ -41,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.mark.req("ANA-01")
 def test_the_register_holds_every_procedure_and_job_with_owner_start_input_and_output() -> None:
-    rows = register.read_components()
+    rows = reference.read(Component)
     assert {c.component for c in rows if c.kind == "procedure"} == set(MODULES)
     assert {c.component for c in rows if c.kind == "job"} == set(jobs.JOBS)
     assert len(rows) == len({c.component for c in rows}) and all(all(vars(c).values()) for c in rows)
@@ -49,7 +51,7 @@ def test_the_register_holds_every_procedure_and_job_with_owner_start_input_and_o
         if c.component in PROCEDURES:
             job = "analyse_images" if PROCEDURES[c.component].analysis == "clinical" else "analyse_phantoms"
             assert c.started_by == f"job {job}" and c.input.removeprefix("series: ") == PROCEDURES[c.component].look
-    assert register.read_switches() == [], "the product comes with everything on"
+    assert reference.switches() == (), "the product comes with everything on"
 
 
 @pytest.mark.req("ANA-01")
@@ -97,7 +99,7 @@ def test_a_document_of_a_switched_off_procedure_says_so() -> None:
 )  # fmt: skip
 def test_switches_hold_from_day_to_day_at_their_site(switch, day: str, site: str, names: set[str]) -> None:
     switch("ct_water,MAIN,2026-03-10,2026-03-12,P01,leaks", "catphan,,2026-03-11,,P01,lent out", "build_marts,,2026-01-01,,P01,x")
-    off = register.in_force(register.read_switches(), site, day)
+    off = register.switched_off(reference.switches(), reference.read(Component), site, day)
     assert set(register.reasons(off)) == names
     assert bool(register.said_of(off)) == bool(names)
 
@@ -109,7 +111,7 @@ def test_switches_hold_from_day_to_day_at_their_site(switch, day: str, site: str
 )  # fmt: skip
 def test_an_unclear_switch_stops_the_job_instead_of_being_guessed(switch, settings: Settings, row: str) -> None:
     switch(row)
-    with pytest.raises(register.SwitchUnclear, match="line 2"):
+    with pytest.raises(reference.BadReference, match="line 2"):
         jobs.run(settings, "ingest_pacs", jobs.Request())
 
 

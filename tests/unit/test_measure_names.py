@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from spark_jobs.judge import SEEDS
+from judgement.reference import SEEDS
 from spark_jobs.measure_names import name_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "measures.json"

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from connectors.events import Event
-from connectors.events.newest import PRECISION_S, Tellings, in_order, precision_s
+from judgement.newest import PRECISION_S, Tellings, in_order, precision_s
 
 
 def told(text: str) -> tuple[datetime, float, Event]:

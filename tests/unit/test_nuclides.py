@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from connectors.events import Event, InvalidEvent, validate
-from connectors.nuclides import TABLE, half_life_s, known_nuclides, nuclide_named, nuclide_of, photopeaks_kev
+from connectors.nuclides import half_life_s, known_nuclides, nuclide_named, nuclide_of, photopeaks_kev
+from judgement.reference import SEEDS
 
 # a department's common nuclides, in seconds: within 0.5 % of ICRP Publication 107 (newer evaluations: Ac-225, Sc-44)
 CLINICAL = {
@@ -54,7 +55,7 @@ def test_what_names_no_nuclide_gives_none(name):
 
 
 def test_no_name_or_code_stands_for_two_nuclides():
-    with TABLE.open(encoding="utf-8", newline="") as file:
+    with (SEEDS / "nuclides.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     words = [w for r in rows for column in ("names", "codes") for w in r[column].split()]
     assert len(words) == len(set(words)) and len({r["nuclide"] for r in rows}) == len(rows)

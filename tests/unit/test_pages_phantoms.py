@@ -1,5 +1,6 @@
 """The newest phantom tests of the landing page: judged from the lake, attested by a release, waiting while they wait."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ import pytest
 from connectors.events import Event
 from connectors.settings import Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
-from spark_jobs.judge import read_limits
+from judgement import reference
+from judgement.rows import Limit
+from judgement.verdicts import judged, summary
 from spark_jobs.schemas.measures import MEASURES
 from terminals.phantoms import Phantoms
-from terminals.verdicts import judged, summary
 
 NOW = datetime(2026, 4, 2, 1, 0, tzinfo=UTC)
 ACQUIRED = datetime(2026, 4, 1, 23, 50, tzinfo=UTC)
@@ -147,11 +149,11 @@ def test_nothing_that_was_refused_or_cannot_be_judged_reads_as_a_pass() -> None:
     ]  # fmt: skip
     for rows, state, reason in cases:
         given = [{**r, "acquired_at_utc": ACQUIRED.replace(tzinfo=None), "region": None, "reason": r.get("reason")} for r in rows]
-        got = summary(judged(given, read_limits(), "GC1", 480))
+        got = summary(judged(given, reference.read(Limit), "GC1", 480))
         assert (got["state"], got["reason"]) == (state, reason)
         assert (got["worst"] is None) == (state in ("not_measured", "indicative", "none"))
     undated = [{**flood(1.0), "acquired_at_utc": None, "region": None, "reason": None}]
-    assert summary(judged(undated, read_limits(), "GC1", 480))["state"] == "none"
+    assert summary(judged(undated, reference.read(Limit), "GC1", 480))["state"] == "none"
 
 
 def test_patients_are_no_phantoms_and_yesterday_is_gone(hospital: Hospital, page: Callable) -> None:
@@ -257,14 +259,13 @@ def test_the_page_shows_reports_and_says_so(hospital: Hospital) -> None:
 def test_a_test_with_an_expired_or_unknown_phantom_never_reads_as_a_pass(
     hospital: Hospital, page: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: str
 ) -> None:
-    from terminals import declared
 
     seeds = tmp_path / "seeds"
-    seeds.mkdir()
+    shutil.copytree(reference.SEEDS, seeds)
     (seeds / "phantoms.csv").write_text(
         "phantom_serial,site_id,calibrated_on,valid_until\nOLD,MAIN,2024-01-01,2026-04-01\nGOOD,MAIN,2024-01-01,\nFAR,EAST,2024-01-01,\n"
     )
-    monkeypatch.setattr(declared, "SEEDS", seeds)
+    monkeypatch.setattr(reference, "SEEDS", seeds)
     if first == "declared":
         hospital.declare("OLD")
     hospital.measured("1.1", 600, flood(1.0))

@@ -1,6 +1,5 @@
 """One judge: `photopeak analyse` and the warehouse give the same verdict for generated bounds, values and nulls."""
 
-import csv
 import itertools
 import math
 from dataclasses import replace
@@ -8,7 +7,10 @@ from dataclasses import replace
 import duckdb
 import jinja2
 
-from spark_jobs.judge import SEEDS, Limit, device_of, in_force, read_limits, verdict
+from judgement.devices import device_of
+from judgement.limits import limit_of, verdict
+from judgement.reference import SEEDS, read
+from judgement.rows import Device, Limit
 from spark_jobs.procedures import MODULES
 
 EMPTY = Limit("L", 1, "p", "m", None, None, None, None, None, None, None, "2020-01-01", None, None, None, None, None)
@@ -45,23 +47,23 @@ def test_the_most_specific_row_wins_then_the_highest_version_in_force():
         ("SPCT1", "1", "2026-06-01", ("detector", 5)),
         ("SPCT1", "2", "2026-06-01", ("any", 9)),
     ):
-        limit = in_force(rows, "p", "m", device, detector, day)
+        limit = limit_of(rows, "p", "m", device, detector, day)
         assert limit and (limit.limit_id, limit.version) == expected
-    assert in_force(rows, "p", "m", "GC1", "1", "2019-12-31") is None
+    assert limit_of(rows, "p", "m", "GC1", "1", "2019-12-31") is None
     sphere = replace(EMPTY, limit_id="sphere", region="17 mm")
-    assert in_force([*rows, sphere], "p", "m", "X", "2", "2026-06-01", "17 mm") == sphere
-    assert in_force([*rows, sphere], "p", "m", "X", "2", "2026-06-01", "22 mm") == rows[0]
-    assert in_force(rows, "p", "other", "GC1", "1", "2026-06-01") is None
-    assert in_force(rows, "p", "m", "GC1", "1", None) is None
+    assert limit_of([*rows, sphere], "p", "m", "X", "2", "2026-06-01", "17 mm") == sphere
+    assert limit_of([*rows, sphere], "p", "m", "X", "2", "2026-06-01", "22 mm") == rows[0]
+    assert limit_of(rows, "p", "other", "GC1", "1", "2026-06-01") is None
+    assert limit_of(rows, "p", "m", "GC1", "1", None) is None
 
 
 def test_seeds_are_whole_and_devices_are_found_by_serial_then_station():
-    limits = read_limits()
+    limits = read(Limit)
     assert {x.procedure for x in limits} <= set(MODULES)
     assert all(x.standard and x.clause and x.approver for x in limits)
     assert len({(x.limit_id, x.version) for x in limits}) == len(limits)
-    with (SEEDS / "devices.csv").open(encoding="utf-8") as f:
-        first = next(csv.DictReader(f))
-    assert device_of(first["device_serial"], "elsewhere") == first["device_id"]
-    assert device_of(None, first["station_name"]) == first["device_id"]
-    assert device_of("stranger", first["station_name"]) == "UNREGISTERED"
+    devices = read(Device)
+    first = devices[0]
+    assert device_of(first.device_serial, "elsewhere", devices) == first.device_id
+    assert device_of(None, first.station_name, devices) == first.device_id
+    assert device_of("stranger", first.station_name, devices) == "UNREGISTERED"

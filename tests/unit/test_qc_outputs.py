@@ -180,7 +180,9 @@ def test_a_long_list_stands_whole_on_the_page_and_no_text_covers_another(monkeyp
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from spark_jobs.judge import judge, read_limits
+    from judgement import reference
+    from judgement.limits import judge
+    from judgement.rows import Limit
     from spark_jobs.outputs.page import page
     from spark_jobs.pictures import TITLES
     from spark_jobs.qc.result import Measure, Result
@@ -210,7 +212,7 @@ def test_a_long_list_stands_whole_on_the_page_and_no_text_covers_another(monkeyp
         result = Result(
             procedure, "measured", None, "H1", "a method", "1.0.0", measures, ("a note that goes on and on " * 9,) * 3
         )
-        verdict, used = judge(result, read_limits(), "GC1", "2026-04-01")
+        verdict, used = judge(result, reference.read(Limit), "GC1", "2026-04-01")
         page(result, verdict, used, {f"label {k} 标签": "text " * 20 for k in range(7)})
         texts, sheet = seen
         told = [t for t, _ in texts]

@@ -10,12 +10,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from connectors.events import Event, validate
-from connectors.exam_reference import SEEDS, Reference, read_reference
 from connectors.examinations import Examinations
 from connectors.http.app import make_app
-from connectors.readiness import Readiness, readiness
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
+from connectors.words import reason
+from judgement.readiness import Readiness, Requirements, readiness
+from judgement.reference import SEEDS, requirements
+from judgement.rows import Drug
 from simulator.events import day_events
 from simulator.plan import build_plan
 
@@ -25,8 +27,8 @@ DAYS_28 = timedelta(days=28)
 
 
 @pytest.fixture(scope="module")
-def reference() -> Reference:
-    return read_reference()
+def reference() -> Requirements:
+    return requirements()
 
 
 def event(kind: str, number: int, data: dict, occurred: datetime = AT - timedelta(hours=1)) -> Event:
@@ -73,7 +75,7 @@ def good(code: str, **said: object) -> list[Event]:
     return [order(code), visit("M", 1960), form("consent"), form("checklist"), prepared(**{"medication": [], **said})]
 
 
-def ask(reference: Reference, events: list[Event], step: str = "injection", at: datetime = AT) -> Readiness:
+def ask(reference: Requirements, events: list[Event], step: str = "injection", at: datetime = AT) -> Readiness:
     return readiness("A1", events, reference, at, 480, step)
 
 
@@ -91,19 +93,19 @@ def ask(reference: Reference, events: list[Event], step: str = "injection", at: 
     ],
 )
 def test_an_interfering_drug_blocks_until_it_was_withheld(
-    reference: Reference, atc: str, before: timedelta | None, permitted: bool | None, blocked: int, warned: int
+    reference: Requirements, atc: str, before: timedelta | None, permitted: bool | None, blocked: int, warned: int
 ) -> None:
     answer = ask(reference, good("THYROID", medication=[drug(atc, before)]))
     assert (answer.permitted, len(answer.blocks), len(answer.warnings)) == (permitted, blocked, warned)
     for clue in (*answer.blocks, *answer.warnings):
         assert (clue.rule_id, clue.rule_version, clue.subject) == ("DRUG_INTERFERENCE", 1, atc)
-        assert clue.requirement_version == 1 and "须停用" in clue.reason_zh and "days without it" in clue.reason_en
+        assert clue.requirement_version == 1 and "须停用" in reason(clue.reason) and "days without it" in clue.reason
 
 
-def test_what_nobody_asked_is_neither_permitted_nor_forbidden(reference: Reference) -> None:
+def test_what_nobody_asked_is_neither_permitted_nor_forbidden(reference: Requirements) -> None:
     answer = ask(reference, good("THYROID", medication=None))
     assert answer.permitted is None and [c.subject for c in answer.blocks] == ["medication"] and not answer.blocks[0].known
-    assert answer.blocks[0].reason_zh == "Medication / 用药情况：未询问或未测量"
+    assert reason(answer.blocks[0].reason) == "Medication / 用药情况：未询问或未测量"
     assert ask(reference, good("THYROID", medication=[drug("H03AA01", timedelta(days=1))])[:-1]).permitted is None
     # asked only afterwards is not asked before
     late = [*good("THYROID")[:-1], prepared(asked=AT + timedelta(seconds=1), medication=[])]
@@ -111,7 +113,7 @@ def test_what_nobody_asked_is_neither_permitted_nor_forbidden(reference: Referen
     assert ask(reference, late, at=AT + timedelta(seconds=1)).permitted is True
 
 
-def test_the_newest_answer_counts_and_another_question_does_not_take_it_back(reference: Reference) -> None:
+def test_the_newest_answer_counts_and_another_question_does_not_take_it_back(reference: Requirements) -> None:
     first = prepared(10, AT - timedelta(minutes=50), medication=[drug("H03AA01", timedelta(days=2))])
     then = prepared(11, AT - timedelta(minutes=40), medication=[])
     other = prepared(12, AT - timedelta(minutes=30), hydration_ml=500)
@@ -125,10 +127,10 @@ def test_the_newest_answer_counts_and_another_question_does_not_take_it_back(ref
     ([order("THYROID", number=5), order("THYROID", "CA", number=6)], False, "the order was cancelled"),
 ])  # fmt: skip
 def test_without_an_order_in_force_nothing_is_permitted(
-    reference: Reference, events: list[Event], permitted: bool | None, why: str
+    reference: Requirements, events: list[Event], permitted: bool | None, why: str
 ) -> None:
     answer = ask(reference, events)
-    assert (answer.permitted, [c.reason_en for c in answer.blocks]) == (permitted, [why])
+    assert (answer.permitted, [c.reason for c in answer.blocks]) == (permitted, [why])
     assert ask(reference, good("THYROID"), "levitation").permitted is None
 
 
@@ -188,16 +190,16 @@ def test_the_door_answers_from_both_journals_and_a_restart_answers_the_same(home
     ("BONE", {"medication": None}, True, ["medication"]),
 ])  # fmt: skip
 def test_preparation_of_each_kind(
-    reference: Reference, code: str, said: dict, permitted: bool | None, subjects: list[str]
+    reference: Requirements, code: str, said: dict, permitted: bool | None, subjects: list[str]
 ) -> None:
     answer = ask(reference, good(code, **said))
     assert (answer.permitted, [c.subject for c in (*answer.blocks, *answer.warnings)]) == (permitted, subjects)
     assert not answer.blocks if permitted else answer.blocks
-    assert all(c.reason_zh != c.reason_en for c in (*answer.blocks, *answer.warnings))
+    assert all(reason(c.reason) != c.reason for c in (*answer.blocks, *answer.warnings))
 
 
 @pytest.mark.req("BIZ-03")
-def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Reference) -> None:
+def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Requirements) -> None:
     events = good("THYROID")
     for form_, why in (
         (None, "the form Consent / 知情同意书 is not signed"),
@@ -207,7 +209,7 @@ def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Reference)
         told = [e for e in events if e.data.get("form") != "consent"] + ([form_] if form_ else [])
         answer = ask(reference, told)
         assert answer.permitted is False and [c.rule_id for c in answer.blocks] == ["FORM_MISSING"]
-        assert why in answer.blocks[0].reason_en
+        assert why in answer.blocks[0].reason
     exactly = [e for e in events if e.data.get("form") != "consent"] + [form("consent", AT - timedelta(days=7))]
     assert ask(reference, exactly).permitted is True
 
@@ -227,18 +229,18 @@ PERSONS = [
 
 
 @pytest.mark.parametrize("sex, born, asked", PERSONS)
-def test_who_may_be_pregnant_says_so(reference: Reference, sex: str | None, born: int | None, asked: bool) -> None:
+def test_who_may_be_pregnant_says_so(reference: Requirements, sex: str | None, born: int | None, asked: bool) -> None:
     events = [e for e in good("BONE") if e.type != "his.patient"] + [visit(sex, born)]
     assert [c.subject for c in ask(reference, events).blocks] == (["pregnancy"] if asked else [])
     assert ask(reference, [*events, form("pregnancy")]).permitted is True
 
 
-def test_a_version_holds_from_its_day_on_the_wall_clock(reference: Reference) -> None:
-    def row(version: int, days: str, valid_from: str, valid_until: str = "") -> dict[str, str]:
-        own = {"version": str(version), "withhold_days": days, "valid_from": valid_from, "valid_until": valid_until}
-        return next(r for r in reference.drugs if r["requirement_id"] == "THYROID-H03AA") | own
+def test_a_version_holds_from_its_day_on_the_wall_clock(reference: Requirements) -> None:
+    def row(version: int, days: float, valid_from: str) -> Drug:
+        one = next(r for r in reference.drugs if r.requirement_id == "THYROID-H03AA")
+        return replace(one, version=version, withhold_days=days, valid_from=valid_from)
 
-    changed = replace(reference, drugs=(row(1, "28", "2020-01-01"), row(2, "2", "2026-03-10")))
+    changed = replace(reference, drugs=(row(1, 28, "2020-01-01"), row(2, 2, "2026-03-10")))
     events = [e for e in good("THYROID") if e.type != "examination.preparation"]
     told = [*events, prepared(asked=AT - timedelta(days=2), medication=[drug("H03AA01", timedelta(days=10))])]
     told = [replace(e, occurred_at=AT - timedelta(days=3)) for e in told]
@@ -246,11 +248,11 @@ def test_a_version_holds_from_its_day_on_the_wall_clock(reference: Reference) ->
     before = ask(changed, told, at=midnight - timedelta(seconds=1))
     assert [c.requirement_version for c in before.blocks if c.rule_id == "DRUG_INTERFERENCE"] == [1]
     assert [c for c in ask(changed, told, at=midnight).blocks if c.rule_id == "DRUG_INTERFERENCE"] == []
-    off = replace(changed, rules=tuple({**r, "valid_until": "2026-03-08"} for r in reference.rules))
+    off = replace(changed, rules=tuple(replace(r, valid_until="2026-03-08") for r in reference.rules))
     assert ask(off, told, at=midnight - timedelta(seconds=1)).blocks == ()
 
 
-def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Reference) -> None:
+def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Requirements) -> None:
     plan = build_plan(11, date(2026, 3, 3), 14)
     broken = {}
     for exam in plan.exams:
@@ -272,7 +274,7 @@ def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Reference) 
     assert broken == {f["interfering_drug"]: ["H03AA01"], f["unsigned_form"]: ["consent"], f["short_fasting"]: ["fasting_h"]}
 
 
-def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Reference) -> None:
+def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Requirements) -> None:
     def raw(kind: str, number: int, **data: object) -> Event:
         return Event(
             kind, "urn:photopeak:t", f"raw/{number}", "MAIN", "S", AT, AT, {"accession_number": "A1", "staff_id": "N01", **data}
@@ -287,7 +289,7 @@ def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Reference
     taken = [{"atc": "N02AA01", "last_taken_at_utc": "2026-02-30T00:00:00Z"}]
     unknown = raw("examination.preparation", 3, asked_at_utc=asked, fasting_since_utc="2026-03-09T16:00:00Z", medication=taken)
     answer = ask(reference, [*told, form("consent"), unknown])
-    assert answer.permitted is None and "not known" in answer.blocks[0].reason_en
+    assert answer.permitted is None and "not known" in answer.blocks[0].reason
 
 
 def test_the_index_reads_only_what_came_since_the_last_question(home) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from judgement import reference
+from judgement.limits import judge
+from judgement.rows import Limit
 from simulator.answers import answer_key
 from simulator.check import Finding, compare
 from simulator.events import day_events, day_readings, first_events, unknown_step_id
@@ -17,7 +20,6 @@ from simulator.hospital import DEVICES, EXAMS, LOCAL, STAFF
 from simulator.messages import day_messages
 from simulator.plan import DYNAMIC_STEPS, STEPS, build_plan
 from simulator.reports import DEAD_BLOCK, day_reports, report_sha256
-from spark_jobs.judge import judge, read_limits
 from spark_jobs.measure import measure_series
 
 SCHEMAS = Path(__file__).parents[2] / "connectors" / "events" / "schemas"
@@ -108,7 +110,7 @@ def test_the_scanners_report_shows_the_dead_block_on_the_live_day_alone(seed) ->
     outliers = {}
     for name, content, beside in (("first", first, []), ("live", live, [first])):
         daily, normalisation = measure_series([content], beside=beside)
-        verdicts = {judge(r, read_limits(), "PETCT1", f"{DAY}")[0] for r in (daily, normalisation)}
+        verdicts = {judge(r, reference.read(Limit), "PETCT1", f"{DAY}")[0] for r in (daily, normalisation)}
         outliers[name] = normalisation.value("dead_blocks_count"), verdicts
     assert outliers == {"first": (0, {"pass"}), "live": (1, {"fail"})}
     assert normalisation.measures[0].at["blocks"] == [DEAD_BLOCK]

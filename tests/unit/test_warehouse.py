@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "seeds").mkdir(parents=True)
     (folder / "seeds" / "limits.csv").write_text("limit_id\nA\n")
-    (folder / "seeds" / "sites.csv").write_text("site_id,utc_offset_minutes\nMAIN,480\n")
+    (folder / "seeds" / "sites.csv").write_text("site_id,name_en,name_zh,utc_offset_minutes\nMAIN,Main,本部,480\n")
     return folder
 
 

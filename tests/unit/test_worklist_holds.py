@@ -9,23 +9,26 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 
-from connectors.dicom.stations import SEEDS, Override, Policy, State, decide, read_states
 from connectors.dicom.worklist.answer import Worklist
 from connectors.dicom.worklist.blocks import Blocks
 from connectors.dicom.worklist.holds import Holds
 from connectors.dicom.worklist.orders import Orders
+from connectors.dicom.worklist.states import read_states
 from connectors.events import Event, utc_text, validate
 from connectors.identity import Keys, Vault
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal
 from connectors.stores.journal.port import JournalError
+from judgement.reference import SEEDS
+from judgement.rows import Policy
+from judgement.worklist import Override, State, decide
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 of the site's clock
 DAY = "2026-03-02"
 FIT, BAD, OPEN = State("fit", ""), State("not_fit", "ct_water failed"), State("not_confirmed", "ct_water is missing")
 POLICIES = (
-    Policy("NF", 1, "", "not_fit", "hold", "2000-01-01", "", "physicist"),
-    Policy("NC", 1, "", "not_confirmed", "warn", "2000-01-01", "", "physicist"),
+    Policy("NF", 1, None, None, "not_fit", "hold", "2000-01-01", None, "physicist"),
+    Policy("NC", 1, None, None, "not_confirmed", "warn", "2000-01-01", None, "physicist"),
 )
 FIELDS = {
     "message_type": "ORM", "trigger": "O01", "patient_pseudonym": "PT-1", "exam_name": "骨显像", "indication": None, "placer": None,
@@ -45,11 +48,11 @@ def override(minutes: float, ago: float = 5) -> Override:
         ({}, POLICIES, None, "warned"), ("unreadable", POLICIES, None, "warned"),
         # no policy, or one that cannot be understood: held, unless all is well
         ({"GC1": BAD}, (), None, "held"), ("unreadable", (), None, "held"), ({"GC1": FIT}, (), None, "offered"),
-        ({"GC1": OPEN}, (Policy("NC", 1, "", "not_confirmed", "wran", "2000-01-01", "", "p"),), None, "held"),
+        ({"GC1": OPEN}, (Policy("NC", 1, None, None, "not_confirmed", "wran", "2000-01-01", None, "p"),), None, "held"),
         # a device's own row goes before the site's, then the highest version
-        ({"GC1": OPEN}, (*POLICIES, Policy("NC-GC1", 1, "GC1", "not_confirmed", "hold", "2000-01-01", "", "p")), None, "held"),
-        ({"GC1": OPEN}, (*POLICIES, Policy("NC-P", 1, "PETCT1", "not_confirmed", "hold", "2000-01-01", "", "p")), None, "warned"),
-        ({"GC1": BAD}, (*POLICIES, Policy("NF", 2, "", "not_fit", "warn", "2020-01-01", "", "p")), None, "warned"),
+        ({"GC1": OPEN}, (*POLICIES, Policy("NC-GC1", 1, None, "GC1", "not_confirmed", "hold", "2000-01-01", None, "p")), None, "held"),
+        ({"GC1": OPEN}, (*POLICIES, Policy("NC-P", 1, None, "PETCT1", "not_confirmed", "hold", "2000-01-01", None, "p")), None, "warned"),
+        ({"GC1": BAD}, (*POLICIES, Policy("NF", 2, None, None, "not_fit", "warn", "2020-01-01", None, "p")), None, "warned"),
         # an override lifts a hold while it lasts
         ({"GC1": BAD}, POLICIES, override(1), "offered"), ({"GC1": BAD}, POLICIES, override(0), "held"),
         ({"GC1": BAD}, POLICIES, override(60, ago=-1), "held"),

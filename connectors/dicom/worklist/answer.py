@@ -13,13 +13,13 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
-from connectors.dicom.stations import Decision, Reference, State, Station
 from connectors.dicom.worklist.blocks import Blocks
 from connectors.dicom.worklist.holds import Holds
 from connectors.dicom.worklist.matching import BadKey, answer, check_keys, matches, starts_within
 from connectors.dicom.worklist.orders import Order, Orders
 from connectors.identity import Vault
 from connectors.settings import Settings
+from judgement.worklist import Decision, State, Station, Stations
 
 __all__ = ["LIMIT", "Worklist"]
 
@@ -89,7 +89,7 @@ class Worklist:
         self,
         wanted: Dataset,
         asking: Station,
-        reference: Reference,
+        reference: Stations,
         decisions: dict[str, Decision],
         states: dict[str, State] | str,
     ) -> Iterator[Dataset]:
@@ -166,7 +166,7 @@ class Worklist:
         return entry
 
 
-def _does(station: Station, order: Order, reference: Reference) -> bool:
+def _does(station: Station, order: Order, reference: Stations) -> bool:
     """Return whether an order is for a station: named by the order, else by its examination, which if no row names it is for all."""
     if order.stations:
         return station.ae_title in order.stations

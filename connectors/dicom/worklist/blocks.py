@@ -1,6 +1,6 @@
 """Which examinations a scanner is not offered because something forbids their next step: a form, a drug, the preparation.
 
-The decision is `connectors.readiness`, asked when a scanner asks; each change of what an examination's entry met is an event.
+The decision is `judgement.readiness`, asked when a scanner asks; each change of what an examination's entry met is an event.
 """
 
 import logging
@@ -10,22 +10,20 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from connectors.dicom.stations import ACTIONS, Policy, policy_of
 from connectors.events import Event
-from connectors.exam_reference import read_reference
 from connectors.examinations import Examinations
-from connectors.readiness import readiness
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
+from judgement import reference
+from judgement.readiness import next_step, readiness
+from judgement.rows import Policy
+from judgement.worklist import decide_examination
 
 __all__ = ["Blocks"]
 
 LOG = logging.getLogger("photopeak.dicom")
 SOURCE = "urn:photopeak:dicom"
-# the states of worklist_policies.csv that are an examination's and no device's: a form may still be signed, the others forbid
-BLOCKED, FORMS = "blocked", "forms_missing"
 NOBODY = {"policy_id": None, "policy_version": None, "approver": None}
-WORST = ("offered", "warned", "held")
 
 
 class Blocks:
@@ -42,28 +40,18 @@ class Blocks:
         """
         if not numbers:
             return set()
-        reference, out, said_now = read_reference(), set[str](), list[dict[str, Any]]()
-        rows = {state: policy_of(policies, "", state) for state in (BLOCKED, FORMS)}
+        required, out, said_now = reference.requirements(), set[str](), list[dict[str, Any]]()
         for number in numbers:
             events = self._examinations.events(number)
-            injected = any(
-                e.type == "examination.dose"
-                or (e.type == "examination.step" and e.data["step"] == "injection" and e.data["result"] == "done")
-                for e in events
-            )
-            step = "acquisition" if injected else "injection"
-            said = readiness(number, events, reference, now, self._settings.utc_offset_minutes, step)
-            known = [c for c in said.blocks if c.known]
-            met = {FORMS if c.rule_id == "FORM_MISSING" else BLOCKED for c in known}
-            done = {state: ACTIONS.get(row.action, "held") if (row := rows[state]) else "held" for state in met}
-            worst = max(sorted(done), key=lambda state: WORST.index(done[state]), default=None)
-            action, policy = (done[worst], rows[worst]) if worst else ("offered", None)
+            step = next_step(events)
+            said = readiness(number, events, required, now, self._settings.utc_offset_minutes, step)
+            action, policy = decide_examination(((c.rule_id, c.known) for c in said.blocks), policies)
             about = (
                 {"policy_id": policy.policy_id, "policy_version": policy.version, "approver": policy.approver}
                 if policy
                 else NOBODY
             )
-            reason = "; ".join(c.reason_en for c in known)
+            reason = "; ".join(c.reason for c in said.blocks if c.known)
             said_now.append({"accession_number": number, "action": action, "step": step, "reason": reason, **about})
             if action == "held":
                 out.add(number)

@@ -14,10 +14,13 @@ from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
-from connectors.dicom.stations import FILES, SEEDS, Decision, Override, Reference, State, decide, local_day, read_states
+from connectors.dicom.worklist.states import read_states
 from connectors.events import Event, utc_text
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
+from judgement import reference
+from judgement.days import present_day
+from judgement.worklist import Decision, Override, State, Stations, decide
 
 __all__ = ["Holds"]
 
@@ -32,14 +35,14 @@ class Holds:
     """The decision about each device; safe from many threads."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, door: Journal, clock: Callable[[], datetime], seeds: Path = SEEDS
+        self, settings: Settings, journal: Journal, door: Journal, clock: Callable[[], datetime], seeds: Path | None = None
     ) -> None:
         self._settings, self._journal, self._door, self._clock, self._seeds = settings, journal, door, clock, seeds
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="holds", daemon=True)
         self._seen: object = None
         self._door_at, self._overrides = 0, dict[str, Override]()
-        self._reference = Reference({}, (), frozenset())
+        self._reference = Stations({}, (), frozenset())
         self._states: dict[str, State] | str = {}
         self._told = self._remembered()
         self._now: dict[str, Decision] = {}
@@ -55,7 +58,7 @@ class Holds:
         self._stop.set()
         self._thread.join(2)
 
-    def current(self) -> tuple[Reference, dict[str, Decision], dict[str, State] | str]:
+    def current(self) -> tuple[Stations, dict[str, Decision], dict[str, State] | str]:
         """Return reference data, decisions and states as of this moment; raise OSError or ValueError when they cannot be told."""
         with self._lock:
             self._look()
@@ -82,14 +85,14 @@ class Holds:
 
     def _look(self) -> None:
         now = self._settings.now()
-        day = local_day(self._settings, now)
+        day = str(present_day(now, self._settings.utc_offset_minutes, pinned=self._settings.as_of_utc is not None))
         states, events = self._settings.worklist / "states.json", self._settings.journals / "events.db"
-        files = [states, events, events.with_name("events.db-wal"), *(self._seeds / f"{name}.csv" for name in FILES)]
-        running = tuple(d for d, o in self._overrides.items() if o.from_utc <= now < o.until_utc)
-        seen = (day, running, *(_stamp(path) for path in files))
+        files = [states, events, events.with_name("events.db-wal")]
+        running = tuple(d for d, o in self._overrides.items() if o.runs(now))
+        seen = (day, running, *(_stamp(path) for path in files), reference.stamp(Stations.TABLES, self._seeds))
         if seen == self._seen:
             return
-        self._reference = Reference.read(self._settings.site_id, day, self._seeds)
+        self._reference = reference.stations(self._settings.site_id, day, self._seeds)
         self._states = read_states(states, self._settings.site_id, day)
         for offset, event in self._door.since(self._door_at, "device.hold_override"):
             self._door_at = offset
@@ -100,13 +103,13 @@ class Holds:
         self._tell(found)
         self._now = found
         self._show()
-        running = tuple(d for d, o in self._overrides.items() if o.from_utc <= now < o.until_utc)
+        running = tuple(d for d, o in self._overrides.items() if o.runs(now))
         self._seen = (day, running, *seen[2:])
 
     def _override(self, event: Event) -> None:
         device = event.data["device_id"]
         try:
-            override = Override.of(event)
+            override = _override(event)
         except ValueError:
             LOG.warning("worklist: an override of %s is not obeyed: its end is no moment", device)
             return
@@ -157,6 +160,12 @@ class Holds:
         draft.write_text(json.dumps(body, ensure_ascii=False, sort_keys=True), encoding="utf-8")
         draft.replace(path)
         self._shown = shown
+
+
+def _override(event: Event) -> Override:
+    """Return what a `device.hold_override` event says; raise ValueError when its end is no moment."""
+    said, until = event.data, datetime.fromisoformat(event.data["until_utc"])
+    return Override(event.id, said["device_id"], said["staff_id"], said["reason"], event.occurred_at, until)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

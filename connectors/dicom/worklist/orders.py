@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.events import Event
-from connectors.events.newest import Place, Tellings, precision_s
 from connectors.stores.journal.port import Journal
+from judgement.newest import Place, Tellings, precision_s
 
 __all__ = ["PAST", "Order", "Orders"]
 

@@ -5,7 +5,9 @@ import pytest
 from clinical_images import dynamic, hepatic, moved, renal
 from qc_images import code
 
-from spark_jobs.judge import judge, read_limits
+from judgement import reference
+from judgement.limits import judge
+from judgement.rows import Limit
 from spark_jobs.measure import measure_series, render
 
 HOUR = ((60, 60.0),)
@@ -19,7 +21,7 @@ def one(data):
 
 
 def flagged(result):
-    return {r["measure"] for r in judge(result, read_limits(), None, "2026-04-01")[1] if r["verdict"] in ("warn", "fail")}
+    return {r["measure"] for r in judge(result, reference.read(Limit), None, "2026-04-01")[1] if r["verdict"] in ("warn", "fail")}
 
 
 def without(k, slices):

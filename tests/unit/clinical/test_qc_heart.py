@@ -5,7 +5,9 @@ import pytest
 from clinical_images import heart, heart_views, moved
 from qc_images import code, dicom, rotation
 
-from spark_jobs.judge import judge, read_limits
+from judgement import reference
+from judgement.limits import judge
+from judgement.rows import Limit
 from spark_jobs.measure import measure_series, render
 
 VIEWS = 60
@@ -19,7 +21,7 @@ def one(data, analysis="clinical"):
 def flagged(result):
     return {
         (r["measure"], r["verdict"])
-        for r in judge(result, read_limits(), None, "2026-04-01")[1]
+        for r in judge(result, reference.read(Limit), None, "2026-04-01")[1]
         if r["verdict"] in ("warn", "fail")
     }
 

@@ -5,7 +5,9 @@ import pytest
 from qc_images import body, dicom, item
 from scipy.ndimage import gaussian_filter
 
-from spark_jobs.judge import judge, read_limits
+from judgement import reference
+from judgement.limits import judge
+from judgement.rows import Limit
 from spark_jobs.measure import measure_series
 from spark_jobs.qc.clinical import whole_body_bone as method
 
@@ -101,7 +103,7 @@ def test_speed_waiting_time_and_counts_of_the_header_and_their_limit():
     head = {"ScanVelocity": "2.5", "AcquisitionTime": "100000", "RadiopharmaceuticalInformationSequence": given}
     (result,) = measure_series([dicom(body(6e5), kind="WHOLE BODY", pixel_mm=2.26, **head)])
     assert result.value("scan_speed_cm_per_min") == pytest.approx(15) and result.value("uptake_min") == pytest.approx(180)
-    verdict, rows = judge(result, read_limits(), None, "2026-04-01")
+    verdict, rows = judge(result, reference.read(Limit), None, "2026-04-01")
     assert verdict == "fail" and {r["measure"] for r in rows if r["verdict"] == "fail"} == {"view_kcts"}
     (enough,) = measure_series([dicom(body(9e5), kind="WHOLE BODY", pixel_mm=2.26, **head)])
-    assert judge(enough, read_limits(), None, "2026-04-01")[0] == "pass"
+    assert judge(enough, reference.read(Limit), None, "2026-04-01")[0] == "pass"

@@ -5,7 +5,9 @@ from copy import deepcopy
 
 import pytest
 
-from spark_jobs.judge import judge, read_limits
+from judgement import reference
+from judgement.limits import judge
+from judgement.rows import Limit
 from spark_jobs.measure import measure_series, render
 
 TC, CS = 6.0067 * 3600, 30.05 * 365.2422 * 86400
@@ -59,7 +61,7 @@ def test_every_part_is_recovered():
     assert result.value("linearity_residual_percent") == pytest.approx(100 * (1 - 0.96**0.8), abs=0.01)
     assert result.value("repeatability_percent") == pytest.approx(100 * 0.0790569 / 10.0, abs=0.001)
     assert render([], result).startswith(b"\x89PNG")
-    verdict, rows = judge(result, read_limits(), None, "2026-04-01")
+    verdict, rows = judge(result, reference.read(Limit), None, "2026-04-01")
     assert verdict == "warn" and {r["measure"]: r["verdict"] for r in rows} == {
         "accuracy_error_percent": "warn",
         "constancy_error_percent": "pass",
@@ -81,7 +83,7 @@ def test_readings_that_scatter_widely_about_their_reference_do_not_pass():
     result = measured(sheet(background_mbq=0.0, accuracy=part, constancy=None, linearity=None, repeatability=None))
     assert result.value("accuracy_error_percent") == pytest.approx(0, abs=0.01)
     assert result.value("repeatability_percent") == pytest.approx(100 * 0.0353553, abs=0.01)
-    verdicts = {r["measure"]: r["verdict"] for r in judge(result, read_limits(), None, "2026-04-01")[1]}
+    verdicts = {r["measure"]: r["verdict"] for r in judge(result, reference.read(Limit), None, "2026-04-01")[1]}
     assert verdicts["repeatability_percent"] == "fail"
     assert any("of the readings of accuracy" in w for w in result.warnings)
     several_days = [{"at": f"2026-01-0{d}T08:00:00", "mbq": m} for d, m in enumerate(readings, 1)]

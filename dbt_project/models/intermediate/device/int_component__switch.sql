@@ -1,4 +1,4 @@
--- Who has switched what off, where, and until when; `sentence` is what the analysis writes too (spark_jobs/components.py), so both can be compared.
+-- Who has switched what off, where, and until when; `sentence` is what the analysis writes too (judgement/rows.py), so both can be compared.
 select
     s.component,
     t.site_id,

@@ -1,4 +1,4 @@
--- Forms that a step needed, and whether each was signed, complete and still valid when it began. `connectors/readiness.py` says the same before.
+-- Forms that a step needed, and whether each was signed, complete and still valid when it began. `judgement/readiness.py` says the same before.
 with required as (
     select
         m.*, f.requirement_id, f.version as requirement_version, f.form, f.sex as only_sex, f.age_min, f.age_max, f.valid_hours, f.on_missing,

@@ -31,7 +31,8 @@ measured as (
     from required as r
     inner join {{ ref('stg_his__observation') }} as o
         on
-            r.site_id = o.site_id and r.accession_number = o.accession_number and o.unit = r.unit and try_cast(o.value as double) is not null
+            r.site_id = o.site_id and r.accession_number = o.accession_number and o.unit = r.unit
+            and abs(try_cast(o.value as double)) < 1e300 -- a number: neither NaN nor infinite
             and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ') and o.measured_at_utc <= r.at_utc
     where r.newest_first = 1
 ),

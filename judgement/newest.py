@@ -9,14 +9,22 @@ warehouse it is the macro `as_told`.
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
-
-from connectors.events.envelope import Event
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 __all__ = ["PRECISION_S", "Place", "Tellings", "in_order", "precision_s"]
 
 # of a time stamp (HL7 v2 DTM: as many digits as are known), in seconds: how long it may stand for
 PRECISION_S = {"year": 366 * 86400, "month": 31 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "fraction": 0}
+
+
+T = TypeVar("T")
+
+
+class Telling(Protocol):
+    """What an event says."""
+
+    @property
+    def data(self) -> dict[str, Any]: ...
 
 
 class Place(NamedTuple):
@@ -42,13 +50,13 @@ class Tellings:
         return Place(begins, begins > at, arrival)
 
 
-def precision_s(event: Event, name: str = "occurred_precision") -> float:
+def precision_s(event: Telling, name: str = "occurred_precision") -> float:
     """Return to how many seconds a moment of an event was told, 0 where it does not say it (events of before)."""
     return PRECISION_S.get(event.data.get(name) or "", 0)
 
 
-def in_order(told: Iterable[tuple[datetime, float, Event]]) -> list[tuple[datetime, Event]]:
-    """Return (moment that it counts from, event) of tellings of one thing, given as they arrived, the newest last."""
+def in_order(told: Iterable[tuple[datetime, float, T]]) -> list[tuple[datetime, T]]:
+    """Return (moment that it counts from, what is told) of tellings of one thing, given as they arrived, the newest last."""
     tellings = Tellings()
     placed = sorted(((tellings.place(at.astimezone(UTC), s), e) for at, s, e in told), key=lambda p: p[0])
     return [(p.at, e) for p, e in placed]

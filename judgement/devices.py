@@ -1,0 +1,182 @@
+"""What is fit: the state of a device on a local day by its phantom tests and checks, as `mart_device_day` has it, but of now.
+
+Of now means: the newest verdict on a due test counts, also when it came after the first patient, and so does the newest result of each
+check. The mart judges the whole day and remembers a failure before the first patient.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from judgement.rows import Component, Device, OpeningHours, Scheduled
+from judgement.validity import in_force, newest
+
+__all__ = [
+    "UNREGISTERED",
+    "DeviceTest",
+    "device_of",
+    "due_tests",
+    "has_opened",
+    "newest_failures",
+    "span_days",
+    "state_of",
+]
+
+UNREGISTERED = "UNREGISTERED"
+WORST_LAST = ("fit", "conditional", "not_confirmed", "not_fit")
+STATE_OF = {"pass": "fit", "warn": "conditional", "fail": "not_fit"}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTest:
+    """A phantom test: a series, what one procedure made of it (`verdicts.summary`), and why; `procedure` None: none could measure it."""
+
+    device_id: str
+    procedure: str | None
+    day: date  # local
+    at: datetime
+    state: str  # pass | warn | fail | not_measured | indicative | none
+    reason: str
+
+
+def device_of(serial: str | None, station: str | None, devices: Iterable[Device]) -> str:
+    """Return the registered device of an image by its serial number, by its station name when it has none, or UNREGISTERED."""
+    for d in devices:
+        if serial and d.device_serial == serial:
+            return d.device_id
+        if not serial and station and d.station_name == station:
+            return d.device_id
+    return UNREGISTERED
+
+
+def due_tests(schedule: Iterable[Scheduled], day: date) -> list[Scheduled]:
+    """Return the newest row of each device and procedure that is scheduled by a day."""
+    now = newest(in_force(schedule, day), lambda s: (s.device_id, s.procedure))
+    return [now[key] for key in sorted(now)]
+
+
+def span_days(due: Iterable[Scheduled]) -> int:
+    """Return how many days back, that day included, tests can still cover a day."""
+    return max((s.every_days for s in due), default=1)
+
+
+def impossible(
+    schedule: Iterable[Scheduled], devices: Iterable[Device], components: Iterable[Component]
+) -> list[tuple[int, str]]:
+    """Return the rows of a schedule (from 0) that no test could ever meet, and why: such a test would be due for ever and never made."""
+    known = {d.device_id for d in devices}
+    procedures = [c.component for c in components if c.kind == "procedure" and c.started_by == "job analyse_phantoms"]
+    wrong = []
+    for n, row in enumerate(schedule):
+        if row.device_id not in known:
+            wrong.append((n, f"there is no device {row.device_id!r}: add it to devices.csv or take the row out"))
+        if row.procedure not in procedures:
+            near = ", ".join(get_close_matches(row.procedure, procedures, 3, 0.0))
+            wrong.append((n, f"there is no phantom procedure {row.procedure!r}; the nearest names are {near}"))
+        if row.every_days < 1:
+            wrong.append((n, f"every_days is '{row.every_days}': give whole days, 1 or more"))
+    return wrong
+
+
+def has_opened(device_id: str, hours: Iterable[OpeningHours], site_id: str, local: datetime) -> bool:
+    """Tell whether a device's opening time of the day has passed, at a moment of the site's wall clock; without hours it has not."""
+    mine = [h for h in hours if h.site_id == site_id and h.device_id in (None, device_id)]
+    best = max(in_force(mine, local.date()), key=lambda h: (h.device_id is not None, h.valid_from), default=None)
+    return best is not None and f"{local:%H:%M}" >= best.opens_at
+
+
+def state_of(
+    device_id: str,
+    today: date,
+    due: Iterable[Scheduled],
+    tests: Iterable[DeviceTest],
+    failed_checks: list[str],
+    opened: bool,
+    first_day: date | None,
+) -> Row:
+    """Return `state`, `reason` and the open `tests` (procedure, state, reason: due or failing, without a pass) of a device.
+
+    A failure makes the device unfit, whether or not somebody has scheduled that test, and stands until the same test has another verdict: time
+    heals no device.
+
+    Parameters
+    ----------
+    due
+        By `due_tests`, of any devices; a test covers its day and the next `every_days` - 1 days.
+    tests
+        Of any devices; of those before the longest period the newest verdict of each procedure is enough. Of two of one moment the later in the
+        list counts.
+    failed_checks
+        The checks of today whose newest result is a failure.
+    first_day
+        The first day of the device's history, None: today; before a weekly test could have been made once it is not due.
+    """
+    mine = sorted((t for t in tests if t.device_id == device_id), key=lambda t: t.at)
+    scheduled = {s.procedure: s for s in due if s.device_id == device_id}
+    judged = []
+    for procedure in sorted({*scheduled, *(t.procedure for t in mine if t.state == "fail" and t.procedure)}):
+        row = scheduled.get(procedure)
+        told = [t for t in mine if t.procedure == procedure and t.state in STATE_OF]
+        last = told[-1] if told else None
+        days = timedelta(days=row.every_days if row else 1)
+        covers = last is not None and today - last.day < days
+        since = max(first_day or today, date.fromisoformat(row.valid_from)) if row else None
+        must = since is not None and today >= since + days - timedelta(days=1)
+        if last is not None and (last.state == "fail" or (covers and row)):
+            tries = [t for t in mine if t.procedure in (procedure, None) and today - t.day < days]
+            judged.append(_told(procedure, last, covers, must and not tries))
+        elif must:
+            judged.append(
+                _untold(procedure, [t for t in mine if t.procedure in (procedure, None) and today - t.day < days], opened)
+            )
+    return _of_device(judged, failed_checks)
+
+
+def _told(procedure: str, last: DeviceTest, covers: bool, is_missing: bool) -> Row:
+    """Return the state of a test by its newest verdict, and why; one that does not cover today is a failure that stands."""
+    if last.state == "fail" and not covers:
+        reason = f"{procedure} failed on {last.day} and has not passed since ({last.reason})"
+        return {
+            "procedure": procedure,
+            "state": "not_fit",
+            "reason": f"{reason}; {procedure} is missing" if is_missing else reason,
+        }
+    reason = {
+        "pass": "", "warn": f"{procedure} is in the warning band ({last.reason})", "fail": f"{procedure} failed ({last.reason})",
+    }[last.state]  # fmt: skip
+    return {"procedure": procedure, "state": STATE_OF[last.state], "reason": reason}
+
+
+def _untold(procedure: str, tries: list[DeviceTest], opened: bool) -> Row:
+    """Return the state of a due test without a verdict, and why."""
+    if tries:
+        return {
+            "procedure": procedure,
+            "state": "not_confirmed",
+            "reason": f"{procedure} was not measured ({tries[-1].reason or 'no verdict'})",
+        }
+    missing = f"{procedure} was not tested by the opening time" if opened else f"{procedure} is missing"
+    return {"procedure": procedure, "state": "not_confirmed", "reason": missing}
+
+
+def _of_device(judged: list[Row], failed_checks: list[str]) -> Row:
+    reasons = [f"check failed: {', '.join(failed_checks)}"] if failed_checks else []
+    reasons += [t["reason"] for t in judged if t["reason"]]
+    worst = max((t["state"] for t in judged), key=WORST_LAST.index, default="not_confirmed")
+    if not judged and not failed_checks:
+        reasons = ["no test is scheduled"]
+    open_tests = [t for t in judged if t["state"] in ("not_fit", "not_confirmed")]
+    return {"state": "not_fit" if failed_checks else worst, "reason": "; ".join(reasons) or None, "tests": open_tests}
+
+
+def newest_failures(checks: Iterable[tuple[str, str, datetime, str]]) -> Mapping[str, list[str]]:
+    """Return by device the checks whose newest result is a failure; a check is device, name, moment and result."""
+    last = {(device, name): result for device, name, _, result in sorted(checks, key=lambda c: c[2])}
+    out: dict[str, list[str]] = {}
+    for (device, name), result in sorted(last.items()):
+        if result == "fail":
+            out.setdefault(device, []).append(name)
+    return out
