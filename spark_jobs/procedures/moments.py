@@ -110,7 +110,8 @@ def series_begun(ds: Any) -> datetime | None:
 def acquired(ds: Any) -> datetime | None:
     """Return when the acquisition began; None where AcquisitionTime or every day is missing.
 
-    Without AcquisitionDate it is of the day that brings it nearest to SeriesDate and SeriesTime: a scan may cross midnight.
+    Without AcquisitionDate it is of the day that brings it nearest to SeriesDate and SeriesTime, or to the study's: a scan may cross
+    midnight.
     """
     whole = parsed(ds.get("AcquisitionDateTime"))
     here = None if whole is None else on_clock(ds, whole, "AcquisitionDateTime")
@@ -125,7 +126,7 @@ def acquired(ds: Any) -> datetime | None:
         return here or beside
     if here is not None:
         return here
-    series = series_begun(ds)
+    series = series_begun(ds) or dated(ds.get("StudyDate"), ds.get("StudyTime"))
     if series is not None:
         days = [datetime.combine(series.date(), time) + timedelta(days=n) for n in (-1, 0, 1)]
         return min(days, key=lambda d: abs((d - series).total_seconds()))

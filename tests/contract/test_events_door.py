@@ -333,3 +333,30 @@ def test_an_override_that_comes_again_after_its_end_is_the_duplicate_that_it_is(
     while datetime.now(UTC) <= ends:
         time.sleep(0.1)
     assert post(door, said).json() == {"stored": 0, "duplicate": 1, "quarantined": []}
+
+
+def test_doses_of_the_nuclides_of_a_department_are_stored_and_an_unknown_one_is_named(door, new):
+    moments = {f"{k}_at_utc": "2026-03-01T00:30:00Z" for k in ("assayed", "residual", "administered", "lot_expires")}
+    texts = {
+        "agent": "x",
+        "lot": "L",
+        "route": "iv",
+        "staff_id": "P01",
+        "prescribed_mbq": 100,
+        "assayed_mbq": 101,
+        "residual_mbq": 1,
+    }
+    names = ["Tc-99m", "I-123", "Lu-177", "Tl-201", "In-111", "Y-90", "Zr-89", "Ga-67", "^68^Ga", "Tc-98", "Zhang San"]
+    batch = [
+        {**check(f"dose {n}", type_="examination.dose"), "data": {**texts, **moments, "accession_number": f"A{k}", "nuclide": n}}
+        for k, n in enumerate(names)
+    ]
+    answer = post(door, batch, "application/cloudevents-batch+json").json()
+    assert (answer["stored"], [q["reason"] for q in answer["quarantined"]]) == (
+        9,
+        [
+            "nuclide: Tc-98 is not in the reference data of nuclides",
+            "nuclide: the value is not in the reference data of nuclides",
+        ],
+    )
+    assert [e.data["nuclide"] for e in new() if e.type == "examination.dose"] == names[:9]

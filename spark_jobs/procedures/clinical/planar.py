@@ -22,7 +22,7 @@ from spark_jobs.reading import Instance
 __all__ = ["ROWS", "look"]
 
 LOBES = "two lobes of a thyroid"
-LONGEST_WAIT_S = 86_400.0  # from the full syringe to the view
+LONGEST_WAIT_S, LONGEST_HALF_LIVES = 86_400.0, 3.0  # from the full syringe to the view, whichever is longer
 LONGEST_LOBE_MM = 75.0  # without a code, larger glands could be bottles
 
 # codes of CID 26/501 that say which side faces the detector
@@ -103,8 +103,11 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
         if start is None:
             return "neither the series nor an acquisition has date and time: the start of the scan is unknown"
         waited = [(start - m).total_seconds() for m in moments]
-        if not 0 <= waited[1] <= waited[0] <= LONGEST_WAIT_S:
-            return "the syringe was not counted full, then empty, then the gland, within a day"
+        if not 0 <= waited[1] <= waited[0]:
+            return "the syringe was not counted full, then empty, then the gland"
+        longest = max(LONGEST_WAIT_S, LONGEST_HALF_LIVES * half_life)
+        if waited[0] > longest:
+            return f"the syringe was counted {waited[0] / 3600:.1f} h before the gland, more than {longest / 3600:.0f} h"
         syringe = Syringe(full, waited[0], empty, waited[1], half_life)
         syringe.injected_cps()
     except ValueError as exc:

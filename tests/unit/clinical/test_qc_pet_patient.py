@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from clinical_images import pet, pet_volume
-from qc_images import DATA, code
+from qc_images import DATA, code, item
 
 from spark_jobs.measure import measure_series, render
 from spark_jobs.procedures.clinical import pet as clinical_pet
@@ -105,3 +105,33 @@ def test_a_code_decides_for_a_part_of_a_body():
     assert measure_series(pet(part))[0].status == "not_measured"
     (named,) = measure_series(pet(part, PerformedProtocolCodeSequence=code("PP-PETCT")))
     assert named.status == "measured" and named.procedure == "pet_patient"
+
+
+@pytest.mark.req("ANA-02")
+@pytest.mark.parametrize("factor, given", [(20.7, False), (12.0, False), (0.05, False), (0.5, True), (1.0, True), (2.0, True)])
+def test_an_suv_that_no_body_can_have_is_not_measured(factor, given):
+    """20.7: eight hours of F-18, an offset from UTC that was cut off; a liver of 2.2 read 45."""
+    result = pet_patient.measure(pet_volume(), VOXEL, suv_factor=factor)
+    names = {m.name for m in result.measures}
+    assert result.status == "measured" and ({"liver_suv_mean", "body_suv_mean"} <= names) == given
+    assert any("no body has a mean SUV" in w for w in result.warnings) != given
+    assert given or not names & {"liver_suv_mean", "body_suv_mean"}
+
+
+@pytest.mark.req("ANA-02")
+def test_the_time_to_a_scan_over_midnight_is_that_of_its_first_slice():
+    facts = {"SeriesDate": "20260302", "SeriesTime": "235000", "AcquisitionDate": "", "RadiopharmaceuticalStart": "225000"}
+    given = item(
+        RadionuclideTotalDose="280000000",
+        RadionuclideHalfLife="6586.2",
+        RadiopharmaceuticalStartTime=facts.pop("RadiopharmaceuticalStart"),
+    )
+    files = pet(pet_volume())
+    series = [read(f) for f in files]
+    for k, instance in enumerate(series):
+        for name, value in facts.items():
+            setattr(instance.dataset, name, value)
+        instance.dataset.AcquisitionTime = "000500" if k < 60 else "235000"
+        instance.dataset.RadiopharmaceuticalInformationSequence = [given]
+    timing, notes = clinical_pet._uptake(series)
+    assert [m.value for m in timing] == [60.0] and notes == ()

@@ -140,7 +140,14 @@ def test_uptake_of_a_gland_of_known_counts(given):
         ({"full_cps": 400.0}, {}, "what was injected is unknown"),
         ({"empty_cps": -1.0}, {}, "what was injected is unknown"),
         ({"empty_at": "2026-05-03T23:30:00"}, {}, "not counted full, then empty, then the gland"),
-        ({"full_at": "2026-05-02T23:35:00"}, {}, "within a day"),
+        ({"full_at": "2026-05-02T23:35:00"}, {}, "24.5 h before the gland"),
+        ({"full_at": "2026-05-03"}, {}, "cannot be read"),
+        ({"full_cps": 500.0}, {}, "cannot take up"),
+        (
+            {"full_at": "2026-05-04T00:35:00", "empty_at": "2026-05-04T00:40:00"},
+            {},
+            "not counted full, then empty, then the gland",
+        ),
         ({"nuclide": "Xx-1"}, {}, "nuclide of the sheet is unknown"),
         ({"full_at": "yesterday"}, {}, "cannot be read"),
         ({"full_at": "2026-05-03T23:35:00+08:00"}, {}, "different offsets"),
@@ -154,6 +161,20 @@ def test_a_syringe_that_tells_nothing_gives_no_uptake_and_says_why(changed, tags
     (result,) = measure_series([dicom(scene, pixel_mm=2.2, **{**NM_HEAD, **VIEW, **tags})], beside=[syringe(**changed)])
     assert "uptake_percent" not in {m.name for m in result.measures} and result.value("view_kcts") > 0
     assert any(words in w for w in result.warnings), result.warnings
+
+
+@pytest.mark.req("EXM-02")
+@pytest.mark.parametrize("nuclide, half_life_s", [("I-131", 693_213.1), ("I-123", 47_604.2)])
+def test_the_uptake_of_iodine_is_measured_a_day_after_the_capsule(nuclide, half_life_s):
+    """25 hours: the countings are dated, and iodine is still there."""
+    head = {k: v for k, v in NM_HEAD.items() if k != "RadiopharmaceuticalInformationSequence"}
+    view = dicom(neck(n=128, pixel_mm=2.2, gland=60_000.0, around=0.1, fwhm_mm=8.0), pixel_mm=2.2, **{**head, **VIEW})
+    counted = {"full_at": "2026-05-02T23:05:00", "empty_at": "2026-05-02T23:10:00"}
+    (result,) = measure_series([view], beside=[syringe(nuclide=nuclide, **counted)])
+    per_s = np.log(2) / half_life_s
+    injected = 5500 * np.exp(-90_000 * per_s) - 450 * np.exp(-89_700 * per_s)
+    truth = 100 * 60_000 / (injected * (1 - np.exp(-600 * per_s)) / per_s)
+    assert result.value("uptake_percent") == pytest.approx(truth, rel=0.03)
 
 
 @pytest.mark.req("EXM-02")

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from spark_jobs.measure import measure_series
+from spark_jobs.procedures.administration import factor_of
 from spark_jobs.procedures.clinical.header import uptake
 from spark_jobs.procedures.moments import acquired, clock_offset, injected, iso, moment_of_sheet, parsed
 from spark_jobs.procedures.reference_moment import reference_of
@@ -416,6 +417,20 @@ def test_a_frame_time_alone_that_contradicts_the_start_is_refused(frame):
 def test_voxels_without_one_reference_have_none(frame, label):
     with pytest.raises(Unreadable, match="no one moment"):
         reference(frame, [bed(SCAN, DecayCorrection=label)])
+
+
+def test_the_suv_factor_of_a_vendor_is_found_by_creator_and_is_one_of_all_slices(frame):
+    def series(*blocks):
+        datasets = [with_creator(bed(SCAN, Units="CNTS"), 0x7053, "OTHER VENDOR", 0x00, "0.9", vr="DS") for _ in range(3)]
+        for ds, block in zip(datasets, blocks, strict=True):
+            with_creator(ds, 0x7053, "Philips PET Private Group", 0x00, "0.0002" if block < 0x20 else "0.0003", block, "DS")
+        return [replace(frame, dataset=ds) for ds in datasets]
+
+    assert factor_of(series(0x11, 0x11, 0x12)) == (0.0002, ())
+    with pytest.raises(Unreadable, match="different SUV factors"):
+        factor_of(series(0x11, 0x11, 0x21))
+    with pytest.raises(Unreadable, match="the vendor's SUV factor"):
+        factor_of([replace(frame, dataset=with_creator(bed(SCAN, Units="CNTS"), 0x7053, "OTHER VENDOR", 0x00, "0.9", vr="DS"))])
 
 
 # sheets
