@@ -11,7 +11,8 @@ with ranked as (
 
 select
     site_id, run_key, analysis, study_uid, series_uid, accession_number, station_name, device_serial, manufacturer, model, modality,
-    procedure, status, {{ stored_reason('reason', 'reason_code', 'reason_args') }} as reason, detector, aspect, region, measure, value, unit, uncertainty, {{ adapter.quote('at') }} as found_at, method, method_version,
+    procedure, status, {{ stored_reason('reason', 'reason_code', 'reason_args') }} as reason, detector, aspect, region,
+    measure, value, unit, uncertainty, {{ adapter.quote('at') }} as found_at, method, method_version,
     {{ utc('acquired_at_utc') }} as acquired_at_utc,
     {{ utc('series_recorded_at_utc') }} as series_recorded_at_utc,
     instance_count,
