@@ -10,11 +10,14 @@ from qc_images import body, code, dicom, grid, item, lit
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
+from connectors.nuclides import known_nuclides
 from spark_jobs.measure import measure_series, render
+from spark_jobs.procedures.gamma_camera.source import activity
 from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
 from spark_jobs.qc.gamma_camera import count_rate, energy_resolution, sensitivity
 from spark_jobs.qc.gamma_camera import multiple_window_registration as windows
 from spark_jobs.qc.numerics.cut_off import is_cut_off, noise_ratio
+from spark_jobs.reading import read
 
 LIFE = 6.0067 * 3600
 
@@ -146,6 +149,60 @@ def test_midnight_and_becquerels_and_a_stated_half_life():
     (result,) = measure_series([dicom(image, pixel_mm=4.0, **about)])
     assert result.value("sensitivity_cps_per_mbq") == pytest.approx(85.0, rel=0.001)
     assert any("Bq" in w for w in result.warnings)
+
+
+def source_of(nuclide, **tags):
+    """What the header of one image says of its source."""
+    about = {"RadionuclideTotalDose": "400", **{k: v for k, v in tags.items() if k.startswith("Radio")}}
+    about["RadionuclideCodeSequence"] = [item(CodeValue=nuclide, CodeMeaning="")]
+    facts = {k: v for k, v in tags.items() if not k.startswith("Radio")}
+    facts = {"AcquisitionDate": "20260401", "AcquisitionTime": "093000", **facts}
+    image = dicom(np.full((64, 64), 9), pixel_mm=4.0, RadiopharmaceuticalInformationSequence=[item(**about)], **facts)
+    return activity(read(image))
+
+
+DT, TM = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+@pytest.mark.parametrize(
+    ("nuclide", "tags", "seconds"),
+    [
+        ("Tc-99m", {DT: "20260401083000"}, 3600),
+        ("Tc-99m", {TM: "083000"}, 3600),
+        ("Tc-99m", {DT: "20260401003000+0000", "TimezoneOffsetFromUTC": "+0800"}, 3600),
+        ("Tc-99m", {DT: "20260401093000+0900", "AcquisitionDateTime": "20260401093000+0800"}, 3600),
+        ("Tc-99m", {TM: "233000", "AcquisitionTime": "003000"}, 3600),
+        ("Tc-99m", {DT: "20260330233000", "AcquisitionTime": "003000"}, 90_000),
+        ("I-131", {DT: "20260325083000"}, 7 * 86_400 + 3600),
+        ("Co-57", {DT: "20250401093000"}, 365 * 86_400),
+    ],
+)
+def test_the_activity_of_a_source_is_decayed_from_its_moment_to_the_scan(nuclide, tags, seconds):
+    found = source_of(nuclide, **tags)
+    assert not isinstance(found, str), found
+    assert found.mbq == pytest.approx(400 * 0.5 ** (seconds / known_nuclides()[nuclide].half_life_s), rel=1e-6)
+
+
+@pytest.mark.req("ENG-03", "ANA-05")
+@pytest.mark.parametrize(
+    ("nuclide", "tags", "reason"),
+    [
+        ("I-131", {TM: "083000"}, "the day must be given"),
+        ("Co-57", {TM: "083000"}, "the day must be given"),
+        ("I-123", {TM: "083000"}, "the day must be given"),
+        ("Tc-99m", {TM: "094500"}, "lies after the scan"),
+        ("I-131", {TM: "094500"}, "lies after the scan"),
+        ("Tc-99m", {DT: "20260401003000+0000"}, "in UTC"),
+        ("Tc-99m", {DT: "20260401"}, "no date and time"),
+        ("Tc-99m", {DT: "20260301083000"}, "half-lives before the scan"),
+        ("Tc-99m", {DT: "20260401083000", "AcquisitionDateTime": "20260401113000"}, "contradict each other"),
+        ("Tc-99m", {}, "moment of the activity is missing"),
+    ],
+)
+def test_an_activity_whose_moment_cannot_be_known_is_refused(nuclide, tags, reason):
+    found = source_of(nuclide, **tags)
+    assert isinstance(found, str) and reason in found, found
 
 
 @pytest.mark.req("ENG-03", "ANA-05")
