@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     site_id: str = "MAIN"
     utc_offset_minutes: int = 480  # of the site's wall clock, which DICOM and HL7 times without an offset are in
-    as_of_utc: datetime | None = None  # pinned by the demo; None: the moment a job starts
+    as_of_utc: datetime | None = None  # of releases, pinned while the demo runs; None: the moment a job starts
 
     dicom_port: int = 11112
     dicom_ae_title: str = "PHOTOPEAK"
@@ -116,9 +116,13 @@ class Settings(BaseSettings):
         files = sorted(folder.glob("*")) if folder.is_dir() else []
         return {p.read_text().strip(): p.name for p in files if not p.name.startswith(".")}
 
+    def as_of(self) -> datetime:
+        """Return the moment that a release speaks of: the pinned one, else the present one."""
+        return self.as_of_utc or self.now()
+
     def now(self) -> datetime:
-        """Return the pinned moment, or the present one; only verbs ask. Intake dates what it receives by the real clock."""
-        return self.as_of_utc or datetime.now(UTC)
+        """Return the present moment, also while a release's moment is pinned: today, holds and overrides go by it."""
+        return datetime.now(UTC)
 
 
 def load(**overrides: object) -> Settings:

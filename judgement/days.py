@@ -18,9 +18,9 @@ def local_day(moment: datetime, utc_offset_minutes: int) -> date:
     return local(moment, utc_offset_minutes).date()
 
 
-def present_day(now: datetime, utc_offset_minutes: int, pinned: bool = True) -> date:
-    """Return the local day that a present moment belongs to; a pinned midnight is the end of the day before, as in the marts."""
-    return local_day(now - INSTANT if pinned else now, utc_offset_minutes)
+def present_day(now: datetime, utc_offset_minutes: int) -> date:
+    """Return the local day that a present moment, or that of a release, belongs to; midnight is the end of the day before, as in the marts."""
+    return local_day(now - INSTANT, utc_offset_minutes)
 
 
 def utc_text(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.settings import Settings
+from connectors.stores.lake.lock import Locked, locked
 from judgement import reference
 from judgement import switches as register
 from judgement.days import local_day
@@ -31,6 +32,7 @@ class Request:
     start: str | None = None
     end: str | None = None
     series: str | None = None
+    rebuilds: bool = False  # asked by `photopeak rebuild`, which lets nobody else build a release meanwhile
 
 
 def run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
@@ -50,10 +52,11 @@ def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]
     if why:
         nothing = {"run_key": "", "from": None, "to": None, "read": 0, "written": 0, "quarantined": 0, "seconds": 0.0}
         return {"job": name, **nothing, "switched_off": why}, NOTHING_NEW
+    if name in RELEASING and not request.rebuilds:
+        with locked(settings.consumers, "rebuild"):
+            pass  # a lake that is half full makes no release
     account = JOBS[name](settings, request)
     if name in TELLING and account["written"] and "confirm_devices" not in switched_off(settings, "job"):
-        from connectors.stores.lake.lock import Locked
-
         with suppress(Locked):  # a rebuild is at work, and will do it
             _confirm_devices(settings, Request())  # at once, in the same process: a worklist waits to be held
     if account.get("integrity") is False:
@@ -117,11 +120,10 @@ def _build_marts(settings: Settings, request: Request) -> Account:
     from warehouse import releases as warehouse
 
     _only("build_marts", request, "end")
-    return warehouse.build_marts(settings, _moment(request.end) if request.end else settings.now())
+    return warehouse.build_marts(settings, _moment(request.end) if request.end else settings.as_of())
 
 
 def _attest_quality(settings: Settings, request: Request) -> Account:
-    from connectors.stores.lake.lock import locked
     from expectations.run import attest
     from warehouse import releases as warehouse
 
@@ -131,7 +133,7 @@ def _attest_quality(settings: Settings, request: Request) -> Account:
         warehouse.publish(settings, release)
 
     with locked(settings.consumers, "attest_quality"):
-        return attest(settings, _moment(request.end) if request.end else settings.now(), publish)
+        return attest(settings, _moment(request.end) if request.end else settings.as_of(), publish)
 
 
 def _only(name: str, request: Request, *allowed: str) -> None:
@@ -158,7 +160,9 @@ def _confirm_devices(settings: Settings, request: Request) -> Account:
     return confirm(settings)
 
 
-TELLING = ("ingest_his", "analyse_phantoms")  # they bring what a device's state of today is judged from
+# they bring what a device's state of today is judged from; a release knows failures of long ago that stand
+TELLING = ("ingest_his", "analyse_phantoms", "attest_quality")
+RELEASING = ("build_marts", "attest_quality")
 JOBS: dict[str, Callable[[Settings, Request], Account]] = {
     "ingest_pacs": _ingest("ingest_pacs"),
     "ingest_his": _ingest("ingest_his"),

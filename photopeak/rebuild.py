@@ -3,24 +3,29 @@
 import shutil
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
+from connectors.events import utc_text
 from connectors.settings import Settings
 from photopeak.jobs import JOBS, NOTHING_NEW, Account, Request, run
 
 __all__ = ["rebuild"]
 
 PATIENCE_S = 900
+MOMENT = Path("consumers") / "rebuild.as_of"
 
 
 def rebuild(settings: Settings) -> None:
     """Drop what is derived and run all jobs in their order; an interrupted rebuild is simply run again.
 
+    The release is built as of the moment that the published one speaks of, so that its rows are the same; Airflow builds none meanwhile.
     The devices' states stay as they are until all is measured again: a lake that is half full must not lift a hold.
     """
     from connectors.stores.lake.lock import locked
     from photopeak import jobs
     from spark_jobs.jobs.analyse import require_spark
+    from warehouse import releases as warehouse
 
     off = jobs.switched_off(settings, "job")
     if off:
@@ -28,16 +33,27 @@ def rebuild(settings: Settings) -> None:
     require_spark(settings)  # before anything is dropped: without it the measures would not come back
     with ExitStack() as whole:
         whole.enter_context(locked(settings.consumers, "rebuild"))
+        moment = _moment(settings, warehouse.published_as_of(settings))
         _drop(settings)
         for number, name in enumerate(JOBS, 1):
             if name == "confirm_devices":
                 whole.close()
-            account, code = _in_turn(settings, name)
+            account, code = _in_turn(settings, name, moment if name == "build_marts" else None)
             if code not in (0, NOTHING_NEW):
                 raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
             print(
                 f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True
             )
+    (settings.home / MOMENT).unlink(missing_ok=True)
+
+
+def _moment(settings: Settings, published: datetime | None) -> str | None:
+    """Return the moment to build for, kept in a file until all is done: an interrupted rebuild finds no release any more."""
+    kept = settings.home / MOMENT
+    if published is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(utc_text(published))
+    return kept.read_text() if kept.exists() else None
 
 
 def _drop(settings: Settings) -> None:
@@ -59,14 +75,14 @@ def _drop(settings: Settings) -> None:
     warehouse.clear(settings)
 
 
-def _in_turn(settings: Settings, name: str) -> tuple[Account, int]:
+def _in_turn(settings: Settings, name: str, moment: str | None) -> tuple[Account, int]:
     """Run one job; while Airflow, woken by the empty lake, runs it already, wait: what that run leaves is ours to do."""
     from connectors.stores.lake.lock import Locked
 
     began = time.monotonic()
     while True:
         try:
-            return run(settings, name, Request())
+            return run(settings, name, Request(end=moment, rebuilds=True))
         except Locked:
             if time.monotonic() - began > PATIENCE_S:
                 raise

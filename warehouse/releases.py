@@ -28,7 +28,7 @@ from judgement.rows import Component, Device, Scheduled, Site
 from messages.catalogue import FILES
 from spark_jobs.schemas.measures import MEASURES
 
-__all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "run_key"]
+__all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "published_as_of", "run_key"]
 
 PROJECT = ROOT / "dbt_project"
 KEEP = 5  # releases, beside those that a link names
@@ -101,6 +101,13 @@ def publish(settings: Settings, release: Path) -> str:
         raise BuildFailed(f"the release {release.name} is gone; the published one stays: run `photopeak job build_marts` again")
     _link(settings, "current", release)
     return str(_note(release).get("run_key"))
+
+
+def published_as_of(settings: Settings) -> datetime | None:
+    """Return the moment that the published release speaks of, None before the first one."""
+    current = _linked(settings, "current")
+    told = _note(current).get("as_of_utc") if current else None
+    return datetime.fromisoformat(told) if told else None
 
 
 def behind(settings: Settings, project: Path = PROJECT) -> bool:

@@ -88,15 +88,16 @@ class House:
         self.seeds.mkdir()
         for name in ("worklist_stations", "worklist_policies", "devices", "staff"):
             shutil.copy(SEEDS / f"{name}.csv", self.seeds)
-        self.settings = load(home=home, as_of_utc=NOW)
+        # what a release's moment is pinned to is nothing to a scanner
+        self.settings, self.now = load(home=home, as_of_utc=NOW - timedelta(days=30)), NOW
         self.journal, self.hl7, self.door = MemoryJournal(), MemoryJournal(), MemoryJournal()
         keys = Keys.of(self.settings)
         self.vault = Vault.of(self.settings, keys)
         self.start()
 
     def start(self, limit: int = 500) -> None:
-        self.holds = Holds(self.settings, self.journal, self.door, lambda: NOW, self.seeds)
-        self.blocks = Blocks(self.settings, self, self.journal, lambda: NOW)  # type: ignore[arg-type]
+        self.holds = Holds(self.settings, self.journal, self.door, lambda: self.now, self.seeds)
+        self.blocks = Blocks(self.settings, self, self.journal, lambda: self.now)  # type: ignore[arg-type]
         self.worklist = Worklist(self.settings, Orders(self.hl7, self.door), self.holds, self.blocks, self.vault, limit)
 
     def events(self, accession: str) -> list[Event]:
@@ -284,7 +285,7 @@ def test_each_change_is_told_once_with_who_what_when_why_also_over_a_restart(hou
         "P01",
         "one emergency",
     )
-    house.settings = load(home=house.settings.home, as_of_utc=NOW + timedelta(hours=1, seconds=1))
+    house.now = NOW + timedelta(hours=1, seconds=1)
     house.start()
     assert house.offered("GC1") == [] and house.holds_told()[-1] == ("GC1", "held", "not_fit")
     house.states(GC1=FIT, SPCT1=FIT, PETCT1=FIT)

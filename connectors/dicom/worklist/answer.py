@@ -70,7 +70,7 @@ class Worklist:
         wanted = _read(keys)
         found = [e for e in self._entries(wanted, station, reference, decisions, states) if matches(wanted, e)]
         numbers = [e.AccessionNumber for e in found if e.AccessionNumber]
-        blocked = self._blocks.held(numbers, reference.policies, self._settings.now())
+        blocked = self._blocks.held(numbers, reference.policies, self._holds.now())
         found = [e for e in found if e.AccessionNumber not in blocked]
         here = decisions[station.device_id]
         held = " (held)" if here.action == "held" else ""
@@ -94,7 +94,7 @@ class Worklist:
         states: dict[str, State] | str,
     ) -> Iterator[Dataset]:
         """Yield what a station may be offered: its phantoms always, patients for devices that are not held unless it is held itself."""
-        now = self._settings.now()
+        now = self._holds.now()
         if not isinstance(states, str) and asking.device_id in states:
             for test in states[asking.device_id].tests:
                 yield self._phantom(asking, test, decisions[asking.device_id], now)

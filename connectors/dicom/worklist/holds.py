@@ -64,6 +64,10 @@ class Holds:
             self._look()
             return self._reference, dict(self._now), self._states
 
+    def now(self) -> datetime:
+        """Return the present moment, by which holds and worklists go."""
+        return self._clock()
+
     def refuse(self, ae_title: str) -> int:
         """Count a question of a station that is not registered; return how many it has asked."""
         with self._lock:
@@ -84,8 +88,8 @@ class Holds:
                     LOG.error("worklist: holds cannot be decided: %s: %s", type(exc).__name__, exc)
 
     def _look(self) -> None:
-        now = self._settings.now()
-        day = str(present_day(now, self._settings.utc_offset_minutes, pinned=self._settings.as_of_utc is not None))
+        now = self._clock()
+        day = str(present_day(now, self._settings.utc_offset_minutes))
         states, events = self._settings.worklist / "states.json", self._settings.journals / "events.db"
         files = [states, events, events.with_name("events.db-wal")]
         running = tuple(d for d, o in self._overrides.items() if o.runs(now))
