@@ -9,8 +9,9 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 __all__ = [
-    "Chart", "Component", "Day", "Device", "Drug", "EnvironmentLimit", "Form", "Limit", "MeasureName", "Member", "NuclideRow", "OpeningHours",
-    "Phantom", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site", "StationRow", "Switch",
+    "Chart", "Component", "Consequence", "Day", "Device", "Drug", "EnvironmentLimit", "Form", "Limit", "MeasureName", "Member",
+    "NuclideRow", "OpeningHours", "Phantom", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site", "StationRow",
+    "Switch",
 ]  # fmt: skip
 
 Day = Annotated[str, date.fromisoformat]
@@ -160,6 +161,15 @@ class Rule:
     title_zh: str
     valid_from: Day
     valid_until: Day | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """Whom a finding of a rule may harm; what no row names is a matter of records."""
+
+    TABLE: ClassVar[str] = "rule_consequences"
+    rule_id: str
+    consequence: Literal["patient", "image", "staff", "records"]
 
 
 @dataclass(frozen=True, slots=True)

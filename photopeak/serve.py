@@ -30,7 +30,10 @@ def main(names: list[str]) -> int:
     """Serve until told to end; 2 for anything but one known name."""
     settings = load()
     if names == ["reports"]:
-        app, port = reports.create_app(settings.reports, reports.from_command()), settings.reports_port
+        app, port = (
+            reports.create_app(settings.reports, reports.from_command(), lambda: load(home=settings.home).as_of_utc),
+            settings.reports_port,
+        )
     elif names == ["status"]:
         app, port = status.create_app(settings, from_probe(settings)), settings.status_port
     else:

@@ -9,15 +9,17 @@ from typing import Any
 
 import duckdb
 
+from connectors.settings import Settings
 from judgement import reference
-from judgement.rows import Device
+from judgement.days import present_day
+from judgement.rows import Consequence, Device, Room
 
-__all__ = ["intake_now", "local_text", "overview", "rule_links", "worklists"]
+__all__ = ["consequences", "intake_now", "local_text", "overview", "room_names", "rule_links", "states_today", "worklists"]
 
-TOP = """
+FINDINGS = """
 select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
-  occurred_at_utc, value, unit, limit_text, reason, picture_href
-from marts.fct_finding where severity <> 'info' order by rank limit 10
+  occurred_at_utc, value, unit, limit_text, reason, picture_href, rank
+from marts.fct_finding where severity <> 'info' order by rank
 """
 DEVICES = """
 select d.device_id, d.name_en, d.name_zh, y.day, coalesce(y.state, 'not_confirmed') as state, y.reason,
@@ -39,7 +41,7 @@ JOURNALS = ("dicom", "hl7", "events", "modbus")
 
 
 def overview(warehouse: Path) -> dict[str, Any] | None:
-    """Return release, counts, top findings, devices and intake of the published release; None before the first one.
+    """Return release, counts, findings, devices and intake of the published release; None before the first one.
 
     The link is resolved and the file opened read-only for this one answer: the next release is another file.
     """
@@ -60,14 +62,10 @@ def _of_release(path: Path, changed: int) -> dict[str, Any]:
 
         release = ask("select * from marts.mart_release")
         counts = {r["severity"]: r["n"] for r in ask("select severity, count(*) as n from marts.fct_finding group by severity")}
-        rules = ask(
-            "select rule_id, any_value(title_en) as title_en, any_value(title_zh) as title_zh, severity, count(*) as n "
-            "from marts.fct_finding where severity <> 'info' group by rule_id, severity order by severity, n desc, rule_id"
-        )
         return {
             "release": release[0] if release else None,
             "counts": {s: counts.get(s, 0) for s in ("fail", "warn", "info")},
-            "rules": rules, "findings": ask(TOP), "devices": ask(DEVICES), "intake": ask(INTAKE),
+            "findings": ask(FINDINGS), "devices": ask(DEVICES), "intake": ask(INTAKE),
         }  # fmt: skip
 
 
@@ -117,6 +115,34 @@ def worklists(folder: Path) -> dict[str, Any] | None:
         return {"devices": rows, "refused": sum(told["refused"].values())}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def states_today(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return today's state of each device with its due tests that have no pass; {} when nobody knows: then the page says not confirmed."""
+    try:
+        told = json.loads((settings.worklist / "states.json").read_text(encoding="utf-8"))
+        of_today = told["site_id"] == settings.site_id and told["day"] == str(
+            present_day(settings.now(), settings.utc_offset_minutes)
+        )
+        return {d: {"tests": (), **s} for d, s in told["devices"].items()} if of_today else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def consequences() -> dict[str, str]:
+    """Return whom the findings of each rule may harm; {} when that cannot be read: the page comes up in any case."""
+    try:
+        return {r.rule_id: r.consequence for r in reference.read(Consequence)}
+    except (OSError, ValueError):
+        return {}
+
+
+def room_names() -> dict[str, dict[str, str]]:
+    """Return the names of the rooms in both languages; {} when they cannot be read."""
+    try:
+        return {r.room_id: {"name_en": r.name_en, "name_zh": r.name_zh} for r in reference.read(Room)}
+    except (OSError, ValueError):
+        return {}
 
 
 def local_text(moment: datetime | None, utc_offset_minutes: int) -> str:

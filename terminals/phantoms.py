@@ -29,7 +29,7 @@ from judgement.verdicts import INVALID, judged, summary
 __all__ = ["Arrival", "Phantoms", "arrivals", "reports"]
 
 SPAN = timedelta(hours=24)
-EACH, WAITING = 4, 12  # how many tests of a device, and how many that wait, are shown
+EACH, WAITING = 4, 12  # how many tests of a device (beside those that failed), and how many that wait, are shown
 HASTE = timedelta(minutes=3)  # somebody stands before the page for what has arrived since
 SERIES = """
 SELECT subject, max(offset), site, occurred_at, recorded_at,
@@ -101,13 +101,16 @@ class Phantoms:
             may_be = facts.get("is_phantom") or not (facts.get("accession_number") or "").strip()
             if one.is_open or (not file and may_be):
                 waiting.append({**row, "state": "arriving" if one.is_open else "waiting", "modality": facts.get("modality")})
-            elif analysis == "phantom" and len(done.setdefault(row["group"], [])) < EACH:
-                rows = self._rows(file, row["device_id"])
-                if _told_elsewhere(one, rows):
+            elif analysis == "phantom":
+                rows, shown_of_it = self._rows(file, row["device_id"]), done.setdefault(row["group"], [])
+                # newer tests that pass push none out that failed
+                is_enough = len(shown_of_it) >= EACH and not any(r["verdict"] == "fail" for r in rows)
+                if is_enough or _told_elsewhere(one, rows):
                     continue
                 if may_be or any(r["status"] != "not_measured" for r in rows):
                     took = self._index[file][0] / 1e9 - one.last_image_at.timestamp() if one.last_image_at else None
-                    done[row["group"]].append({**row, "rows": rows, "run_key": rows[0]["run_key"], "seconds": took})
+                    about = {"run_key": rows[0]["run_key"], "acquired_at": rows[0]["acquired_at_utc"], "seconds": took}
+                    shown_of_it.append({**row, "rows": rows, **about})
         shown = sorted((r for rows in done.values() for r in rows), key=lambda r: r["at"], reverse=True)
         released = self._released([r["run_key"] for r in shown])
         self._declared.read()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -47,9 +48,10 @@ def from_command(timeout_s: float = 60.0) -> Draw:
     return draw
 
 
-def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
+def create_app(folder: Path, draw: Draw | None = None, pinned: Callable[[], datetime | None] = lambda: None) -> FastAPI:
     """Return the service over that folder; it may still be empty.
-    `draw` makes a picture that nobody has asked for before.
+
+    `draw` makes a picture that nobody has asked for before; `pinned` says to which moment a demo has pinned the clock of releases now.
     """
     folder.mkdir(parents=True, exist_ok=True)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -57,6 +59,11 @@ def create_app(folder: Path, draw: Draw | None = None) -> FastAPI:
     @app.get("/health")
     def health() -> dict[str, str]:
         return {"service": "reports"}
+
+    @app.get("/clock.json")
+    def clock() -> dict[str, str | None]:
+        moment = pinned()
+        return {"pinned_as_of_utc": moment.isoformat() if moment else None}
 
     @app.get("/favicon.ico")
     def icon() -> Response:

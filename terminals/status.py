@@ -8,13 +8,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from connectors.settings import Settings
+from connectors.settings import Settings, load
 from connectors.words import reason as reason_in
 from spark_jobs.measure_names import name_of
 from spark_jobs.pictures import TITLES
 from terminals.headers import guard
-from terminals.overview import intake_now, local_text, overview, rule_links, worklists
+from terminals.overview import consequences, intake_now, local_text, overview, room_names, rule_links, states_today, worklists
 from terminals.phantoms import Phantoms
+from terminals.priorities import devices_now, grouped, headline, rooms_with_alarm
 from terminals.services import Services
 from terminals.words import HERE, choose, texts
 
@@ -46,23 +47,35 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         release = found["release"] if found else None
         tests, unknown = _tests(phantoms)
         states = services()
+        t, findings = words[language], found["findings"] if found else []
+        by_rule = consequences()
+        held = worklists(settings.worklist)
+        images = {rule for rule, consequence in by_rule.items() if consequence == "image"}
+        devices = devices_now(held, states_today(settings), found["devices"] if found else (), findings, images)
+        rooms = rooms_with_alarm(findings, release, room_names())
         return environment.get_template("status.html").render(
             language=language,
-            t=words[language],
+            t=t,
+            pinned=load(home=settings.home).as_of_utc,
+            headline=headline(t, found["counts"] if found and release else None, devices, rooms, states, unknown is None),
+            devices=devices,
+            rooms=rooms,
+            groups=grouped(findings, by_rule),
+            until=lambda tests: ("、" if language == "zh" else ", ").join(dict.fromkeys(title(name, language) for name in tests)),
             found=found,
             unreadable=reason,
             tests=tests,
             tests_unreadable=unknown,
             again=HASTY_S if tests and tests["haste"] else CALM_S,
-            title=lambda name: TITLES.get(name, (name.replace("_", " "), name.replace("_", " ")))[language == "zh"],
+            title=lambda name: title(name, language),
             measure=lambda name: name_of(name, language),
             limit=_limit,
             release=release,
             services=states,
-            down=[s for s in states if s.get("state") != "up"],
+            down=[s for s in states if s.get("state") != "up" or s.get("reason")],
             doors=_doors(settings, request, states),
             journals=intake_now(settings.journals, release["lake_head"] if release else None),
-            worklists=worklists(settings.worklist),
+            worklists=held,
             links=rule_links(settings.reports),
             reports=_address(request, settings.reports_port),
             local=lambda moment: local_text(moment, settings.utc_offset_minutes),
@@ -91,6 +104,11 @@ def _tests(phantoms: Phantoms) -> tuple[dict[str, Any] | None, str | None]:
         return phantoms.newest(datetime.now(UTC)), None
     except Exception as failed:
         return None, str(failed).splitlines()[0]
+
+
+def title(procedure: str, language: str) -> str:
+    """Return what a procedure is called in a language."""
+    return TITLES.get(procedure, (procedure.replace("_", " "),) * 2)[language == "zh"]
 
 
 def _limit(low: float | None, high: float | None) -> str:

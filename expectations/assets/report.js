@@ -15,7 +15,24 @@
   var first = asked || kept || (navigator.language || "en").slice(0, 2);
   first = first === "zh" ? "zh" : "en";
   root.setAttribute("data-language", first);
+  /* While a demo runs the clock of releases stands still: every page says so, as long as it does. Pages that are opened as files cannot know. */
+  function pinned(moment) {
+    var p = document.createElement("p");
+    p.id = "pinned";
+    [["zh", "演示正在运行：在其结束前，数据均以此刻为准："], ["en", "A demo is running: until it has ended, releases speak of "]].forEach(function (text) {
+      var span = document.createElement("span");
+      span.lang = text[0];
+      span.textContent = text[1] + new Date(moment).toLocaleString(text[0]);
+      p.appendChild(span);
+    });
+    document.querySelector("main").prepend(p);
+  }
   document.addEventListener("DOMContentLoaded", function () {
+    if (location.protocol !== "file:") {
+      fetch("/clock.json").then(function (a) { return a.ok ? a.json() : {}; }).then(function (said) {
+        if (said.pinned_as_of_utc) { pinned(said.pinned_as_of_utc); }
+      }).catch(function () { /* the page is served by something else */ });
+    }
     var nav = document.getElementById("languages");
     nav.hidden = false;
     nav.addEventListener("click", function (e) { if (e.target.dataset.language) { choose(e.target.dataset.language); } });

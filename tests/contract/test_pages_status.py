@@ -3,15 +3,17 @@
 import json
 import re
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 import sample_warehouse as sample
 from fastapi.testclient import TestClient
 from local_server import browser, serving
 
 from connectors.settings import Settings, load
-from terminals import status, words
+from terminals import priorities, reports, status, words
 from terminals.services import cached
 
 HAN = re.compile("[一-鿿]")
@@ -19,6 +21,7 @@ SERVICES = [
     {"service": "dicom", "state": "up", "pid": 1, "url": "dicom://PHOTOPEAK@127.0.0.1:11112", "reason": None},
     {"service": "airflow-processor", "state": "failed", "pid": None, "url": None, "reason": "dags/broken.py: ImportError"},
 ]
+WELL = [{**s, "state": "up", "reason": None} for s in SERVICES]
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_ten_seconds_what_is_wrong_and_as_of_when(published: Settings) -> None:
 
 
 def test_a_new_release_shows_at_once(published: Settings) -> None:
-    asked = client(published)
+    asked = TestClient(status.create_app(published, lambda: WELL))
     assert "5 findings" in asked.get("/").text
     sample.make_release(published.warehouse, "r2", faults=False)
     assert "5 findings" in asked.get("/").text, "a candidate is nobody's business"
@@ -115,7 +118,7 @@ def test_services_are_asked_once_for_many_lookers() -> None:
 
 @pytest.mark.parametrize(("width", "language"), [(1280, "en"), (360, "zh")])
 def test_a_browser_stays_on_this_machine_and_the_page_fits(published: Settings, width: int, language: str) -> None:
-    app = status.create_app(published, lambda: SERVICES)
+    app = status.create_app(published, lambda: WELL)
     with serving(app) as address, browser() as (context, outside, complaints):
         page = context.new_page()
         page.set_viewport_size({"width": width, "height": 800})
@@ -164,7 +167,97 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     assert "Worklist offered" in offered and "held" not in offered
     assert "Offered by P01 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
     assert page.index("worklist-GC1") < page.index("worklist-PETCT1") and "3 questions of stations" in page
-    chinese = client(settings).get("/?lang=zh").text
+    assert "Until it is fit again, or until a named person answers for it." in held and "Until" not in offered
+    day = f"{datetime.now(UTC) + timedelta(hours=8):%Y-%m-%d}"
+    tests = [
+        {"procedure": p, "state": s, "reason": "", "code": ""}
+        for p, s in (("ct_water", "not_confirmed"), ("planar_uniformity", "not_fit"))
+    ]
+    states = {
+        "version": 1,
+        "site_id": "MAIN",
+        "day": day,
+        "devices": {"GC1": {"state": "not_fit", "reason": why, "tests": tests}},
+    }
+    (settings.worklist / "states.json").write_text(json.dumps(states), encoding="utf-8")
+    asked = client(settings)
+    held = asked.get("/").text.split('id="worklist-GC1"')[1].split("</article>")[0]
+    assert "Until passed: Planar uniformity; or until a named person answers for it." in held
+    (settings.worklist / "states.json").write_text(json.dumps({**states, "day": "2026-03-01"}), encoding="utf-8")
+    assert "Until it is fit again" in asked.get("/").text, "states of another day tell nothing of today"
+    chinese = asked.get("/?lang=zh").text
     assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽玛照相机" in chinese
     (settings.worklist / "holds.json").write_text("{")
     assert client(settings).get("/").status_code == 200
+
+
+def lead(page: str) -> str:
+    return page.split('<section class="lead')[1].split("</section>")[0]
+
+
+def test_devices_stand_first_then_findings_by_whom_they_may_harm_and_none_is_left_out(published: Settings) -> None:
+    page = client(published).get("/").text
+    places = [
+        page.index(p) for p in ('class="lead', 'id="devices"', 'id="findings"', 'id="tests"', 'class="doors"', 'class="services"')
+    ]
+    assert places == sorted(places)
+    order = [page.index(f'id="{c}"') for c in ("patient", "image", "staff", "records") if f'id="{c}"' in page]
+    assert order == sorted(order) and len(order) == 4
+    with duckdb.connect(str((published.warehouse / "current" / "qc.duckdb").resolve()), read_only=True) as db:
+        ranks = [r for (r,) in db.execute("SELECT rank FROM marts.fct_finding WHERE severity <> 'info'").fetchall()]
+    assert sorted(map(int, re.findall(r'id="finding-(\d+)"', page))) == sorted(ranks), "each once"
+    tile = page.split('id="device-GC1"')[1].split("</article>")[0]
+    assert "Not fit for use" in tile and "Phantom measure outside its limit" in tile and 'href="#finding-' in tile
+
+
+def test_what_no_row_names_is_a_matter_of_records_and_devices_are_kept_together() -> None:
+    def finding(rank: int, rule: str, device: str | None) -> dict:
+        return {"rank": rank, "rule_id": rule, "device_id": device, "room_id": None}
+
+    found = [finding(n, "NEW_RULE" if n % 2 else "PHANTOM_LIMIT", f"D{n % 3}") for n in range(1, 31)] + [
+        finding(31, "DOSE_RANGE", None)
+    ]
+    groups = priorities.grouped(found, {"PHANTOM_LIMIT": "image", "DOSE_RANGE": "patient"})
+    assert [(g["consequence"], g["n"]) for g in groups] == [("patient", 1), ("image", 15), ("records", 15)]
+    assert sum(len(g["shown"]) for g in groups) == 10 and groups[0]["shown"][0]["rank"] == 31, "the gravest of each is seen"
+    for g in groups:
+        everything = [*g["shown"], *(f for place in g["rest"] for f in place["findings"])]
+        assert len({f["rank"] for f in everything}) == len(everything) == g["n"] and g["rest_n"] == g["n"] - len(g["shown"])
+        devices = [f["device_id"] for f in g["shown"]]
+        assert [d for n, d in enumerate(devices) if d not in devices[:n]] == [
+            d for n, d in enumerate(devices) if n == 0 or devices[n - 1] != d
+        ]
+
+
+def test_rooms_and_broken_dags_turn_the_headline(published: Settings) -> None:
+    said = {
+        "service": "airflow-processor",
+        "state": "up",
+        "pid": 1,
+        "url": None,
+        "reason": "import error in dags/ingest_his.py:31: ImportError: x",
+    }
+    sample.make_release(published.warehouse, "calm", faults=False)
+    sample.publish(published.warehouse)
+    for language, calm, loud in (("en", "Nothing is wrong", "1 service does not work"), ("zh", "一切正常", "1 项服务异常")):
+        quiet = lead(TestClient(status.create_app(published, lambda: WELL)).get(f"/?lang={language}").text)
+        assert calm in quiet and quiet.startswith(" good")
+        broken = lead(TestClient(status.create_app(published, lambda: [*WELL, said])).get(f"/?lang={language}").text)
+        assert loud in broken and "dags/ingest_his.py:31" in broken and broken.startswith(" bad") and calm not in broken
+    sample.make_release(published.warehouse, "r3")
+    sample.publish(published.warehouse)
+    page = TestClient(status.create_app(published, lambda: WELL)).get("/").text
+    assert "1 room with an alarm" in lead(page) and "ROOM-SPCT1" in page.split('id="rooms"')[1].split("</section>")[0]
+    assert "1 device is held or not fit" in lead(page) and "5 findings need action" in lead(page)
+
+
+def test_every_page_says_that_the_clock_is_pinned_as_long_as_it_is(published: Settings) -> None:
+    asked = client(published)
+    reports_app = TestClient(reports.create_app(published.reports, pinned=lambda: load(home=published.home).as_of_utc))
+    assert 'id="pinned"' not in asked.get("/").text and reports_app.get("/clock.json").json() == {"pinned_as_of_utc": None}
+    env = published.home / "photopeak.env"
+    env.write_text("PHOTOPEAK_AS_OF_UTC=2026-03-10T16:00:00Z\n")
+    assert "releases speak of 2026-03-11 00:00 (UTC+8)" in asked.get("/").text and "演示正在运行" in asked.get("/?lang=zh").text
+    assert reports_app.get("/clock.json").json() == {"pinned_as_of_utc": "2026-03-10T16:00:00+00:00"}
+    env.write_text("")
+    assert 'id="pinned"' not in asked.get("/").text and reports_app.get("/clock.json").json() == {"pinned_as_of_utc": None}
