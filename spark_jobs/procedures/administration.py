@@ -8,7 +8,7 @@ from typing import Any
 from connectors.nuclides import half_life_s, nuclide_of
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
-from spark_jobs.procedures.moments import injected
+from spark_jobs.procedures.moments import assumed, injected
 from spark_jobs.procedures.moments import moment_of_sheet as on_header
 from spark_jobs.procedures.reference_moment import Reference, reference_of, scan_start
 from spark_jobs.qc.numerics.decay import decayed
@@ -78,7 +78,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     seconds = (reference.moment - _injection(series, half_life)).total_seconds()
     activity = decayed(given_activity(dose, 0.0, half_life), seconds, half_life)
     weight = float(ds.get("PatientWeight") or 0) or None
-    return Administration(activity, weight, (*notes, *reference.notes))
+    return Administration(activity, weight, (*notes, *assumed(ds, item), *reference.notes))
 
 
 def reference_moment(series: Sequence[Instance], half_life: float) -> Reference:

@@ -15,6 +15,7 @@ from spark_jobs.reading import Unreadable
 __all__ = [
     "DATES",
     "acquired",
+    "assumed",
     "clock_offset",
     "dated",
     "injected",
@@ -33,8 +34,8 @@ LONGEST_OVER_MIDNIGHT_S = 43_200.0
 OFFSETS = timedelta(hours=-12), timedelta(hours=14)
 QUARTER_S = 900  # offsets from UTC are whole quarters of an hour
 DAY_S = 86_400
-DT = re.compile(r"(\d{4}(?:\d\d){0,5})(?:\.(\d{1,6}))?([+-]\d{4})?")
-TM = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?")
+DT = re.compile(r"(\d{4}(?:\d\d){0,5})(?:\.(\d*))?([+-]\d{4})?")
+TM = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d*))?)?")
 WITH_MINUTES = len("202603021100")
 START, BARE = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
 DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
@@ -183,6 +184,14 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
             f"the activity is dated {seconds / half_life_s:.0f} half-lives before the scan: its date is wrong, or the source is dead"
         )
     return here
+
+
+def assumed(ds: Any, item: Any) -> tuple[str, ...]:
+    """Return what `injected` had to assume of an offset from UTC: that of a place, beside a clock that the header does not tell."""
+    moment = parsed(item.get(START))
+    if moment is None or not moment.utcoffset() or clock_offset(ds) is not None:
+        return ()
+    return (f"{START} has the offset {moment:%z}, and the header tells none: it was taken as that of its clock",)
 
 
 def _bare(clock: datetime, scan: datetime, half_life_s: float | None) -> datetime:

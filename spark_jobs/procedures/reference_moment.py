@@ -23,6 +23,7 @@ SAME = 0.02  # of the activity: moments that differ by less tell the same
 AMBIGUOUS = 0.05  # of the activity: two moments that differ by more, and nothing that tells which, give no value
 IN_FRAME = 0.1  # of the activity: a frame whose decay may be left out of DecayFactor and is larger gives no value
 SAME_S = 60.0
+MOST = 20.0  # e-fold of any decay that is told here: beyond it everything is the same nonsense
 
 Interval = tuple[datetime, datetime]
 
@@ -150,7 +151,7 @@ class _Evidence:
         found = [(i, acquired(i.dataset)) for i in series]
         self.acquired = [m for _, m in found if m is not None]
         self._slices = [(m, _number(i, "ActualFrameDuration") / 1000, i) for i, m in found if m is not None]
-        complete = len(self._slices) == len(series)
+        complete = len(self._slices) == len(series) and all(lasting > 0 for _, lasting, _ in self._slices)
         self._factor = self._by("DecayFactor") if complete else None
         self._frame = self._by("FrameReferenceTime") if complete else None
 
@@ -169,6 +170,8 @@ class _Evidence:
         apart = self.apart(min(self.acquired), max(self.acquired)) > SAME
         if name == "FrameReferenceTime" and apart and min(values) == max(values):
             return None
+        if max(values) > (math.exp(MOST) if name == "DecayFactor" else 1000 * MOST / self.rate):
+            raise Unreadable(f"{name} is {max(values):g}, which no scan has")
         back = [math.log(v) / self.rate if name == "DecayFactor" else v / 1000 for v in values]
         lows = [a - timedelta(seconds=b) for (a, _, _), b in zip(self._slices, back, strict=True)]
         highs = [low + timedelta(seconds=t / 2) for low, (_, t, _) in zip(lows, self._slices, strict=True)]
@@ -184,7 +187,7 @@ class _Evidence:
 
     def apart(self, one: datetime, other: datetime) -> float:
         """Return by which part the activity changes between two moments."""
-        return math.expm1(self.rate * abs((one - other).total_seconds()))
+        return math.expm1(min(self.rate * abs((one - other).total_seconds()), MOST))
 
     def same(self, one: datetime, other: datetime) -> bool:
         return abs((one - other).total_seconds()) <= SAME_S or self.apart(one, other) <= SAME

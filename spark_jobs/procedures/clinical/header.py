@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spark_jobs.procedures.agent import agents, half_life_of
-from spark_jobs.procedures.moments import DATES, acquired, dated, injected
+from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
 from spark_jobs.qc.clinical.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
 from spark_jobs.reading import Instance, Unreadable
@@ -99,6 +99,7 @@ def uptake(ds: Any) -> tuple[list[Measure], tuple[str, ...]]:
         return [], (f"no time from injection to scan: the header gives {len(given)} injections",)
     unknown = any(half_life_of([i]) is None and not i.get("RadiopharmaceuticalStartDateTime") for i in moments)
     notes = ("neither the day of the injection nor the nuclide is given: the day of the scan was taken",) if unknown else ()
+    notes = tuple(dict.fromkeys([*notes, *(n for i in moments for n in assumed(ds, i))]))
     seconds = max((began - given.pop()).total_seconds(), 0.0)
     return [measure(TIMING, "uptake_min", seconds / 60, "min")], notes
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from connectors.nuclides import nuclide_of
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
-from spark_jobs.procedures.moments import DATES, acquired, dated, injected
+from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.reading import Instance, Unreadable
 
@@ -49,6 +49,7 @@ def activity(instance: Instance) -> Activity | str:
         if start is None:
             return "AcquisitionDate and AcquisitionTime are missing: the decay until the scan is unknown"
         seconds = (start - injected(instance.dataset, items[0], start, life)).total_seconds()
+        notes = (*notes, *assumed(instance.dataset, items[0]))
     except Unreadable as exc:
         return str(exc)
     value = float(_number(items[0].get("RadionuclideTotalDose")) or 0.0)

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from spark_jobs.measure import measure_series
 from spark_jobs.procedures.administration import factor_of
 from spark_jobs.procedures.clinical.header import uptake
-from spark_jobs.procedures.moments import acquired, clock_offset, injected, iso, moment_of_sheet, parsed
+from spark_jobs.procedures.moments import acquired, assumed, clock_offset, injected, iso, moment_of_sheet, parsed
 from spark_jobs.procedures.reference_moment import reference_of
 from spark_jobs.reading import Unreadable, read
 
@@ -56,6 +56,7 @@ DT, TM = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
         ("202603021000+0000", "2026-03-02T10:00:00+00:00"),
         (b"20260302100000.00\0", "2026-03-02T10:00:00"),
         ("20260302100060", "2026-03-02T10:00:59"),
+        ("20260302100000.0000000", "2026-03-02T10:00:00"),
         ("2026030210", None),  # the hour alone
         ("20260302", None),
         ("20261302100000", None),
@@ -190,6 +191,21 @@ def test_the_start_of_an_acquisition_knows_its_day(tags, moment):
 def test_two_starts_of_one_acquisition_are_refused():
     with pytest.raises(Unreadable, match="contradict each other"):
         acquired(header(AcquisitionDateTime="20260302093000"))
+
+
+@pytest.mark.parametrize(
+    "tags, notes",
+    [
+        ({DT: "20260302100000+0800"}, 1),
+        ({DT: "20260302100000"}, 0),
+        ({TM: "100000"}, 0),
+        ({DT: "20260302100000+0800", "TimezoneOffsetFromUTC": "+0800"}, 0),
+        ({DT: "20260302100000+0800", TM: "100000"}, 0),
+    ],
+)
+def test_an_offset_that_nothing_confirms_is_a_note(tags, notes):
+    ds = header(**tags)
+    assert len(assumed(ds, ds.RadiopharmaceuticalInformationSequence[0])) == notes
 
 
 # uptake
@@ -411,6 +427,18 @@ def test_a_frame_time_alone_that_contradicts_the_start_is_refused(frame):
     assert reference(frame, [bed(SCAN, FrameReferenceTime="90000")]).moment == SCAN
     assert reference(frame, [bed(s, FrameReferenceTime="90000") for s in FIVE_BEDS]).moment == SCAN, "a filler"
     assert reference(frame, [bed(SCAN, FrameReferenceTime="0")]).moment == SCAN
+
+
+def test_numbers_that_no_scan_has_are_refused_and_end_nothing(frame):
+    with pytest.raises(Unreadable, match=r"SeriesTime says .* 2019-01-01 11:00, AcquisitionTime to"):
+        reference(frame, [bed(SCAN, SeriesDate="20190101")])
+    for wrong in ("DecayFactor", "FrameReferenceTime"):
+        with pytest.raises(Unreadable, match=f"{wrong} is 1e\\+30, which no scan has"):
+            reference(frame, [bed(SCAN, **{wrong: "1e30"})])
+    assert reference(frame, [bed(SCAN, DecayFactor="-1")]).moment == SCAN
+    no_duration = bed(SCAN, DecayFactor="1.06")
+    del no_duration.ActualFrameDuration
+    assert reference(frame, [no_duration]).moment == SCAN, "what a factor says needs the duration of the frame"
 
 
 @pytest.mark.parametrize("label", ["NONE", "", "SOMETIME"])
