@@ -141,8 +141,8 @@ union all
 select
     p.site_id, 'PEER_OUTLIER', 'device/measure',
     p.device_id || '/' || p.procedure || '/' || p.measure || coalesce('/' || p.detector, '') || coalesce('/' || p.region, ''),
-    p.device_id, d.room_id, null, null, p.measured_at_utc, p.value, p.unit, null, {{ because('measure.of_detector', {'measure': 'p.measure', 'detector': 'p.detector'}, {'reason': reason_of('p')}) }},,
-    
+    p.device_id, d.room_id, null, null, p.measured_at_utc, p.value, p.unit, null,
+    {{ because('measure.of_detector', {'measure': 'p.measure', 'detector': 'p.detector'}, {'reason': reason_of('p')}) }},
     null, null, 'mart_peer_position', 'fail'
 from {{ ref('mart_peer_position') }} as p
 left join {{ ref('devices') }} as d on p.device_id = d.device_id
