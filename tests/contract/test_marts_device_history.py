@@ -106,7 +106,7 @@ def test_a_failure_does_not_end_by_the_day_that_nobody_tests(release: duckdb.Duc
     found = days(release, "GC1", "state, reason, tests_done, state_at_opening, reason_zh")
     assert [found[b][0] for b in (6, 5, 4, 3)] == ["fit", "not_fit", "not_fit", "fit"]
     assert "has not passed since" in found[4][1] and "planar_uniformity is missing" in found[4][1]
-    assert found[4][2:4] == (1, "not_fit") and "此后未合格" in found[4][4]
+    assert found[4][2:4] == (1, "not_fit") and "此后未再合格" in found[4][4]
     missing = release.execute("SELECT subject_id FROM marts.fct_finding WHERE rule_id = 'PHANTOM_MISSING'").fetchall()
     assert (f"GC1/{day(4)}",) in missing
     alone = days(release, "LONE", "state, reason")
@@ -133,7 +133,7 @@ def test_a_result_that_came_late_confirms_no_day_before_and_a_failure_is_never_t
     states = {back: row[0] for back, row in found.items()}
     assert states == {**dict.fromkeys(range(BACK + 1), "fit"), 6: "not_fit", 4: "not_confirmed"}
     assert found[4][1] == f"planar_uniformity was made in time, and its result came only on {day(2)}"
-    assert "结果到" in found[4][5] and found[4][2] == at("07:00", day(4)).replace(tzinfo=None) and found[4][3] is None
+    assert "才到达" in found[4][5] and found[4][2] == at("07:00", day(4)).replace(tzinfo=None) and found[4][3] is None
     assert found[6][2:5] == (at("07:00", day(6)).replace(tzinfo=None), at("09:00", day(1)).replace(tzinfo=None), 1)
     assert found[0][3] == at("07:01", day(0)).replace(tzinfo=None)
 
