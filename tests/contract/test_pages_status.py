@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 from local_server import browser, serving
 
 from connectors.settings import Settings, load
-from terminals import priorities, reports, status, words
+from judgement import reference
+from judgement.rows import Rule
+from terminals import overview, priorities, reports, status, words
 from terminals.services import cached
 
 HAN = re.compile("[一-鿿]")
@@ -261,3 +263,7 @@ def test_every_page_says_that_the_clock_is_pinned_as_long_as_it_is(published: Se
     assert reports_app.get("/clock.json").json() == {"pinned_as_of_utc": "2026-03-10T16:00:00+00:00"}
     env.write_text("")
     assert 'id="pinned"' not in asked.get("/").text and reports_app.get("/clock.json").json() == {"pinned_as_of_utc": None}
+
+
+def test_every_rule_says_whom_its_findings_may_harm() -> None:
+    assert set(overview.consequences()) == {r.rule_id for r in reference.read(Rule)}
