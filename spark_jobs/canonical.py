@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.decoding import Unreadable
 
-__all__ = ["Turn", "canonise"]
+__all__ = ["Turn", "canonise", "frame_vector"]
 
 # vectors of the NM multi-frame module (PS3.3 C.8.4.8), the slowest first: what files in the standard's own order keep
 VECTORS = (
@@ -66,11 +66,8 @@ def canonise(ds: Any, modality: str, kind: str | None) -> Turn:
 
 def _order(ds: Any, frames: int) -> NDArray[np.int64] | None:
     """Return the order of frames by their vectors; None when it is that of the file, or the vectors do not tell one."""
-    found = {name: ds.get(name) for name in VECTORS} if frames > 1 else {}
-    vectors = {name: np.atleast_1d(np.asarray(v, np.int64)) for name, v in found.items() if v is not None}
-    for name, values in vectors.items():
-        if values.size != frames:
-            raise Unreadable(f"{name} has {values.size} values for {frames} frames")
+    found = {name: frame_vector(ds, name, frames) for name in VECTORS} if frames > 1 else {}
+    vectors = {name: v for name, v in found.items() if v is not None}
     if not vectors:
         return None
     keys = np.stack(list(vectors.values()))
@@ -81,6 +78,21 @@ def _order(ds: Any, frames: int) -> NDArray[np.int64] | None:
     for name, values in vectors.items():
         setattr(ds, name, values[order].tolist())
     return order
+
+
+def frame_vector(ds: Any, keyword: str, frames: int) -> NDArray[np.int64] | None:
+    """Return a frame vector, None where it is absent; raise `Unreadable` where it does not fit the frames or does not count from 1."""
+    value = ds.get(keyword)
+    if value is None:
+        return None
+    out = np.atleast_1d(np.asarray(value, np.int64))
+    if out.size != frames:
+        raise Unreadable(f"{keyword} has {out.size} values for {frames} frames")
+    if out.min(initial=1) < 1:
+        raise Unreadable(
+            f"{keyword} counts from {out.min()}: it numbers from 1 (PS3.3 C.8.4.8), and whose frame is whose is unknown"
+        )
+    return out
 
 
 def _turned(ds: Any, owner: Any, frames: int, order: NDArray[np.int64] | None) -> Turn:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spark_jobs.documents import Document, looks_like_document, read_document
+from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
 from spark_jobs.folder import Heap, Series, heap_of
-from spark_jobs.procedures import CODES, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
+from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
@@ -258,7 +256,16 @@ def _measured(
     doubt = _doubt(series)
     if doubt:
         return [_without_numbers(next(iter(votes)) if len(votes) == 1 else None, doubt)]
-    seen = look(series)
+    seen = LOOK_OF_WINDOWS(series)
+    window = Choice(list(series))
+    if seen is None:
+        asked = {CODES[c] for i in series for c in i.codes if c in CODES}
+        try:
+            window = of_photopeak(series)
+            series = window.series
+            seen = look(series)
+        except Unreadable as exc:
+            return [_without_numbers(asked.pop() if len(asked) == 1 else None, str(exc))]
     by_pixels = {name for name, p in PROCEDURES.items() if p.look == seen}
     codes = {c for i in series for c in i.codes}
     by_pixels |= {CODES[c] for c in codes if c in CODES and seen in PROCEDURES[CODES[c]].also}
@@ -269,14 +276,19 @@ def _measured(
     if procedure.analysis == "phantom" and choice.procedure not in by_pixels:
         # code and class agree, yet the wrong object on the table gives numbers that look right
         return [_without_numbers(choice.procedure, f"the order says {choice.procedure}, but the pixels look like {seen}")]
-    doubt = _doubt_of_kind(series, procedure, analysis)
+    doubt = _doubt_of_kind(series, procedure, analysis) or (None if procedure.any_window else window.doubt)
     if doubt:
         return [_without_numbers(choice.procedure, doubt)]
     if choice.procedure in off:
         return [_without_numbers(choice.procedure, off[choice.procedure])]
     mine = [d for d in sheets if d.kind in procedure.sheet_kinds]
     results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
-    return [*results, *beside(results)]
+    notes = (*window.notes, *([window.doubt] if window.doubt else []))
+    return [_noted(r, notes) for r in (*results, *beside(results))]
+
+
+def _noted(result: Result, notes: Sequence[str]) -> Result:
+    return result if result.status == NOT_MEASURED or not notes else replace(result, warnings=(*result.warnings, *notes))
 
 
 def _of_document(document: Document, others: Sequence[Document]) -> list[Result]:
@@ -336,13 +348,9 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
             return "the pixels went through lossy compression"
         if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
             return "negative counts: the pixels were processed"
-        if procedure.module.PROCEDURE in PLANAR and any(is_cut_off(_brightest(i.pixels)) for i in series):
+        if procedure.module.PROCEDURE in PLANAR and any(is_cut_off(f) for i in series for f in i.pixels):
             return "many pixels hold the same largest value: the counts were cut off"
     return None
-
-
-def _brightest(frames: NDArray) -> NDArray:
-    return frames[int(np.argmax(frames.sum((1, 2), dtype=np.int64)))] if len(frames) > 1 else frames[0]
 
 
 def _unique(results: list[Result]) -> list[Result]:

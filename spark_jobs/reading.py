@@ -1,6 +1,6 @@
 """DICOM bytes in, one canonical form out: pixels, spacing, frames, header facts. pydicom is used here, in `decoding` and `lean_pydicom` alone."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from io import BytesIO
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.canonical import Turn, canonise
+from spark_jobs.canonical import Turn, canonise, frame_vector
 from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
 from spark_jobs.faults import no_numbers, of_file, of_image
 from spark_jobs.lean_pydicom import load_pydicom
 from spark_jobs.qc.numerics.order import median
+from spark_jobs.scales import Scale, scale_of
 from spark_jobs.signatures import foreign, is_bare, no_image
 
 __all__ = ["Instance", "Unreadable", "content_digest", "read", "read_file", "series_key"]
@@ -39,6 +40,14 @@ CODE_SEQUENCES = (
 )
 SPACINGS_MM = 0.02, 30.0  # no detector has smaller or larger pixels
 EARLIEST_YEAR = 1970  # of a digital image
+FRACTION = 1e-3  # counts that a scale gives are whole numbers to so much
+# what several of need their vector: how many the header says, where it describes them, and their name
+SEVERAL = {
+    "DetectorVector": ("NumberOfDetectors", "DetectorInformationSequence", "detectors"),
+    "EnergyWindowVector": ("NumberOfEnergyWindows", "EnergyWindowInformationSequence", "energy windows"),
+    "RotationVector": ("NumberOfRotations", "RotationInformationSequence", "rotations"),
+    "TimeSlotVector": ("NumberOfTimeSlots", "", "time slots"),
+}
 DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "SeriesDate", "StudyDate")
 
 
@@ -62,6 +71,15 @@ class Instance:
     acquired_on: str | None  # YYYY-MM-DD; from the same elements, in the same order, as intake dates an object
     turn: Turn = field(default_factory=Turn, repr=False)  # from stored frames to canonical ones
     notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what a look found, for the run that follows
+    part: tuple["Instance", NDArray[np.int64]] | None = field(
+        default=None, repr=False, compare=False
+    )  # of which object which frames
+
+    def only(self, frames: NDArray[np.int64]) -> "Instance":
+        """Return the same object with some of its frames (0-based, canonical order): its pixels and frame vectors are those alone."""
+        if len(frames) == int(self.dataset.get("NumberOfFrames") or 1):
+            return self
+        return replace(self, notes={}, part=(self, frames))
 
     @property
     def kind(self) -> str | None:
@@ -88,7 +106,11 @@ class Instance:
 
     @cached_property
     def _kept(self) -> NDArray:
-        return self._decoded()
+        if self.part is None:
+            return self._decoded()
+        whole, frames = self.part
+        runs_on = len(frames) > 0 and bool((np.diff(frames) == 1).all())
+        return whole.stored[frames[0] : frames[-1] + 1] if runs_on else whole.stored[frames]  # a run of frames is not copied
 
     def _decoded(self) -> NDArray:
         if self.dataset.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
@@ -96,26 +118,46 @@ class Instance:
         return self.turn.of(decode(self.dataset))
 
     @property
-    def pixels(self) -> NDArray:
-        """Return counts of a counting image (a vendor's rescale applied), stored values of others: frames × rows × columns.
+    def is_counting(self) -> bool:
+        """Return whether the values are the counts of an acquisition, and no reconstruction."""
+        return self.modality == "NM" and not (self.kind or "").startswith("RECON")
 
-        Reconstructions and slices have a rescale of their own, often of one slice: `values`, `hu` apply it.
+    @property
+    def pixels(self) -> NDArray:
+        """Return counts of a counting image (what scales them applied), stored values of others: frames × rows × columns.
+
+        Reconstructions and slices have a scale of their own, often of one slice: `values`, `hu` apply it.
         """
-        slope, intercept = self.rescale if self.modality == "NM" and not (self.kind or "").startswith("RECON") else (1.0, 0.0)
-        if slope != int(slope) or intercept != int(intercept):
-            raise Unreadable(f"a rescale of {slope:g} × value + {intercept:g} in a counting image: stored values are no counts")
-        return self.stored if (slope, intercept) == (1, 0) else self.values
+        return self._counts if self.is_counting and self.scale != Scale() else self.stored
+
+    @cached_property
+    def _counts(self) -> NDArray:
+        scale = self.scale
+        if scale.slope == int(scale.slope) and scale.intercept == int(scale.intercept):
+            return self.values
+        counts = self.values
+        whole = np.rint(counts)
+        if float(np.abs(counts - whole).max(initial=0.0)) > FRACTION:
+            raise Unreadable(
+                f"a rescale of {scale.slope:g} × value + {scale.intercept:g} in a counting image: stored values are no counts"
+            )
+        return whole.astype(np.int64)
 
     @property
     def values(self) -> NDArray:
         """Return slope × stored value + intercept, integers where both are whole numbers: frames × rows × columns."""
-        return rescaled(self.stored, *self.rescale)
+        scale = self.scale
+        if scale.valid is not None and not (scale.valid[0] <= self.stored.min() and self.stored.max() <= scale.valid[1]):
+            low, high = scale.valid
+            raise Unreadable(
+                f"RealWorldValueMappingSequence scales stored values from {low:g} to {high:g} alone: others are there"
+            )
+        return rescaled(self.stored, scale.slope, scale.intercept)
 
-    @property
-    def rescale(self) -> tuple[float, float]:
-        """Return RescaleSlope and RescaleIntercept, 1 and 0 where the header has none."""
-        slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
-        return (1.0 if slope is None else float(slope)), (0.0 if intercept is None else float(intercept))
+    @cached_property
+    def scale(self) -> Scale:
+        """Return what scales the stored values; raise `Unreadable` where that cannot be applied or is contradictory."""
+        return scale_of(self.dataset, self.modality, counting=self.is_counting)
 
     @property
     def is_clipped(self) -> bool:
@@ -136,6 +178,7 @@ class Instance:
         slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
         if slope is None or intercept is None:
             raise Unreadable("RescaleSlope or RescaleIntercept is missing: stored values are no Hounsfield units")
+        _ = self.scale  # what else scales the values is refused
         stored = self.stored[0]
         hu = stored.astype(np.float32) * float(slope) + float(intercept)
         padding = self.dataset.get("PixelPaddingValue")
@@ -155,26 +198,32 @@ class Instance:
         return float(self.dataset.get("InstanceNumber") or 0)
 
     def vector(self, keyword: str) -> NDArray[np.int64]:
-        """Return a frame vector of the NM multi-frame module (1-based), all ones where it is absent."""
-        value = self.dataset.get(keyword)
-        frames = int(self.dataset.get("NumberOfFrames") or 1)
-        if value is None:
-            return np.ones(frames, np.int64)
-        out = np.atleast_1d(np.asarray(value, np.int64))
-        if out.size != frames:
-            raise Unreadable(f"{keyword} has {out.size} values for {frames} frames")
-        return out
+        """Return a frame vector of the NM multi-frame module (1-based, PS3.3 C.8.4.8), all ones where it is absent and there is one of a kind.
 
-    @property
-    def field_of_view(self) -> tuple[str | None, tuple[float, ...]]:
-        """Return shape and dimensions (mm) of the declared field of view, (None, ()) when nothing is declared."""
-        places = [self.dataset, *list(self.dataset.get("DetectorInformationSequence") or [])]
-        for item in places:
-            shape, dimensions = item.get("FieldOfViewShape"), item.get("FieldOfViewDimensions")
-            if shape and dimensions is not None:
-                values = dimensions if isinstance(dimensions, list) or hasattr(dimensions, "__iter__") else [dimensions]
-                return str(shape).upper(), tuple(float(v) for v in values)
-        return None, ()
+        Raises
+        ------
+        Unreadable
+            It does not fit the frames, counts from 0, or is missing although the header speaks of several of what it numbers.
+        """
+        if self.part is not None:
+            whole, chosen = self.part
+            return whole.vector(keyword)[chosen]
+        frames = int(self.dataset.get("NumberOfFrames") or 1)
+        value = frame_vector(self.dataset, keyword, frames)
+        if value is not None:
+            return value
+        several = SEVERAL.get(keyword)
+        if several and frames > 1 and self.is_counting:
+            count = max(int(self.dataset.get(several[0]) or 1), len(self.dataset.get(several[1]) or []) if several[1] else 0)
+            if count > 1:
+                raise Unreadable(f"{keyword} is missing: which of {frames} frames is of which of {count} {several[2]} is unknown")
+        return np.ones(frames, np.int64)
+
+    @cached_property
+    def streams(self) -> int:
+        """Return how many pairs of detector and energy window the whole object holds: some headers count frames over all of them."""
+        whole = self.part[0] if self.part else self
+        return len(set(zip(whole.vector("DetectorVector").tolist(), whole.vector("EnergyWindowVector").tolist(), strict=True)))
 
 
 def read(data: bytes, source: str | None = None) -> Instance:

@@ -79,6 +79,8 @@ def _frames(instance: Instance) -> Volume:
     numbers = instance.vector("SliceVector") if ds.get("SliceVector") is not None else np.arange(1, len(instance.pixels) + 1)
     if len(np.unique(numbers)) < len(numbers):
         raise Unreadable("SliceVector names a slice twice: two candidates")
+    if np.ptp(numbers) >= len(numbers):
+        raise Unreadable(f"SliceVector has gaps: of {np.ptp(numbers) + 1} slices {len(numbers)} are there")
     values = _rescaled(instance)[np.argsort(numbers, kind="stable")]
     # a negative spacing says that slices run against the normal of rows and columns (NM multi-frame module)
     return _volume(values, _position(place), spacing * np.cross(axes[0], axes[1]), instance, axes)
@@ -111,7 +113,7 @@ def _position(ds: Any) -> NDArray[np.float64]:
 
 
 def _rescaled(instance: Instance) -> NDArray[np.float32]:
-    slope, intercept = instance.dataset.get("RescaleSlope"), instance.dataset.get("RescaleIntercept")
-    if slope is None and instance.modality in ("PT", "CT"):
+    if instance.dataset.get("RescaleSlope") is None and instance.modality in ("PT", "CT"):
         raise Unreadable("RescaleSlope is missing: each slice may be scaled differently")
-    return instance.pixels.astype(np.float32) * np.float32(1 if slope is None else slope) + np.float32(intercept or 0)
+    scale = instance.scale
+    return instance.stored.astype(np.float32) * np.float32(scale.slope) + np.float32(scale.intercept)

@@ -14,7 +14,7 @@ from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.procedures.spect import rotation, tomographic
 from spark_jobs.reading import Instance
 
-__all__ = ["CODES", "MODULES", "PROCEDURES", "SHEETS", "TOLD_BY", "Procedure", "Sheet", "header_votes", "look"]
+__all__ = ["CODES", "LOOK_OF_WINDOWS", "MODULES", "PROCEDURES", "SHEETS", "TOLD_BY", "Procedure", "Sheet", "header_votes", "look"]
 
 FAMILIES = (
     planar, artefacts, rotation, counting, tomographic, ct_phantoms, pet_phantoms, pet_reports, registration, activimeter, clinical,
@@ -36,7 +36,8 @@ MODULES: dict[str, ModuleType] = {
     )
     for module in modules
 }
-# phantoms first: what is one of them is no patient
+# phantoms first: what is one of them is no patient; tests that compare energy windows before all, for they are given all windows
+LOOK_OF_WINDOWS = counting.look_of_windows
 LOOKS = (ct_phantoms.look, pet_phantoms.look, rotation.look, counting.look, tomographic.look, planar.look, clinical.look)
 
 

@@ -28,6 +28,7 @@ class Procedure:
     header: Callable[[Instance], bool]
     look: str
     run: Callable[[Sequence[Instance]], list[Result]]
+    any_window: bool = False  # True: counts of whatever energy will do; others are never measured in scatter
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
     also: tuple[str, ...] = ()
     further: tuple[ModuleType, ...] = ()  # procedures whose results come along with this one's

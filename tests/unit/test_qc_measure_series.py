@@ -91,7 +91,13 @@ def test_a_myocardial_header_of_104_degrees_two_windows_and_repeated_views_is_un
             frames.append(images)
             heads, windows, views = heads + [head] * 17, windows + [window] * 17, views + list(range(1, 18))
     turn = item(AngularStep="6.12", RotationDirection="CC", ScanArc="360", StartAngle="45", NumberOfFramesInRotation=64)
+    limits = [
+        item(EnergyWindowRangeSequence=[item(EnergyWindowLowerLimit=low, EnergyWindowUpperLimit=high)])
+        for low, high in (("126", "154"), ("100", "126"))
+    ]
+    nuclide = [item(RadionuclideCodeSequence=[item(CodeValue="C-163A8", CodingSchemeDesignator="SRT", CodeMeaning="Tc-99m")])]
     facts = {"DetectorVector": heads, "EnergyWindowVector": windows, "AngularViewVector": views, "PixelSpacing": ["4", "4"]}
+    facts |= {"EnergyWindowInformationSequence": limits, "RadiopharmaceuticalInformationSequence": nuclide}
     results = measure_series(
         [dicom(np.concatenate(frames), kind="TOMO", pixel_mm=4.0, RotationInformationSequence=[turn], **facts)]
     )

@@ -12,12 +12,13 @@ from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet
 from spark_jobs.procedures.clinical.header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
 from spark_jobs.procedures.gamma_camera.source import scan_start
+from spark_jobs.procedures.heads import ANTERIOR, POSTERIOR, facing, view_of
 from spark_jobs.procedures.moments import iso
-from spark_jobs.procedures.row import Procedure
+from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import thyroid_static, whole_body_bone
 from spark_jobs.qc.clinical.thyroid_uptake import Syringe
 from spark_jobs.qc.result import Result
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["ROWS", "look"]
 
@@ -25,21 +26,18 @@ LOBES = "two lobes of a thyroid"
 LONGEST_WAIT_S, LONGEST_HALF_LIVES = 86_400.0, 3.0  # from the full syringe to the view, whichever is longer
 LONGEST_LOBE_MM = 75.0  # without a code, larger glands could be bottles
 
-# codes of CID 26/501 that say which side faces the detector
-ANTERIOR = {"R-10202", "R-10206", "399348003", "272460009", "255549009"}
-POSTERIOR = {"R-10204", "R-10214", "399024005", "272479007", "255551008"}
-
 
 def look(series: Sequence[Instance]) -> str | None:
     """Return LOBES when a static view shows two upright lobes beside each other and nothing else of their size, or None."""
     first = series[0]
     if first.modality != "NM" or first.kind != "STATIC":
         return None
-    brightest = first.pixels[int(np.argmax(first.pixels.sum((1, 2), dtype=np.int64)))]
-    lobes = thyroid_static.lobes_of(brightest.astype(np.float64), first.pixel_mm or 1.0)
-    if lobes is None or max(m.any(1).sum() for m in lobes) * (first.pixel_mm or 1.0) > LONGEST_LOBE_MM:
-        return None
-    return LOBES
+    pixel_mm = first.pixel_mm or 1.0
+    for view in first.pixels:
+        lobes = thyroid_static.lobes_of(view.astype(np.float64), pixel_mm)
+        if lobes is not None and max(m.any(1).sum() for m in lobes) * pixel_mm <= LONGEST_LOBE_MM:
+            return LOBES
+    return None
 
 
 def _bone(series: Sequence[Instance]) -> list[Result]:
@@ -60,6 +58,10 @@ def _bone(series: Sequence[Instance]) -> list[Result]:
 
 
 def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
+    try:
+        series = _from_the_front(series)
+    except Unreadable as exc:
+        return [refusal(thyroid_static, str(exc))]
     first = series[0]
     milliseconds = number(first.dataset, "ActualFrameDuration")
     syringe = _syringe(series, sheets)
@@ -75,6 +77,22 @@ def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> lis
         syringe=None if isinstance(syringe, str) else syringe,
     )
     return [replace(result, warnings=(*result.warnings, *notes))]
+
+
+def _from_the_front(series: Sequence[Instance]) -> list[Instance]:
+    """Return the objects without the frames of detectors that lie behind the patient; raise `Unreadable` where these are unknown."""
+    out = []
+    for instance in series:
+        detectors = instance.vector("DetectorVector")
+        behind = [d for d in np.unique(detectors) if view_of(instance, int(d)) == POSTERIOR]
+        front = np.flatnonzero(~np.isin(detectors, behind))
+        if len(np.unique(detectors[front])) > 1:
+            out.append(facing(instance, ANTERIOR))
+        elif len(front):
+            out.append(instance.only(front))
+    if not out:
+        raise Unreadable(f"the {ANTERIOR} view is needed, and no detector has it")
+    return out
 
 
 def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe | str | None:
@@ -120,24 +138,13 @@ def _views(series: Sequence[Instance]) -> dict[str, NDArray]:
     views: dict[str, NDArray] = {}
     for instance in series:
         for frame in range(len(instance.pixels)):
-            region = _region(instance, frame)
+            region = view_of(instance, int(instance.vector("DetectorVector")[frame])) or "whole"
             name, count = region, 1
             while name in views:
                 count += 1
                 name = f"{region} {count}"
             views[name] = instance.pixels[frame]
     return views
-
-
-def _region(instance: Instance, frame: int) -> str:
-    heads = list(instance.dataset.get("DetectorInformationSequence") or [])
-    detector = int(instance.vector("DetectorVector")[frame])
-    codes = set()
-    if 1 <= detector <= len(heads):
-        codes = {str(c.get("CodeValue", "")) for c in heads[detector - 1].get("ViewCodeSequence") or []}
-    if codes & ANTERIOR:
-        return "anterior"
-    return "posterior" if codes & POSTERIOR else "whole"
 
 
 def _whole_body(instance: Instance) -> bool:

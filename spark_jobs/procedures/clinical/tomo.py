@@ -76,19 +76,18 @@ Parts = tuple[list[NDArray], list[list[int]], NDArray | None, int]
 def _parts(instance: Instance, gated: bool) -> Parts | str:
     """Return the views of each detector with gates summed, their numbers, the counts of gates, and how many views are missing."""
     pixels = instance.pixels
-    detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
+    detectors = instance.vector("DetectorVector")
     slots, rotations = instance.vector("TimeSlotVector"), instance.vector("RotationVector")
     given = instance.dataset.get("AngularViewVector") is not None
     if gated and instance.dataset.get("TimeSlotVector") is None:
         return "TimeSlotVector is missing: which frame belongs to which gate is unknown"
-    angles = instance.vector("AngularViewVector") if given else _running(detectors, windows, rotations, slots)
+    angles = instance.vector("AngularViewVector") if given else _running(detectors, rotations, slots)
     sums = pixels.sum((1, 2), dtype=np.int64)
-    window = max(np.unique(windows), key=lambda w: int(sums[windows == w].sum()))
     heads, numbers, gates, missing = [], [], [], 0
     every = np.unique(slots)
     for detector in np.unique(detectors):
         for rotation in np.unique(rotations[detectors == detector]):
-            mine = (detectors == detector) & (rotations == rotation) & (windows == window)
+            mine = (detectors == detector) & (rotations == rotation)
             there = np.unique(angles[mine])
             if not len(there):
                 continue

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from connectors.nuclides import photopeaks_kev
 from spark_jobs.procedures.gamma_camera.flood import frame_seconds, static
 from spark_jobs.procedures.gamma_camera.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
+from spark_jobs.procedures.heads import detector_item
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
 from spark_jobs.qc.gamma_camera import count_rate, energy_resolution, multiple_window_registration, sensitivity, whole_body_scan
@@ -16,13 +17,24 @@ from spark_jobs.qc.numerics.point import find_points
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance
 
-__all__ = ["ROWS", "look"]
+__all__ = ["ROWS", "look", "look_of_windows"]
 
 CODE_SENSITIVITY, CODE_WINDOWS, CODE_COUNT_RATE = "PP-SENS", "PP-MWR", "PP-COUNTRATE"
 CODE_ENERGY, CODE_WHOLE_BODY = "PP-ENERGY", "PP-WBSCAN"
 DISH_MM = 40.0  # smallest diameter of a source that is for sensitivity alone: a point may be for the resolution
 NARROWEST_SCAN_KEV = 8.0  # windows of a scan are narrower than this
+BRIGHT = 0.5  # of the largest rate: frames above it are compared while the source is brought nearer
 SAME_SHAPE = 0.25  # largest change of a part of the field, as a part of the brightest part
+
+
+def look_of_windows(series: Sequence[Instance]) -> str | None:
+    """Return the look of a test that compares energy windows, all of which it is given, or None."""
+    first, codes = series[0], {c for i in series for c in i.codes}
+    if first.modality != "NM" or first.kind != "STATIC":
+        return None
+    if codes <= {CODE_ENERGY} and _is_scan(first):
+        return "scan of energy windows"
+    return "points in several energy windows" if codes <= {CODE_WINDOWS} and _are_points_in_windows(series) else None
 
 
 def look(series: Sequence[Instance]) -> str | None:
@@ -36,10 +48,6 @@ def look(series: Sequence[Instance]) -> str | None:
         return "sources in a whole-body scan"
     if first.kind != "STATIC":
         return None
-    if codes <= {CODE_ENERGY} and _is_scan(first):
-        return "scan of energy windows"
-    if codes <= {CODE_WINDOWS} and _are_points_in_windows(series):
-        return "points in several energy windows"
     return "compact source of known activity" if codes <= {CODE_SENSITIVITY} and _is_source(series, codes) else None
 
 
@@ -105,23 +113,33 @@ def _are_points_in_windows(series: Sequence[Instance]) -> bool:
 
 
 def _is_decaying_source(series: Sequence[Instance]) -> bool:
-    """Return whether the frames show one thing that only grows weaker (or brighter first, where counts are lost)."""
-    head = series[0].vector("DetectorVector")[0], series[0].vector("EnergyWindowVector")[0]
-    chosen = [
-        np.flatnonzero((i.vector("DetectorVector") == head[0]) & (i.vector("EnergyWindowVector") == head[1])) for i in series
-    ]
+    """Return whether the frames show one thing that only grows weaker (or brighter first, where counts are lost), or is brought nearer."""
+    head = series[0].vector("DetectorVector")[0]
+    chosen = [np.flatnonzero(i.vector("DetectorVector") == head) for i in series]
     frames = np.concatenate([i.pixels[f] for i, f in zip(series, chosen, strict=True)])
     if len(frames) < count_rate.FEWEST:
         return False
     times = frame_times(series, chosen)
     totals = frames.sum((1, 2), dtype=np.float64) / (1.0 if isinstance(times, str) else times[1])
     first, last = frames[int(np.argmax(totals))], frames[-1]
-    a, b = _parts(first), _parts(last)
-    if totals.min() <= 0 or b.sum() <= 0:
+    if not isinstance(times, str) and _is_approach(series, totals, times[0]):
+        bare = all(str(detector_item(i, int(head)).get("CollimatorType") or "").upper() == "NONE" for i in series)
+        return bare or all(_alike(first, f) for f in frames[totals > BRIGHT * totals.max()])
+    if totals.min() <= 0 or last.sum() <= 0:
         return False
+    return _alike(first, last) and bool(totals[-1] < 0.5 * totals.max())
+
+
+def _is_approach(series: Sequence[Instance], rates: NDArray, starts_s: NDArray) -> bool:
+    life = half_life(series[0])
+    return count_rate.is_approach(rates, starts_s, None if isinstance(life, str) else life)
+
+
+def _alike(first: NDArray, other: NDArray) -> bool:
+    """Return whether two images have the same shape, within noise."""
+    a, b = _parts(first), _parts(other)
     noise = 6 * np.sqrt(np.maximum(b, 1)) / b.sum()
-    shape = np.abs(a / a.sum() - b / b.sum())
-    return bool((shape <= SAME_SHAPE * (a / a.sum()).max() + noise).all()) and totals[-1] < 0.5 * totals.max()
+    return bool((np.abs(a / a.sum() - b / b.sum()) <= SAME_SHAPE * (a / a.sum()).max() + noise).all())
 
 
 def _parts(image: NDArray) -> NDArray[np.float64]:
@@ -135,15 +153,11 @@ def _sensitivity(series: Sequence[Instance]) -> list[Result]:
     for detector in sorted({int(d) for i in series for d in i.vector("DetectorVector")}):
         name = str(detector)
         frames = [(i, int(f)) for i in series for f in np.flatnonzero(i.vector("DetectorVector") == detector)]
-        windows = {int(i.vector("EnergyWindowVector")[f]) for i, f in frames}
-        if len(windows) > 1:  # the window with most counts
-            sums = {w: sum(int(i.pixels[f].sum()) for i, f in frames if i.vector("EnergyWindowVector")[f] == w) for w in windows}
-            frames = [(i, f) for i, f in frames if i.vector("EnergyWindowVector")[f] == max(sums, key=lambda w: sums[w])]
-        results.append(_one_head(frames, name, len(windows)))
+        results.append(_one_head(frames, name))
     return results
 
 
-def _one_head(frames: list[tuple[Instance, int]], name: str, windows: int) -> Result:
+def _one_head(frames: list[tuple[Instance, int]], name: str) -> Result:
     found = {(id(i), f): sensitivity.find_source(i.pixels[f], i.pixel_mm or 1.0) for i, f in frames}
     with_source = [(i, f) for i, f in frames if found[(id(i), f)] is not None]
     if len(with_source) != 1:
@@ -173,31 +187,27 @@ def _one_head(frames: list[tuple[Instance, int]], name: str, windows: int) -> Re
     result = sensitivity.measure(
         instance.pixels[frame], instance.pixel_mm or 0.0, seconds, supply.mbq, supply.half_life_s, detector=name, **background
     )
-    notes = list(supply.notes) + ([f"{windows} energy windows; the one with most counts was measured"] if windows > 1 else [])
-    return _noted(result, notes)
+    return _noted(result, supply.notes)
 
 
 def _count_rate(series: Sequence[Instance]) -> list[Result]:
     results = []
     for detector in sorted({int(d) for i in series for d in i.vector("DetectorVector")}):
         name = str(detector)
-        chosen, notes = [], []
-        for instance in series:
-            mine = instance.vector("DetectorVector") == detector
-            windows = instance.vector("EnergyWindowVector")
-            sums = instance.pixels.sum((1, 2), dtype=np.int64)
-            there = sorted(set(windows[mine].tolist()))
-            best = max(there, key=lambda w: int(sums[mine & (windows == w)].sum())) if there else 0
-            notes += [f"{len(there)} energy windows; the one with most counts was measured"] if len(there) > 1 else []
-            chosen.append(np.flatnonzero(mine & (windows == best)))
+        chosen = [np.flatnonzero(i.vector("DetectorVector") == detector) for i in series]
         times = frame_times(series, chosen)
         life = half_life(series[0])
-        problem = times if isinstance(times, str) else life if isinstance(life, str) else None
-        if problem or isinstance(times, str) or isinstance(life, str):
-            results.append(refusal(count_rate, str(problem), name))
+        if isinstance(times, str):
+            results.append(refusal(count_rate, times, name))
             continue
         counts = np.concatenate([i.pixels[f].sum((1, 2), dtype=np.float64) for i, f in zip(series, chosen, strict=True)])
-        results.append(_noted(count_rate.measure(counts, *times, life, detector=name), notes[:1]))
+        if _is_approach(series, counts / times[1], times[0]):
+            results.append(count_rate.measure_approach(counts, *times, detector=name))
+            continue
+        if isinstance(life, str):
+            results.append(refusal(count_rate, life, name))
+            continue
+        results.append(count_rate.measure(counts, *times, life, detector=name))
     return results
 
 
@@ -252,7 +262,7 @@ def _dynamic(instance: Instance) -> bool:
 
 ROWS = (
     Procedure(sensitivity, CODE_SENSITIVITY, "phantom", static, "compact source of known activity", _sensitivity),
-    Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, "decaying source", _count_rate),
+    Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, "decaying source", _count_rate, any_window=True),
     Procedure(energy_resolution, CODE_ENERGY, "phantom", static, "scan of energy windows", _energy),
     Procedure(
         whole_body_scan,
@@ -262,5 +272,12 @@ ROWS = (
         "sources in a whole-body scan",
         _whole_body,
     ),
-    Procedure(multiple_window_registration, CODE_WINDOWS, "phantom", static, "points in several energy windows", _windows),
+    Procedure(
+        multiple_window_registration,
+        CODE_WINDOWS,
+        "phantom",
+        static,
+        "points in several energy windows",
+        _windows,
+    ),
 )

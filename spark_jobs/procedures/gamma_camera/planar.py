@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.procedures.gamma_camera.flood import floods, static
+from spark_jobs.procedures.heads import detector_item, field_of_view
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import Seen, look_of_static
 from spark_jobs.qc.gamma_camera import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity, quadrant_bar
@@ -19,7 +20,7 @@ __all__ = ["ROWS", "look"]
 
 
 def look(series: Sequence[Instance]) -> str | None:
-    """Return what the brightest frame looks like, or None when the series holds no planar images."""
+    """Return what the frame with most counts of the photopeak looks like, or None when the series holds no planar images."""
     first = series[0]
     if first.modality != "NM" or not (len(first.pixels) == 1 or first.kind in ("STATIC", "WHOLE BODY")):
         return None
@@ -37,18 +38,13 @@ class _Image(NamedTuple):
 
 
 def _images(series: Sequence[Instance]) -> dict[str, list[_Image]]:
-    """Return the images of each detector, over all objects of a series; of several energy windows the one with most counts."""
-    frames: dict[str, dict[int, list[_Image]]] = {}
+    """Return the images of each detector, over all objects of a series."""
+    images: dict[str, list[_Image]] = {}
     for instance in series:
-        detectors, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
         looked, seen = instance.notes.get("planar", (None, None))
-        for frame, (image, detector, window) in enumerate(zip(instance.pixels, detectors, windows, strict=True)):
-            known = seen if frame == looked else None
-            frames.setdefault(str(detector), {}).setdefault(window, []).append(_Image(image, known))
-    return {
-        name: max(windows.values(), key=lambda images: sum(int(i.counts.sum(dtype=np.int64)) for i in images))
-        for name, windows in sorted(frames.items())
-    }
+        for frame, (image, detector) in enumerate(zip(instance.pixels, instance.vector("DetectorVector").tolist(), strict=True)):
+            images.setdefault(str(detector), []).append(_Image(image, seen if frame == looked else None))
+    return dict(sorted(images.items()))
 
 
 def _lines(series: Sequence[Instance]) -> list[Result]:
@@ -64,18 +60,20 @@ def _patterns(images: Sequence[_Image]) -> list[Pattern | None]:
 
 
 def _linearity(series: Sequence[Instance]) -> list[Result]:
-    shape, dimensions = series[0].field_of_view
-    return [
-        linearity.measure(
-            [i.counts for i in images],
-            series[0].pixel_mm or 0.0,
-            field_shape=shape,
-            field_mm=dimensions,
-            detector=name,
-            patterns=_patterns(images),
+    first, out = series[0], []
+    for name, images in _images(series).items():
+        shape, dimensions = field_of_view(first, detector_item(first, int(name)))
+        out.append(
+            linearity.measure(
+                [i.counts for i in images],
+                first.pixel_mm or 0.0,
+                field_shape=shape,
+                field_mm=dimensions,
+                detector=name,
+                patterns=_patterns(images),
+            )
         )
-        for name, images in _images(series).items()
-    ]
+    return out
 
 
 def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], list[Result]]:
@@ -85,7 +83,13 @@ def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], li
         out = []
         for name, images in _images(series).items():
             if len(images) > 1:
-                out.append(refusal(module, f"{len(images)} images of the same detector: two candidates", name))
+                if series[0].dataset.get("DetectorVector") is None:
+                    reason = (
+                        f"{len(images)} images and no DetectorVector: whether they are of several heads, or of one, is unknown"
+                    )
+                else:
+                    reason = f"{len(images)} images of the same detector: two candidates"
+                out.append(refusal(module, reason, name))
             else:
                 (image,) = images
                 about = {known: getattr(image.seen, known) if image.seen else None}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.nuclides import nuclide_of
+from spark_jobs.procedures import frame_time
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
 from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
 from spark_jobs.qc.numerics.decay import decayed
@@ -99,38 +100,22 @@ def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) 
     if len(series) > 1 and any(b is None for b in begins):
         return "AcquisitionTime is missing: the times of the frames are unknown"
     for instance, frames, begin in zip(series, which, begins, strict=True):
-        own = _within(instance, frames)
-        if isinstance(own, str):
-            return own
-        later = (begin - begins[0]).total_seconds() if begin is not None and begins[0] is not None else 0.0
-        starts.append(own[0] + later)
-        durations.append(own[1])
-    return np.concatenate(starts), np.concatenate(durations)
-
-
-def _within(instance: Instance, frames: NDArray[np.int64]) -> tuple[NDArray, NDArray] | str:
-    phases = list(instance.dataset.get("PhaseInformationSequence") or [])
-    if not phases:
-        duration = (_number(instance.dataset.get("ActualFrameDuration")) or 0.0) / 1000
-        if duration <= 0:
-            return "ActualFrameDuration is missing: the times of the frames are unknown"
-        return np.arange(len(frames)) * duration, np.full(len(frames), duration)
-    wanted = [int(p.get("NumberOfFramesInPhase") or 0) for p in phases]
-    if sum(wanted) != len(frames):
-        return f"PhaseInformationSequence speaks of {sum(wanted)} frames, the image has {len(frames)}"
-    starts, durations, now = [], [], 0.0
-    for phase, count in zip(phases, wanted, strict=True):
-        duration, pause, delay = (
-            (_number(phase.get(k)) or 0.0) / 1000 for k in ("ActualFrameDuration", "PauseBetweenFrames", "PhaseDelay")
+        found = frame_time.frame_times(instance, frames)
+        if isinstance(found, str):
+            return found
+        order, times = found
+        there = len(frames) + len(times.missing)
+        said = sum(
+            int(_number(p.get("NumberOfFramesInPhase")) or 0) for p in instance.dataset.get("PhaseInformationSequence") or []
         )
-        if duration <= 0:
-            return "ActualFrameDuration of a phase is missing: the times of the frames are unknown"
-        now += delay
-        for _ in range(count):
-            starts.append(now)
-            durations.append(duration)
-            now += duration + pause
-    return np.array(starts), np.array(durations)
+        untold = times.missing and instance.dataset.get("TimeSliceVector") is None
+        if untold or said not in (0, there, there * instance.streams):
+            return f"PhaseInformationSequence speaks of {said} frames, the image has {len(frames)}: their times are unknown"
+        later = (begin - begins[0]).total_seconds() if begin is not None and begins[0] is not None else 0.0
+        back = np.argsort(order, kind="stable")
+        starts.append(times.start_s[back] + later)
+        durations.append(times.duration_s[back])
+    return np.concatenate(starts), np.concatenate(durations)
 
 
 def _number(value: Any) -> float | None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.procedures.heads import Head, apart, detector_item, heads_of
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import look_of_rotation
-from spark_jobs.qc.result import MEASURED, Measure, Result
+from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect import centre_of_rotation
 from spark_jobs.reading import Instance
 
@@ -25,35 +26,35 @@ def look(series: Sequence[Instance]) -> str | None:
 
 def _rotation(series: Sequence[Instance]) -> list[Result]:
     results = []
-    for instance in series:
-        detectors, windows = instance.vector("DetectorVector"), instance.vector("EnergyWindowVector")
-        angles = frame_angles(instance, detectors)
+    heads = heads_of(series)
+    for head in heads:
+        angles = frame_angles(head.instance, head.instance.vector("DetectorVector"))
         if isinstance(angles, str):
             return [refusal(centre_of_rotation, angles)]
-        for detector in sorted(set(detectors.tolist())):
-            mine = detectors == detector
-            there = sorted(set(windows[mine].tolist()))
-            of = {w: mine & (windows == w) for w in there}
-            most = max(there, key=lambda w: int(instance.pixels[of[w]].sum(dtype=np.int64))) if len(there) > 1 else there[0]
-            chosen = slice(None) if of[most].all() else of[most]  # all frames are not copied
-            result = centre_of_rotation.measure(
-                instance.pixels[chosen], angles[chosen], instance.pixel_mm or 0.0, detector=str(detector)
+        every = len(head.frames) == len(angles)  # all frames are not copied
+        chosen = slice(None) if every else head.frames
+        results.append(
+            centre_of_rotation.measure(
+                head.instance.pixels[chosen], angles[chosen], head.instance.pixel_mm or 0.0, detector=head.name
             )
-            if len(there) > 1 and result.status == MEASURED:
-                note = f"{len(there)} energy windows; the one with most counts was measured"
-                result = replace(result, warnings=(*result.warnings, note))
-            results.append(result)
-    return _between_heads(results)
+        )
+    return _between_heads(heads, results)
 
 
-def _between_heads(results: list[Result]) -> list[Result]:
-    """Return the results with the largest difference of the offsets between heads, which all of them share."""
-    heads = {str(r.detector): r for r in results if r.status == MEASURED}
-    if len(heads) < 2 or len(heads) < len(results):
+def _between_heads(heads: Sequence[Head], results: list[Result]) -> list[Result]:
+    """Return the results with the largest difference of the offsets between heads, which all of them share, or with why it is not told."""
+    good = {str(r.detector): r for r in results if r.status == MEASURED}
+    if len(results) < 2:
         return results
-    offsets = {name: r.value("cor_offset_mm") for name, r in heads.items()}
+    doubt = apart(heads) if len({id(h.instance) for h in heads}) > 1 else None
+    if len(good) < len(results):
+        doubt = "not all heads were measured"
+    if doubt:
+        note = f"the offsets were not compared between heads: {doubt}"
+        return [r if r.status == NOT_MEASURED else replace(r, warnings=(*r.warnings, note)) for r in results]
+    offsets = {name: r.value("cor_offset_mm") for name, r in good.items()}
     high, low = max(offsets, key=lambda h: offsets[h]), min(offsets, key=lambda h: offsets[h])
-    se = float(np.hypot(heads[high].value("cor_offset_se_mm"), heads[low].value("cor_offset_se_mm")))
+    se = float(np.hypot(good[high].value("cor_offset_se_mm"), good[low].value("cor_offset_se_mm")))
     at = {"highest_detector": high, "lowest_detector": low}
     between = Measure("cor_head_difference_mm", round(offsets[high] - offsets[low], 4), "mm", round(se, 4), at)
     return [replace(r, measures=(*r.measures, between)) for r in results]
@@ -77,11 +78,10 @@ def frame_angles(instance: Instance, detectors: NDArray[np.int64]) -> NDArray[np
     starts = np.array([float(r.get("StartAngle") or 0) for r in rotations])
     views = instance.dataset.get("AngularViewVector")
     index = instance.vector("AngularViewVector") - 1 if views is not None else _running(instance, detectors, which)
-    heads = list(instance.dataset.get("DetectorInformationSequence") or [])
-    own = np.array([float(h.get("StartAngle") or 0) if h.get("StartAngle") is not None else np.nan for h in heads])
+    own = {int(d): detector_item(instance, int(d)).get("StartAngle") for d in set(detectors.tolist())}
     first = starts[which - 1]
-    if own.size and detectors.max() <= own.size and detectors.min() >= 1 and not np.isnan(own).any():
-        first = own[detectors - 1]
+    if all(angle is not None for angle in own.values()):
+        first = np.array([float(own[int(d)] or 0) for d in detectors])
     return first + turns[which - 1] * steps[which - 1] * index
 
 

@@ -13,6 +13,7 @@ from spark_jobs.qc.spect.tomogram import Phantom, find_phantom
 from spark_jobs.qc.spect.tomographic_contrast import Misfit, Spheres, find_spheres
 from spark_jobs.qc.spect.uniform_slices import UniformSlices, uniform_slices
 from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.scales import Scale
 
 __all__ = ["ROWS", "Volume", "look", "volumes"]
 
@@ -65,6 +66,8 @@ def volumes(series: Sequence[Instance]) -> list[Volume]:
         order = instance.vector("SliceVector")
         if instance.dataset.get("SliceVector") is not None and len(np.unique(order)) < len(order):
             raise Unreadable("SliceVector names a slice twice: two candidates")
+        if instance.dataset.get("SliceVector") is not None and np.ptp(order) >= len(order):
+            raise Unreadable(f"SliceVector has gaps: of {np.ptp(order) + 1} slices {len(order)} are there")
         if len(order) < FEWEST_SLICES:
             raise Unreadable(f"{len(order)} slices are too few for a tomogram of a phantom")
         values = _rescaled(instance)[np.argsort(order, kind="stable")]
@@ -83,8 +86,8 @@ def _slice_mm(instance: Instance) -> float:
 
 
 def _rescaled(instance: Instance) -> NDArray:
-    slope, intercept = float(instance.dataset.get("RescaleSlope") or 1), float(instance.dataset.get("RescaleIntercept") or 0)
-    return instance.pixels if (slope, intercept) == (1.0, 0.0) else instance.pixels.astype(np.float32) * slope + intercept
+    scale = instance.scale
+    return instance.stored if scale == Scale() else instance.stored.astype(np.float32) * scale.slope + scale.intercept
 
 
 def _reconstruction(instance: Instance) -> bool:

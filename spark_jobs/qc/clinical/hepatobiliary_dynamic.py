@@ -15,7 +15,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "liver_of", "measure"]
 
 PROCEDURE = "hepatobiliary_dynamic"
 METHOD = "frame table, uptake and washout, neighbour shifts"
-VERSION = "1.1.2"
+VERSION = "1.2.0"
 LONGEST_HALF = 3.0  # studies that the half-life of a washout may last: a longer one is a guess
 SEEN_S = (240.0, 720.0)  # when the liver is bright and the gut is not yet
 

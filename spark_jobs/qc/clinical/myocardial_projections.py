@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "heart_of", "measure"]
 
 PROCEDURE = "myocardial_projections"
 METHOD = "neighbour shifts, running median"
-VERSION = "1.1.1"
+VERSION = "1.2.0"
 SMOOTH_MM = 9.0  # standard deviation of the smoothing before views are compared
 WINDOW = 9  # views of the running median: a turn of up to 60° looks straight in it
 FEWEST_VIEWS = 12

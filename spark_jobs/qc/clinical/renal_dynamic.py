@@ -16,7 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
 
 PROCEDURE = "renal_dynamic"
 METHOD = "frame table, gamma variate, neighbour shifts"
-VERSION = "1.1.2"
+VERSION = "1.2.0"
 SEEN_S = (90.0, 240.0)  # when kidneys are bright and bladder and pelvis are not yet
 OUTSTANDING = 1.4  # times the rest of the body
 LONGEST_BOLUS_FRAME_S = 5.0

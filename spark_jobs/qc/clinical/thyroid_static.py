@@ -14,7 +14,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
 
 PROCEDURE = "thyroid_static"
 METHOD = "paired lobes"
-VERSION = "1.1.2"
+VERSION = "1.2.0"
 FEWEST_COUNTS = 5_000
 SMOOTH_MM = 3.0
 MOST_UPTAKE_PERCENT = 100.0

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
 from spark_jobs.qc.numerics.order import median, percentile
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_mask", "looks_like_whole_body", "measure"]
 
 PROCEDURE = "whole_body_bone"
 METHOD = "whole-body aspects"
-VERSION = "2.1.1"
+VERSION = "2.2.0"
 SHORTEST_MM = 900.0
 FEW_PLACES, MOST = (
     0.04,
@@ -28,6 +28,12 @@ BLOCKS, FEWEST_BLOCKS = (
     5,
 )  # parts of a line of the scan that are compared with those of the next, and how many must be in the body
 CARRIED = np.array([-5.0, 4.0, 13.0]) / 12  # the straight line through three values, half a step beyond the last
+TRUNK, LEGS = (0.16, 0.5), (0.55, 0.93)  # of the body's length from the head
+SPINE, SHAFTS = (
+    2.0,
+    1.5,
+)  # what spine and bones of the legs have over the tissue beside them; vessels and organs of an early phase below 1.5 and 1.4
+NO_BONES = "no verdict: no bones stand out against the tissue: an early phase, another tracer, or hardly any uptake"
 SURE, MEDIAN_NOISE = 6.0, 1.2533  # standard deviations; the standard error of a median is so many times that of a mean
 
 
@@ -96,6 +102,7 @@ def measure(
     """
     measures: list[Measure] = []
     masks = {}
+    bones = False
     for region, image in views.items():
         counts = np.maximum(image, 0).astype(np.float64)
         mask = masks[region] = body_mask(counts)
@@ -105,11 +112,41 @@ def measure(
             aspects.measure(aspect, name, value, unit, region) for aspect, name, value, unit in _aspects(counts, mask, pixel_mm)
         ]
         measures.append(_injection(counts, mask, pixel_mm, region))
+        bones = bones or shows_bones(counts, mask, pixel_mm)
     if scan_speed_mm_per_s:
         measures.append(aspects.measure(TIMING, "scan_speed_cm_per_min", scan_speed_mm_per_s * 6, "cm/min"))
     measures += [*timing, *aspects.header(completeness)]
     figure = {"kind": PROCEDURE, "views": dict(views), "masks": masks, "pixel_mm": pixel_mm}
-    return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), (), figure)
+    state, reason = (MEASURED, None) if bones else (INDICATIVE, NO_BONES)
+    return Result(PROCEDURE, state, reason, None, METHOD, VERSION, tuple(measures), (), figure)
+
+
+def shows_bones(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: float) -> bool:
+    """Return whether the spine stands out against both sides of it, or the shafts of the legs' bones against the legs.
+
+    Heart, vessels, kidneys and bladder of a blood-pool image are brighter than tissue, too, but they leave the legs even. Of a trunk
+    that the image cuts nothing is known: what is cut is judged by itself.
+    """
+    rows, middle = _axis(mask)
+    centre = np.interp(np.arange(mask.shape[0]), rows, middle)
+    first, length = float(rows[0]), float(np.ptp(rows))
+    fine, smooth = (aspects.binomial(counts, max(1, round(2 * (mm / pixel_mm) ** 2))) for mm in (5.0, 8.0))
+    across = np.arange(mask.shape[1])
+    spine, shafts = [], []
+    trunk = range(int(first + TRUNK[0] * length), int(first + TRUNK[1] * length))
+    if np.mean([mask[row, 0] or mask[row, -1] for row in trunk]) > 0.5:
+        return True
+    for row in trunk:
+        away = np.abs(across - centre[row]) * pixel_mm
+        inside, beside = (fine[row][mask[row] & band] for band in (away < 25, (away > 35) & (away < 80)))
+        if len(inside) and len(beside) and beside.mean() > 0:
+            spine.append(float(inside.mean() / beside.mean()))
+    for row in range(int(first + LEGS[0] * length), int(first + LEGS[1] * length)):
+        for side in (across < centre[row], across > centre[row]):
+            leg = np.sort(smooth[row][mask[row] & side])
+            if len(leg) * pixel_mm >= 40 and leg[len(leg) // 2] > 0:
+                shafts.append(float(leg[-max(1, len(leg) // 5) :].mean() / leg[len(leg) // 2]))
+    return bool(spine and median(spine) >= SPINE) or bool(shafts and median(shafts) >= SHAFTS)
 
 
 def _aspects(counts: NDArray[np.float64], mask: NDArray[np.bool_], pixel_mm: float) -> list[tuple[str, str, float, str]]:

@@ -16,7 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.3.1"
+VERSION = "1.4.0"
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
 NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
@@ -24,7 +24,8 @@ EDGE_MARGIN_MM = 10.0  # from the rim of the water to the rim of an edge ROI, as
 AIR_HU = -1000.0  # nominal: what surrounds a phantom on its couch is not clean enough to be measured
 AIR_FROM_MM, AIR_TO_MM, AIR_PART, AIR_BAND_HU = 15.0, 40.0, 0.3, 100.0  # a ring beside the phantom; couches fill less of it
 PADDING_HU = -1500.0  # below the reach of air: written outside the reconstructed circle
-FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the rescale is wrong
+FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the CT numbers are wrong
+SHIFTED_HU = 15.0  # water and air that are off by the same number, to so much, are water and air whose CT numbers are shifted
 
 
 def measure(
@@ -47,19 +48,27 @@ def measure(
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
     found: list[Cylinder] = []
+    shifts: list[float] = []
     for hu in slices:
         cylinder = find_cylinder(hu, pixel_mm)
         if isinstance(cylinder, str):
             return refuse(cylinder)
         if not cylinder.homogeneous:
             return refuse("the phantom is not homogeneous: it has inserts and is no plain water phantom")
-        if abs(cylinder.median_hu) > FURTHEST_HU:
-            return refuse(f"the phantom reads {cylinder.median_hu:.0f} HU: it is not filled with water, or the rescale is wrong")
+        air = _air(hu, cylinder, pixel_mm)
+        shifted = air is not None and abs(air - AIR_HU - cylinder.median_hu) <= SHIFTED_HU
+        if abs(cylinder.median_hu) > FURTHEST_HU and not shifted:
+            return refuse(
+                f"the phantom reads {cylinder.median_hu:.0f} HU, what surrounds it {air or 0.0:.0f} HU: it is not filled with water, "
+                "or the CT numbers are wrong"
+            )
+        shifts.append(cylinder.median_hu if abs(cylinder.median_hu) > FURTHEST_HU else 0.0)
         found.append(cylinder)
     if not found:
         return refuse("no slice")
 
-    doubt = _doubt(slices, found, pixel_mm)
+    shift = float(np.mean(shifts))
+    doubt = _doubt(slices, found, pixel_mm, AIR_HU + shift)
     if isinstance(doubt, str):
         return refuse(doubt)
     if doubt.refused:
@@ -85,7 +94,7 @@ def measure(
     noise = float(np.sqrt(np.mean(variance)))
     deviation = {name: float(np.mean(values)) - water for name, values in edges.items()}
     worst = max(deviation, key=lambda name: abs(deviation[name]))
-    percent = 100 * noise / (water - AIR_HU)
+    percent = 100 * noise / (water - AIR_HU - shift)
     radius = CENTRE_PART * float(np.mean([c.diameter_mm for c in found])) / 2 / pixel_mm
     of_water, of_noise = errors_of_disc(slices, [(c.row, c.column) for c in found], radius, noise)
     measures = [
@@ -106,23 +115,27 @@ def measure(
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
     figure["centre_part"] = CENTRE_PART
     status = INDICATIVE if doubt.reserved else MEASURED
-    return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), (), figure)
+    notes = (f"the CT numbers are shifted as a whole: water and the air beside it both read {shift:+.0f} HU",) if shift else ()
+    return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), notes, figure)
 
 
-def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float) -> str | Suspicion:
+def _air(hu: NDArray, c: Cylinder, pixel_mm: float) -> float | None:
+    """Return what surrounds the phantom in HU, None where nothing of the slice does."""
+    shape = (hu.shape[0], hu.shape[1])
+    outer = c.outline_mm / 2 / pixel_mm
+    beside = disc(shape, c.row, c.column, outer + AIR_TO_MM / pixel_mm)
+    beside &= ~disc(shape, c.row, c.column, outer + AIR_FROM_MM / pixel_mm)
+    air = hu[beside]
+    air = air[air > PADDING_HU]
+    return float(np.quantile(air, AIR_PART)) if air.size else None
+
+
+def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float, air_hu: float) -> str | Suspicion:
     """Return why the values of round, even slices of water are not believed, or None."""
     for hu, c in zip(slices, found, strict=True):
-        shape = (hu.shape[0], hu.shape[1])
-        outer = c.outline_mm / 2 / pixel_mm
-        beside = disc(shape, c.row, c.column, outer + AIR_TO_MM / pixel_mm)
-        beside &= ~disc(shape, c.row, c.column, outer + AIR_FROM_MM / pixel_mm)
-        air = hu[beside]
-        air = air[air > PADDING_HU]
-        if air.size and abs(float(np.quantile(air, AIR_PART)) - AIR_HU) > AIR_BAND_HU:
-            return (
-                f"what surrounds the phantom reads {np.quantile(air, AIR_PART):.0f} HU and not that of air: "
-                "values were cut off, or the rescale is wrong"
-            )
+        air = _air(hu, c, pixel_mm)
+        if air is not None and abs(air - air_hu) > AIR_BAND_HU:
+            return f"what surrounds the phantom reads {air:.0f} HU and not that of air: values were cut off, or the CT numbers are wrong"
     same = len({(round(c.row), round(c.column), round(c.diameter_mm)) for c in found}) == 1
     mean = [np.mean(slices, axis=0)] if same and len(slices) > 1 else []
     wide = []

@@ -13,15 +13,24 @@ from numpy.typing import NDArray
 from spark_jobs.qc.numerics.decay import mean_factor
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
+__all__ = ["FEWEST", "METHOD", "PROCEDURE", "VERSION", "is_approach", "measure", "measure_approach"]
 
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 LOW_CPS = 4_000.0  # NU 1: the rate that a test must come down to
 LITTLE_LOSS = 0.1
 LOSS = 0.2
 FEWEST = 8  # frames
+APPROACH_S, STILL = (
+    300.0,
+    0.05,
+)  # s where the nuclide is not known, and half-lives: within them a source at rest changes by less than 4 %
+LEAST_CPS, RISE, PASSED = (
+    20_000.0,
+    1.3,
+    0.02,
+)  # an approach rises so many times to a rate that loses counts, and falls by such a part
 JUMP, BEND = (
     0.01,
     0.25,
@@ -71,7 +80,10 @@ def measure(
     measures, warnings = [], ["background was not subtracted"]
     top = _largest(observed, supplied, counts)
     if top is None:
-        warnings.append("the largest rate was not passed: begin with a stronger source to find it")
+        seen = f"{observed.max():.0f}"
+        warnings.append(
+            f"the largest rate was not passed, {seen} cps is the largest that was seen: begin with a stronger source to find it"
+        )
     else:
         measures.append(
             Measure("max_rate_cps", float(f"{top[0]:.6g}"), "cps", float(f"{top[1]:.3g}"), {"input_cps": round(top[2], 1)})
@@ -87,6 +99,46 @@ def measure(
         )
     figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+
+
+def is_approach(observed: NDArray, starts_s: NDArray, half_life_s: float | None) -> bool:
+    """Return whether rates of frames rise to a largest and fall again within a time in which nothing decays: the source was moved."""
+    order = np.argsort(starts_s)
+    rates, span = np.asarray(observed, float)[order], float(np.ptp(starts_s))
+    if len(rates) < FEWEST or span > (APPROACH_S if half_life_s is None else STILL * half_life_s):
+        return False
+    top = int(np.argmax(rates))
+    return bool(rates[top] >= LEAST_CPS and rates[:top].min(initial=np.inf) <= rates[top] / RISE)
+
+
+def measure_approach(counts: NDArray, starts_s: NDArray, durations_s: NDArray, *, detector: str | None = None) -> Result:
+    """Return the largest observed rate of a head whose source was brought nearer until the rate fell again (IAEA-TECDOC-602).
+
+    Neither nuclide nor decay matter. The rate at 20 % loss needs the input rate, which a source that moves does not tell.
+    """
+
+    def refuse(reason: str) -> Result:
+        return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
+
+    order = np.argsort(starts_s)
+    counts, durations = (np.asarray(v, float)[order] for v in (counts, durations_s))
+    if (durations <= 0).any():
+        return refuse("a frame without duration")
+    observed = counts / durations
+    top = int(np.argmax(observed))
+    error = float(np.sqrt(counts[top])) / float(durations[top])
+    if observed[top + 1 :].min(initial=np.inf) > (1 - PASSED) * float(observed[top]) - 5 * error:
+        return refuse(
+            f"the source was brought nearer, but the rate never fell again ({observed[top]:.0f} cps at most): bring it nearer still"
+        )
+    measures = (Measure("max_rate_cps", float(f"{observed[top]:.6g}"), "cps", float(f"{error:.3g}"), {"frame": top + 1}),)
+    warnings = (
+        "the source was moved: the largest rate is that of the frame that holds most counts; r20_cps is not measured, it needs a "
+        "source that decays at rest",
+        "if the source was taken away before the camera was overloaded, the camera can count more than this",
+    )
+    figure = {"kind": PROCEDURE, "observed": observed, "input": observed, "values": {m.name: m.value for m in measures}}
+    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, measures, warnings, figure)
 
 
 def _jump(left: NDArray[np.float64], starts: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[int, float] | None:

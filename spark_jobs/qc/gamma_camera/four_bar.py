@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.gamma_camera.line_source import few_counts, picture, spreads_of, width_measures
+from spark_jobs.qc.gamma_camera.line_source import picture, reserve, spreads_of, width_measures
 from spark_jobs.qc.numerics.line_spread import Spread, Width, mean_width
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "four_bar"
 METHOD = "NEMA NU 1 2.1 line spread, four bars 100 mm apart"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 SEPARATION_MM = 100.0
 NEAR_SEPARATION, SURE_SEPARATION = 0.05, 0.03
 
@@ -61,7 +61,7 @@ def measure(
         found = spreads_of(view, lines, pixel_mm, crossing)
         if isinstance(found, str):
             return refuse(found)
-        widths[axis], seen[axis] = mean_width(found), (lines, found)
+        widths[axis], seen[axis] = mean_width(found, pixel_mm), (lines, found)
     sizes, off = [], None
     for axis, lines in (("x", down), ("y", across)):
         apart, error = _separation(lines)
@@ -74,7 +74,7 @@ def measure(
         size = separation_mm / apart
         sizes.append(Measure(f"pixel_size_{axis}_mm", round(size, 5), "mm", round(size * error / apart, 5)))
     warnings = (f"pixel size holds for a phantom whose lines are {separation_mm:.0f} mm apart",)
-    few = few_counts(widths) or off
+    few = reserve(widths) or off
     return Result(
         PROCEDURE,
         INDICATIVE if few else MEASURED,

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.numerics.line_spread import LEAST_PEAK, Spread, Width, line_spread, mean_width
+from spark_jobs.qc.numerics.line_spread import FINEST_PIXELS, LEAST_PEAK, SURE_PIXELS, Spread, Width, line_spread, mean_width
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "few_counts", "measure", "picture", "spreads_of", "width_measures"]
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "picture", "reserve", "spreads_of", "width_measures"]
 
 PROCEDURE = "line_source"
 METHOD = "NEMA NU 1 2.1 line spread"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 
 def measure(
@@ -56,10 +56,10 @@ def measure(
         found = spreads_of(seen, lines, pixel_mm)
         if isinstance(found, str):
             return refuse(found)
-        widths[axis] = mean_width(found)
+        widths[axis] = mean_width(found, pixel_mm)
         figure = figure or picture(PROCEDURE, image, pixel_mm, {axis: (lines, found)})
     measures = width_measures(widths)
-    few = few_counts(widths)
+    few = reserve(widths)
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, measures, (), figure)
 
 
@@ -92,12 +92,18 @@ def width_measures(widths: dict[str, Width]) -> tuple[Measure, ...]:
     return tuple(out)
 
 
-def few_counts(widths: dict[str, Width]) -> str | None:
-    """Return why the counts are too few for a verdict, or None."""
+def reserve(widths: dict[str, Width]) -> str | None:
+    """Return why the widths get no verdict (few counts, or pixels too coarse for them), or None."""
     peak = min(w.peak_counts for w in widths.values())
-    if peak >= LEAST_PEAK:
+    if peak < LEAST_PEAK:
+        return f"too few counts for a verdict: {peak:.0f} in the peak of a profile, at least {LEAST_PEAK} are needed"
+    pixels = max(w.pixels for w in widths.values())
+    if pixels <= SURE_PIXELS:
         return None
-    return f"too few counts for a verdict: {peak:.0f} in the peak of a profile, at least {LEAST_PEAK} are needed"
+    return (
+        f"no verdict: a pixel is {pixels:.2f} of the FWHM, which its own width makes unsure; NU 1 asks for at most {FINEST_PIXELS}: "
+        "acquire with a finer matrix"
+    )
 
 
 def picture(

@@ -25,7 +25,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "linearity"
 METHOD = "NEMA NU 1 2.2"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 THICKEST_MM = 30.0  # NU 1
 THINNEST_MM = 3.0
 STRIP_COUNTS = 2_000  # wanted in the peak of a strip: then a peak's place is known to some 0.05 mm

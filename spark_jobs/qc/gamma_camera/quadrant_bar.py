@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "quadrant_bar"
 METHOD = "Hander 1997 bar modulation"
-VERSION = "1.2.1"
+VERSION = "1.3.0"
 COARSEST_MM = 1.6  # Hander: a larger pixel does not sample the bars
 LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below, bars count as not resolved
 FACTOR = 1.058

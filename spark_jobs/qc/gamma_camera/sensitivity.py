@@ -19,7 +19,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty"
 
 PROCEDURE = "sensitivity"
 METHOD = "NEMA NU 1 2.5"
-VERSION = "1.0.2"
+VERSION = "1.1.0"
 BLOCK_MM = 4.0  # the source is looked for on blocks of about this size
 LARGEST_PART, LARGEST_MM = 0.4, 320.0  # of the image, and in diameter: a larger even area is a flood
 MOST_ELSEWHERE = 0.05  # of the source's brightness, anywhere outside its circle

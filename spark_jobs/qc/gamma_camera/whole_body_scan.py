@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.gamma_camera.line_source import few_counts, spreads_of
+from spark_jobs.qc.gamma_camera.line_source import reserve, spreads_of
 from spark_jobs.qc.numerics.gaussian import FWHM, fit_bins
-from spark_jobs.qc.numerics.line_spread import Width, mean_width
+from spark_jobs.qc.numerics.line_spread import Width, mean_width, sampling_mm
 from spark_jobs.qc.numerics.lines import line_pattern
 from spark_jobs.qc.numerics.point import find_points
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -20,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "shows_sources"]
 
 PROCEDURE = "whole_body_scan"
 METHOD = "NEMA NU 1 5"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 MOST_POINTS = 12
 WIDEST_MM = 40.0
 FWTM_PER_FWHM = 4.2919 / FWHM
@@ -63,7 +63,7 @@ def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
         se = widths[axis].fwhm_se_mm
         measures.append(Measure(NAMES[axis], round(widths[axis].fwhm_mm, 4), "mm", None if np.isnan(se) else round(se, 4)))
     missing = tuple(f"not measured: {NAMES[a]}" for a in NAMES if a not in widths)
-    few = few_counts(widths)
+    few = reserve(widths)
     figure = {"kind": PROCEDURE, "image": images[0], "pixel_mm": pixel_mm}
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, tuple(measures), missing, figure)
 
@@ -85,15 +85,16 @@ def _of_points(image: NDArray, pixel_mm: float) -> dict[str, Width] | None:
             out[axis].append((FWHM * peak.sigma * pixel_mm, FWHM * peak.sigma_se * pixel_mm, float(profile.max())))
     if not points:
         return None
-    return {a: _mean(np.array(v)) for a, v in out.items()}
+    return {a: _mean(np.array(v), pixel_mm) for a, v in out.items()}
 
 
-def _mean(values: NDArray[np.float64]) -> Width:
+def _mean(values: NDArray[np.float64], pixel_mm: float) -> Width:
     width, count = float(values[:, 0].mean()), len(values)
     se = float(np.sqrt((values[:, 1] ** 2).sum())) / count
     if count > 1:
         se = max(se, float(values[:, 0].std(ddof=1)) / float(np.sqrt(count)))
-    return Width(width, se, width * FWTM_PER_FWHM, se * FWTM_PER_FWHM, float(values[:, 2].min()))
+    se = float(np.hypot(se, sampling_mm(width, pixel_mm)))
+    return Width(width, se, width * FWTM_PER_FWHM, se * FWTM_PER_FWHM, float(values[:, 2].min()), pixel_mm / width)
 
 
 def _of_lines(image: NDArray, pixel_mm: float) -> dict[str, Width] | str:
@@ -106,5 +107,5 @@ def _of_lines(image: NDArray, pixel_mm: float) -> dict[str, Width] | str:
             spreads = spreads_of(seen, lines, pixel_mm, other)
             if isinstance(spreads, str):
                 return spreads
-            out[axis] = mean_width(spreads)
+            out[axis] = mean_width(spreads, pixel_mm)
     return out

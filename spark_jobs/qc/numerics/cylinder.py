@@ -51,7 +51,7 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     if inner < 0.4 * diameter:
         return "the object is not filled evenly from its centre to its wall: a phantom with inserts or a patient"
     wall = _densest_around(hu, outline, 2 * inner * size, pixel_mm)
-    if wall > BONE_HU:
+    if wall - (middle if abs(middle) > WATER_BAND_HU else 0.0) > BONE_HU:  # CT numbers may be shifted as a whole
         return f"a ring of {wall:.0f} HU surrounds the inside: bone, as of a head, and not the plastic wall of a phantom"
     inside = coarse[radius < 0.92 * inner]
     noise = median(np.abs(inside - median(inside))) * 1.4826

@@ -4,6 +4,8 @@ Rows of a strip are moved by fractions of a pixel onto the line's own axis (Four
 Where the pixel is at most 0.2 FWHM: parabola through three points of the peak, linear interpolation at half and tenth maximum, on
 the profile as it is (no background and no slit correction: NU 1 forbids both). Above that: a Gaussian integrated over each pixel,
 plus a constant, fitted to all rows of the strip at their own sub-pixel phases; widths are those of the fitted curve.
+A pixel that counts what falls on it adds p²/12 to the variance of a profile, one that is a sample adds nothing, and interpolation does
+not take it out: how far the two lie apart is part of the uncertainty.
 """
 
 import math
@@ -13,12 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.numerics.gaussian import FWHM
 from spark_jobs.qc.numerics.lines import Line, half_maxima
 
-__all__ = ["FINEST_PIXELS", "LEAST_PEAK", "Spread", "Width", "line_spread", "mean_width"]
+__all__ = ["FINEST_PIXELS", "LEAST_PEAK", "SURE_PIXELS", "Spread", "Width", "line_spread", "mean_width", "sampling_mm"]
 
+TENTH = 4.2919 / FWHM  # FWTM of a Gaussian over its FWHM
 STRIP_MM = 30.0  # NU 1
 FINEST_PIXELS = 0.2  # FWHM: a larger pixel biases interpolation by more than 1.5 %
+SURE_PIXELS = 0.4  # FWHM: above that the width hangs on what a pixel is by more than 3.7 %, no verdict
 COARSEST_PIXELS = 1.3  # FWHM: above that a profile does not tell its width
 LEAST_PEAK = 1_000  # counts in the peak of a strip's profile (B)
 DENT = 0.04  # of the peak: a profile that rises again by more has lost counts in between
@@ -44,13 +49,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Width:
-    """Mean widths of many strips, each with its standard error (NaN for a single strip)."""
+    """Mean widths of many strips, each with its uncertainty (NaN for a single strip).
+
+    `pixels` is the size of a pixel as a part of the FWHM.
+    """
 
     fwhm_mm: float
     fwhm_se_mm: float
     fwtm_mm: float
     fwtm_se_mm: float
     peak_counts: float
+    pixels: float
 
 
 def line_spread(image: NDArray, line: Line, pixel_mm: float, clear_of: Sequence[tuple[float, float]] = (), room_px: float = 1e9):
@@ -78,13 +87,22 @@ def line_spread(image: NDArray, line: Line, pixel_mm: float, clear_of: Sequence[
     return out or "the line is too short, or too near to other lines or to the border, for a profile"
 
 
-def mean_width(spreads: Sequence[Spread]) -> Width:
-    """Return means over strips."""
+def mean_width(spreads: Sequence[Spread], pixel_mm: float) -> Width:
+    """Return means over strips; the uncertainty is their standard error and what the size of a pixel leaves open."""
     n = len(spreads)
     half, tenth = np.array([s.fwhm_mm for s in spreads]), np.array([s.fwtm_mm for s in spreads])
-    errors = [float(v.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan for v in (half, tenth)]
+    open_mm = sampling_mm(float(half.mean()), pixel_mm)
+    errors = [
+        math.hypot(float(v.std(ddof=1)) / math.sqrt(n), left) if n > 1 else math.nan
+        for v, left in ((half, open_mm), (tenth, TENTH * open_mm))
+    ]
     peak = float(np.mean([s.peak_counts for s in spreads]))
-    return Width(float(half.mean()), errors[0], float(tenth.mean()), errors[1], peak)
+    return Width(float(half.mean()), errors[0], float(tenth.mean()), errors[1], peak, pixel_mm / float(half.mean()))
+
+
+def sampling_mm(fwhm_mm: float, pixel_mm: float) -> float:
+    """Return how much wider a Gaussian of this FWHM is with the pixel's own width (a box of variance p²/12) than without, mm."""
+    return math.hypot(fwhm_mm, FWHM * pixel_mm / math.sqrt(12)) - fwhm_mm
 
 
 def _strips(line: Line, height: int, pixel_mm: float, clear_of: Sequence[tuple[float, float]]) -> list[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "axial_bands", "centroids", "measur
 
 PROCEDURE = "centre_of_rotation"
 METHOD = "NEMA NU 1 4.1"
-VERSION = "1.1.1"
+VERSION = "1.2.0"
 LARGEST_SE_MM = 0.1  # above it the offset is not believed
 SMALLEST_ARC_DEG = 85.0
 FEWEST_VIEWS = 8

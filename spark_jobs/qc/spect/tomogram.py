@@ -21,6 +21,7 @@ SPHERE_DEPTH, HOT_HEIGHT, NOISE_FACTOR = 0.10, 0.3, 4.5
 SPHERE_REACH_MM = 27.0  # half of the largest sphere, and its blur
 BLANK_MM, SHORTEST_RODS_MM = 30.0, 20.0
 LEAST_SPAN, UP_AND_DOWN = 0.2, 3.2  # the level along the axis goes up once and down once, and less than half of that for rods
+SOURCE_MM, MOST_SOURCE_MM3, SOURCE_GROWS, COARSE_VOXELS = 30.0, 300_000.0, 8.0, 30  # the last: about one voxel that holds it all
 WALL_MM, WALL = 18.0, 0.3  # so far outside the wall at most this part of what is so far inside it; blur of 25 mm leaves 0.05
 
 
@@ -66,6 +67,9 @@ class Phantom:
 
 def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom | str:
     """Return the cylinder phantom in a volume (slices × rows × columns), or the reason why there is none."""
+    source = small_sources(volume, (slice_mm, pixel_mm, pixel_mm))
+    if source:
+        return source
     coarse = volume[::2, ::2, ::2] if len(volume) > 8 else volume[:, ::2, ::2]
     high = percentile(coarse, 99)
     if high <= 0:
@@ -130,6 +134,32 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
         len(hot),
         plateau,
     )
+
+
+def small_sources(volume: NDArray, steps_mm: tuple[float, float, float]) -> str | None:
+    """Return that a volume shows points or lines of activity and little else, or None.
+
+    At half of the highest value a source is at most 30 mm wide in two directions, and there are at most six; at a seventh of it they
+    have grown as a blurred point or line does (a Gaussian's volume by 4.7), which an organ or sphere in a warm background exceeds.
+    """
+    top = float(volume.max())
+    bright = volume > 0.5 * top
+    number = int(bright.sum())
+    if (
+        top <= 0
+        or number * float(np.prod(steps_mm)) > MOST_SOURCE_MM3
+        or int((volume > top / 7).sum()) > SOURCE_GROWS * number + COARSE_VOXELS
+    ):
+        return None
+    from scipy import ndimage
+
+    found = ndimage.find_objects(ndimage.label(bright, np.ones((3, 3, 3)))[0])
+    sizes = [sorted((s.stop - s.start) * mm for s, mm in zip(place, steps_mm, strict=True)) for place in found]
+    if not 1 <= len(sizes) <= 6 or any(size[1] > SOURCE_MM for size in sizes):
+        return None
+    if any(size[2] > SOURCE_MM for size in sizes):
+        return "a line source (tomographic resolution), for which there is no procedure here"
+    return "a point source (tomographic resolution), for which there is no procedure here"
 
 
 def _outline(mask: Mask, mean: NDArray[np.float64], pixel_mm: float) -> tuple[float, float, float] | str:

@@ -256,3 +256,26 @@ def test_a_round_head_is_no_water_phantom(brain, bone, thick, scalp):
     assert plastic.status == "measured", plastic.reason
     soft = measure_series(series([head(0.0, 125.0, thick, 0.0, s, 12.0) for s in range(3)]))[0]
     assert soft.status == "not_measured" and "foreign object" in soft.reason
+
+
+@pytest.mark.parametrize("shift", [60, 150, 300])
+def test_ct_numbers_that_are_shifted_as_a_whole_are_measured(shift):
+    (result,) = measure_series(
+        series([np.maximum(water(3.0, 5, seed=k) + shift, -1500) for k in range(5)], signed=True, offset=0)
+    )
+    assert (result.procedure, result.status) == ("ct_water", "measured"), result.reason
+    assert result.value("water_hu") == pytest.approx(3 + shift, abs=0.6)
+    assert result.value("noise_percent") == pytest.approx(0.5, rel=0.05)
+    assert any("shifted as a whole" in w for w in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "least"), [(1, -60, -1024), (1, -150, -1024), (0.8, 0, -3000), (0.5, 0, -3000), (1, 0, -850)]
+)
+def test_ct_numbers_that_cannot_be_water_in_air_are_named_as_wrong(scale, shift, least):
+    (result,) = measure_series(
+        series([np.maximum(water(3.0, 5, seed=k) * scale + shift, least) for k in range(5)], signed=True, offset=0)
+    )
+    assert result.status == "not_measured" and "CT numbers are wrong" in result.reason
+    shifted = method.measure([np.where(water(0, 0) > -500, water(60.0, 5), water(0, 5))], 1.0)
+    assert shifted.status == "not_measured" and "not filled with water" in shifted.reason  # resin in true air

@@ -1,9 +1,11 @@
 """Sensitivity, count rate, match of energy windows: known truth, made without the engine, over the whole range."""
 
 import time
+from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
+import pydicom
 import pytest
 from clinical_images import thyroid
 from qc_images import body, code, dicom, grid, item, lit
@@ -335,7 +337,7 @@ def test_windows_that_show_other_things_are_refused():
         assert result.status == "not_measured" and "same points" in result.reason
     floods = np.random.default_rng(0).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000)
     (result,) = measure_series([dicom(np.stack([floods, floods]), EnergyWindowVector=[1, 2], DetectorVector=[1, 1])])
-    assert result.procedure == "planar_uniformity"
+    assert result.status == "not_measured" and "which of 2 energy windows" in result.reason
     faint = windows.measure({"1": points(0.0, counts=150, background=0), "2": points(0.0, counts=150, background=0, seed=4)}, 2.4)
     assert faint.status in ("indicative", "not_measured")
 
@@ -455,3 +457,51 @@ def test_a_patient_and_a_dish_without_activity_are_told():
     assert patient.procedure == "whole_body_bone"
     (result,) = measure_series([dicom(np.rint(3e6 * dish() + 5), pixel_mm=4.0, **header("0.0"))])
     assert (result.procedure, result.status) == ("sensitivity", "not_measured") and "activity absent" in result.reason
+
+
+def approach(rates_kcps, **tags):
+    """1-s frames of an intrinsic head whose source is brought nearer."""
+    field = gaussian_filter(lit("RECTANGLE", (480.0, 360.0), 8.0, 64), 0.5)
+    frames = [np.random.default_rng(k).poisson(1000 * r * field / field.sum()) for k, r in enumerate(rates_kcps)]
+    phase = [item(ActualFrameDuration=1000, NumberOfFramesInPhase=len(frames), PhaseDelay=0)]
+    about = {"PhaseInformationSequence": phase, "DetectorInformationSequence": [item(CollimatorType="NONE")]}
+    return dicom(np.stack(frames), kind="DYNAMIC", pixel_mm=8.0, **{**header(ActualFrameDuration=None), **about, **tags})
+
+
+RISE = [160, 162, 162, 166, 191, 214, 240, 260, 281, 302, 319, 334, 349, 358, 356, 343]
+
+
+@pytest.mark.parametrize("end", [[198, 0.2, 0.2, 0.4], [330, 310], [120, 0, 0, 0]])
+@pytest.mark.parametrize("tags", [{}, {"RadiopharmaceuticalInformationSequence": None}, {"DetectorInformationSequence": None}])
+def test_the_largest_rate_of_a_source_that_is_brought_nearer(end, tags):
+    (result,) = measure_series([approach([*RISE, *end], **tags)])
+    assert (result.procedure, result.status) == ("count_rate", "measured"), result.reason
+    assert result.value("max_rate_cps") == pytest.approx(358_000, rel=0.01)
+    assert {m.name for m in result.measures} == {"max_rate_cps"} and any("r20_cps" in w for w in result.warnings)
+    assert render([], result).startswith(b"\x89PNG")
+
+
+def test_a_rate_that_never_falls_again_is_no_largest_rate():
+    (result,) = measure_series([approach(RISE[:14])])
+    assert (result.procedure, result.status) == ("count_rate", "not_measured") and "nearer" in result.reason
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_two_heads_count_their_frames_alone_or_together(count):
+    counts, _, _ = decay(4e-6, 60.0, 4e5, 48.0, 1800.0)
+    frames = pydicom.dcmread(BytesIO(dynamic(counts))).pixel_array
+    phase = [item(ActualFrameDuration=60_000, PauseBetweenFrames=1_740_000, NumberOfFramesInPhase=count * len(counts))]
+    vectors = {"DetectorVector": [1] * len(counts) + [2] * len(counts), "TimeSliceVector": [*range(1, len(counts) + 1)] * 2}
+    about = {k: v for k, v in header().items() if k != "ActualFrameDuration"}
+    data = dicom(
+        np.concatenate([frames, frames]), kind="DYNAMIC", pixel_mm=8.0, PhaseInformationSequence=phase, **vectors, **about
+    )
+    results = measure_series([data])
+    assert [r.detector for r in results] == ["1", "2"]
+    assert [r.value("max_rate_cps") for r in results] == pytest.approx([1 / (np.e * 4e-6)] * 2, rel=0.01)
+
+
+def test_frame_time_is_how_far_frames_lie_apart():
+    counts, _, _ = decay(4e-6, 60.0, 4e5, 48.0, 1800.0)
+    (result,) = measure_series([dynamic(counts, FrameTime="1800000", **header(ActualFrameDuration=60_000))])
+    assert result.value("max_rate_cps") == pytest.approx(1 / (np.e * 4e-6), rel=0.01)

@@ -117,8 +117,18 @@ def head(items, milliseconds):
 
 
 @pytest.mark.req("ENG-03", "ANA-05")
-def test_detectors_that_are_brightest_in_different_windows_are_not_compared():
+def test_detectors_that_are_brightest_in_different_windows_are_compared_in_the_photopeak():
     even = lit("RECTANGLE", (533.0, 387.0), 2.4, 250)
-    frames = np.random.default_rng(3).poisson(np.stack([even * level for level in (2800, 300, 300, 2700)]))
-    *_, match = measure_series([dicom(frames, pixel_mm=2.4, DetectorVector=[1, 1, 2, 2], EnergyWindowVector=[1, 2, 1, 2])])
-    assert match.procedure == "head_sensitivity_match" and match.status == "not_measured" and "windows" in match.reason
+    frames = np.random.default_rng(3).poisson(np.stack([even * level for level in (2800, 3300, 3000, 2700)]))
+    limits = [
+        item(EnergyWindowRangeSequence=[item(EnergyWindowLowerLimit=low, EnergyWindowUpperLimit=high)])
+        for low, high in (("126", "154"), ("100", "126"))
+    ]
+    nuclide = [item(RadionuclideCodeSequence=[item(CodeValue="C-163A8", CodingSchemeDesignator="SRT", CodeMeaning="Tc-99m")])]
+    vectors = {"DetectorVector": [1, 1, 2, 2], "EnergyWindowVector": [1, 2, 1, 2]}
+    known = {"EnergyWindowInformationSequence": limits, "RadiopharmaceuticalInformationSequence": nuclide}
+    *_, match = measure_series([dicom(frames, pixel_mm=2.4, **vectors, **known)])
+    assert match.procedure == "head_sensitivity_match"
+    assert match.value("head_sensitivity_difference_percent") == pytest.approx(100 * 200 / 3000, abs=0.1)
+    (unknown,) = measure_series([dicom(frames, pixel_mm=2.4, **vectors)])
+    assert unknown.status == "not_measured" and "energy windows" in unknown.reason

@@ -229,3 +229,17 @@ def test_the_real_phantom_gives_its_regression_values():
     assert result.status == "measured"
     assert result.value("iu_percent") == pytest.approx(13.02, abs=0.01)
     assert result.value("centre_border_ratio") == pytest.approx(1.0155, abs=0.001)
+
+
+@pytest.mark.parametrize(("pixel_mm", "n"), [(2.0, 96), (4.0, 64), (8.26, 64)])
+@pytest.mark.parametrize("fwhm", [8.0, 14.0, 20.0])
+def test_points_and_lines_of_tomographic_resolution_are_named_as_such(fwhm, pixel_mm, n):
+    z, y, x = (np.mgrid[:n, :n, :n] - n / 2) * pixel_mm
+    sigma, rng = fwhm / 2.3548, np.random.default_rng(1)
+    for dx in (0.0, 0.5 * pixel_mm):
+        point = np.exp(-((x - dx) ** 2 + y**2 + z**2) / 2 / sigma**2)
+        line = np.exp(-((x - dx) ** 2 + y**2) / 2 / sigma**2) * (abs(z) < 0.4 * n * pixel_mm)
+        other = np.exp(-((x - 60) ** 2 + (y - 40) ** 2 + z**2) / 2 / sigma**2)
+        for image, word in ((point, "point"), (line, "line"), (point + other, "point")):
+            (result,) = measure_series([recon(rng.poisson(40_000 * image + 40), pixel_mm=pixel_mm, slice_mm=pixel_mm)])
+            assert result.status == "not_measured" and f"a {word} source" in result.reason, result.reason

@@ -1,0 +1,102 @@
+"""What scales the stored values of an image: rescale, real world value mapping, Modality LUT, and a vendor's own factor.
+
+Whatever is there is applied or refused; stored values that something scales are never taken for what they stand for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from spark_jobs.decoding import Unreadable
+
+__all__ = ["Scale", "scale_of"]
+
+COUNTS = {"{counts}", "{count}", "{cnts}", "counts", "cnts"}
+OWN_UNIT = {"PT": {"bq/ml", "bqml"}, "CT": {"hu", "[hnsf'u]", "hnsf'u"}}  # what RescaleSlope already gives
+SAME = 0.001
+SIEMENS = "SIEMENS MED NM"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Value = slope × stored value + intercept, and the stored values that this is said of (None: all)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    valid: tuple[float, float] | None = None
+
+
+def scale_of(ds: Any, modality: str, *, counting: bool) -> Scale:
+    """Return what scales the stored values; raise `Unreadable` where it cannot be applied or contradicts itself.
+
+    Parameters
+    ----------
+    counting
+        Whether the values are counts of an acquisition: then only a scale to counts will do.
+    """
+    if ds.get("ModalityLUTSequence"):
+        raise Unreadable("a Modality LUT scales the stored values, and it is not applied here: export the values themselves")
+    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
+    rescale = Scale(1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
+    if modality == "NM":
+        rescale = _of_vendor(ds, rescale, counting)
+    mapped = _mapped(ds, modality, counting)
+    if mapped is None or _same(mapped, rescale):
+        return rescale
+    if modality != "NM" or not _same(rescale, Scale()):
+        raise Unreadable("RescaleSlope and RealWorldValueMappingSequence contradict each other: the values are unknown")
+    return mapped
+
+
+def _mapped(ds: Any, modality: str, counting: bool) -> Scale | None:
+    """Return the real world value mapping of the values that the modality stores, None where it has none (PS3.3 C.7.6.16.2.11)."""
+    found = []
+    for item in ds.get("RealWorldValueMappingSequence") or []:
+        unit = next((str(c.get("CodeValue") or "").strip() for c in item.get("MeasurementUnitsCodeSequence") or []), "")
+        if modality in OWN_UNIT and unit.lower() not in OWN_UNIT[modality]:
+            continue  # SUV and other further quantities
+        if item.get("RealWorldValueSlope") is None:
+            raise Unreadable(
+                "a table of real world values (RealWorldValueLUTData) scales the stored values: it is not applied here"
+            )
+        scale = Scale(float(item.RealWorldValueSlope), float(item.get("RealWorldValueIntercept") or 0), _range(item))
+        if counting and unit.lower() not in COUNTS and not _same(scale, Scale()):
+            raise Unreadable(f"RealWorldValueMappingSequence scales the stored values to {unit or '?'}, not to counts")
+        found.append(scale)
+    if any(not _same(f, found[0]) or f.valid != found[0].valid for f in found):
+        raise Unreadable("RealWorldValueMappingSequence scales the stored values in several ways: which one holds is unknown")
+    return found[0] if found else None
+
+
+def _range(item: Any) -> tuple[float, float] | None:
+    for first, last in (
+        ("RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped"),
+        ("DoubleFloatRealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueLastValueMapped"),
+    ):
+        if item.get(first) is not None and item.get(last) is not None:
+            return float(item.get(first)), float(item.get(last))
+    return None
+
+
+def _of_vendor(ds: Any, rescale: Scale, counting: bool) -> Scale:
+    """Return the rescale with that of Siemens' private elements, found by their creator; where they disagree, nothing is known."""
+    own = Scale(_private(ds, 0x0057, 0x07, 1.0), _private(ds, 0x0057, 0x06, 0.0))
+    if not _same(own, Scale()) and not _same(own, rescale):
+        if not _same(rescale, Scale()):
+            raise Unreadable("RescaleSlope and the vendor's own rescale contradict each other: the values are unknown")
+        rescale = own
+    factor = _private(ds, 0x0033, 0x38, 1.0)
+    if counting and abs(factor - 1) > SAME:
+        raise Unreadable(f"the vendor's own pixel scale factor is {factor:g}: stored values are no counts")
+    return rescale
+
+
+def _private(ds: Any, group: int, element: int, absent: float) -> float:
+    try:
+        value = ds.private_block(group, SIEMENS)[element].value
+        return float(value) or absent
+    except (KeyError, TypeError, ValueError):
+        return absent
+
+
+def _same(a: Scale, b: Scale) -> bool:
+    return abs(a.slope - b.slope) <= SAME * abs(b.slope) and abs(a.intercept - b.intercept) <= SAME * abs(b.intercept)

@@ -1,0 +1,147 @@
+"""What scales stored values is applied, or nothing is measured; vectors and heads are the header's or nobody's."""
+
+from io import BytesIO
+
+import numpy as np
+import pydicom
+import pytest
+from qc_images import dicom, item, lit, rotation
+from tomo_images import cylinder, recon
+
+from spark_jobs.measure import measure_series
+from spark_jobs.reading import Unreadable, read
+
+
+def even(counts=3_000, seed=0):
+    return np.random.default_rng(seed).poisson(lit("RECTANGLE", (533.0, 387.0), 2.4, 250) * counts)
+
+
+def mapping(slope, unit="{counts}", first=0, last=65535, **tags):
+    units = [item(CodeValue=unit, CodingSchemeDesignator="UCUM", CodeMeaning=unit)]
+    about = {"RealWorldValueSlope": slope, "RealWorldValueIntercept": 0.0, "MeasurementUnitsCodeSequence": units}
+    return item(**{**about, "RealWorldValueFirstValueMapped": first, "RealWorldValueLastValueMapped": last, **tags})
+
+
+def siemens(data, group, element, value):
+    ds = pydicom.dcmread(BytesIO(data))
+    ds.private_block(group, "SIEMENS MED NM", create=True).add_new(element, "FL", value)
+    out = BytesIO()
+    ds.save_as(out)
+    return out.getvalue()
+
+
+SCALED = {
+    "real world values": lambda: dicom(even() * 4, RealWorldValueMappingSequence=[mapping(0.25)]),
+    "the same said twice": lambda: dicom(
+        even() * 4, RealWorldValueMappingSequence=[mapping(0.25)], RescaleSlope="0.25", RescaleIntercept="0"
+    ),
+    "a fractional rescale of whole counts": lambda: dicom(even() * 4, RescaleSlope="0.25", RescaleIntercept="0"),
+    "an offset": lambda: dicom(even() + 100, RescaleSlope="1", RescaleIntercept="-100"),
+    "a vendor's own": lambda: siemens(dicom(even() * 4), 0x0057, 0x07, 0.25),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_counts_are_what_the_scale_makes_of_the_stored_values(name):
+    image = read(SCALED[name]())
+    assert (image.pixels[0] == even()).all() and np.issubdtype(image.pixels.dtype, np.integer)
+
+
+REFUSED = {
+    "no counts": lambda: dicom(even(), RealWorldValueMappingSequence=[mapping(0.3)]),
+    "another unit": lambda: dicom(even(), RealWorldValueMappingSequence=[mapping(2.0, "Bq/ml")]),
+    "two ways": lambda: dicom(even(), RealWorldValueMappingSequence=[mapping(2.0), mapping(3.0)]),
+    "a contradiction": lambda: dicom(
+        even(), RealWorldValueMappingSequence=[mapping(2.0)], RescaleSlope="4", RescaleIntercept="0"
+    ),
+    "a table": lambda: dicom(even(), RealWorldValueMappingSequence=[mapping(None, RealWorldValueLUTData=[0.0, 1.0])]),
+    "values beyond the mapped": lambda: dicom(even(), RealWorldValueMappingSequence=[mapping(2.0, last=100)]),
+    "a Modality LUT": lambda: dicom(even(), ModalityLUTSequence=[item(LUTExplanation="counts")]),
+    "a vendor's own factor": lambda: siemens(dicom(even()), 0x0033, 0x38, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_scale_that_cannot_be_applied_gives_no_number(name):
+    (result,) = measure_series([REFUSED[name]()])
+    assert result.status == "not_measured" and not result.measures and result.reason
+    with pytest.raises(Unreadable):
+        _ = read(REFUSED[name]()).pixels
+
+
+def test_another_creator_in_the_vendors_place_scales_nothing():
+    ds = pydicom.dcmread(BytesIO(dicom(even())))
+    ds.private_block(0x0033, "SOMEBODY ELSE", create=True).add_new(0x38, "FL", 0.5)
+    out = BytesIO()
+    ds.save_as(out)
+    assert (read(out.getvalue()).pixels[0] == even()).all()
+
+
+def test_a_tomogram_is_measured_in_the_values_that_its_mapping_makes():
+    stored = np.random.default_rng(0).poisson(np.maximum(cylinder(), 0) * 600)
+    plain, scaled = (
+        measure_series([recon(v, **t)])
+        for v, t in ((stored, {}), (stored * 2, {"RealWorldValueMappingSequence": [mapping(0.5, "Bq/ml")]}))
+    )
+    assert [m.value for m in plain[0].measures] == pytest.approx([m.value for m in scaled[0].measures], rel=1e-4)
+
+
+VECTORS = ("DetectorVector", "RotationVector", "AngularViewVector", "EnergyWindowVector")
+
+
+def turn(start=0.0, offset=0.0, seed=0, **tags):
+    views, _ = rotation(offset, n=64, pixel_mm=4.8, start=start, seed=seed)
+    about = {
+        "DetectorVector": [1] * 60,
+        "RotationVector": [1] * 60,
+        "AngularViewVector": list(range(1, 61)),
+        "RotationInformationSequence": [item(AngularStep="6", RotationDirection="CC", StartAngle=str(start))],
+        "AcquisitionTime": "110000",
+    }
+    return dicom(views, kind="TOMO", pixel_mm=4.8, **{**about, **tags})
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_a_vector_that_counts_from_zero_is_refused_by_its_name(name):
+    vector = list(range(60)) if name == "AngularViewVector" else [0] * 60
+    (result,) = measure_series([turn(**{name: vector})])
+    assert result.status == "not_measured" and f"{name} counts from 0" in result.reason
+
+
+def test_heads_are_never_judged_in_the_field_of_another():
+    heads = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=[533, 387]), item(CollimatorType="PARA")]
+    frames = np.stack([even(), even(seed=1)])
+    for vector in ([0, 1], [1, 3]):
+        results = measure_series([dicom(frames, DetectorVector=vector, DetectorInformationSequence=heads)])
+        assert all(r.status == "not_measured" and "DetectorVector" in r.reason for r in results)
+    about = {"NumberOfDetectors": 2, "DetectorInformationSequence": heads}
+    (missing,) = measure_series([dicom(frames, **about)])
+    assert "DetectorVector is missing" in missing.reason
+    (untold,) = measure_series([dicom(frames)])
+    assert "no DetectorVector" in untold.reason
+    # what the second head does not say is not taken from the first
+    narrow = lit("RECTANGLE", (400.0, 300.0), 2.4, 250) * 3_000
+    _, second, *_ = measure_series(
+        [dicom(np.stack([even(), np.random.default_rng(2).poisson(narrow)]), DetectorVector=[1, 2], **about)]
+    )
+    assert second.status != "not_measured", second.reason
+
+
+def test_heads_in_two_objects_are_compared_or_the_result_says_why_not():
+    results = measure_series([turn(0.0, 1.5), turn(180.0, -0.8, seed=1)])
+    assert [r.value("cor_head_difference_mm") for r in results] == pytest.approx([2.3, 2.3], abs=0.05)
+    ids = [{"DetectorInformationSequence": [item(DetectorID=name)]} for name in ("A", "B")]
+    results = measure_series([turn(0.0, 1.5, **ids[0]), turn(0.0, -0.8, seed=1, **ids[1])])
+    assert [r.value("cor_head_difference_mm") for r in results] == pytest.approx([2.3, 2.3], abs=0.05)
+    for later in (turn(0.0, -0.8, seed=1), turn(180.0, -0.8, seed=1, AcquisitionTime="120000")):
+        results = measure_series([turn(0.0, 1.5), later])
+        assert [r.status for r in results] == ["measured"] * 2
+        assert all(any("not compared" in w for w in r.warnings) for r in results)
+        assert all(m.name != "cor_head_difference_mm" for r in results for m in r.measures)
+
+
+def test_slices_with_gaps_are_no_tomogram():
+    stored = np.random.default_rng(0).poisson(np.maximum(cylinder(), 0) * 600)
+    numbers = [*range(1, len(stored)), len(stored) + 3]
+    (result,) = measure_series([recon(stored, SliceVector=numbers)])
+    assert result.status == "not_measured" and "SliceVector" in result.reason
