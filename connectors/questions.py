@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 
 from connectors.events import utc_text
 from connectors.examinations import Examinations
-from connectors.words import reason
 from judgement.readiness import Clue, Readiness
+from messages import render
 
 __all__ = ["answer", "body"]
 
@@ -47,7 +47,7 @@ def _clues(clues: Iterable[Clue]) -> list[dict[str, Any]]:
     for clue in clues:
         told = asdict(clue)
         why = told.pop("reason")
-        out.append({**told, "reason_en": why, "reason_zh": reason(why)})
+        out.append({**told, "reason_en": why, "reason_zh": render(why, "zh")})
     return out
 
 

@@ -26,6 +26,7 @@ from judgement.devices import DeviceTest, device_of, due_tests, has_opened, newe
 from judgement.phantoms import Declarations, Word
 from judgement.rows import Device, Limit, OpeningHours, Phantom, Scheduled
 from judgement.verdicts import judged, reason_of, summary
+from messages import fields, from_text
 
 __all__ = ["confirm", "states"]
 
@@ -95,7 +96,8 @@ def states(settings: Settings, now: datetime, seeds: Path | None = None) -> dict
         opened = has_opened(device, hours, settings.site_id, clock)
         first = date.fromisoformat(one.commissioned_on) if one.commissioned_on else known.first_days.get(device)
         found = state_of(device, today, due, tests, failed.get(device, []), opened, first)
-        out[device] = {**found, "tests": [{**t, "code": codes.get(t["procedure"], "")} for t in found["tests"]]}
+        tests_open = [{**t, **fields(t["reason"]), "code": codes.get(t["procedure"], "")} for t in found["tests"]]
+        out[device] = {**found, **fields(found["reason"]), "tests": tests_open}
     return out
 
 
@@ -184,7 +186,10 @@ def _released(settings: Settings, today: date) -> _Released:
         first = dict(db.execute(FIRST, {"site": settings.site_id}).fetchall())
         ((until,),) = db.execute(UNTIL).fetchall()
         rows = db.execute(VERDICTS, {"site": settings.site_id, "today": today}).fetchall()
-    return _Released(present_day(until, settings.utc_offset_minutes), first, tuple(DeviceTest(*row) for row in rows))
+    verdicts = tuple(
+        DeviceTest(device, procedure, day, at, state, from_text(why) or "") for device, procedure, day, at, state, why in rows
+    )
+    return _Released(present_day(until, settings.utc_offset_minutes), first, verdicts)
 
 
 def _days(settings: Settings, span: int, today: date, until: date | None) -> set[date]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from judgement.rows import Component, Device, OpeningHours, Scheduled
 from judgement.validity import in_force, newest
+from messages import because, joined
 
 __all__ = [
     "UNREGISTERED",
@@ -138,38 +139,31 @@ def state_of(
 def _told(procedure: str, last: DeviceTest, covers: bool, is_missing: bool) -> Row:
     """Return the state of a test by its newest verdict, and why; one that does not cover today is a failure that stands."""
     if last.state == "fail" and not covers:
-        reason = f"{procedure} failed on {last.day} and has not passed since ({last.reason})"
-        return {
-            "procedure": procedure,
-            "state": "not_fit",
-            "reason": f"{reason}; {procedure} is missing" if is_missing else reason,
-        }
-    reason = {
-        "pass": "", "warn": f"{procedure} is in the warning band ({last.reason})", "fail": f"{procedure} failed ({last.reason})",
-    }[last.state]  # fmt: skip
+        why = [because("test.failed_before", procedure=procedure, day=str(last.day), reason=last.reason)]
+        why += [because("test.missing", procedure=procedure)] if is_missing else []
+        return {"procedure": procedure, "state": "not_fit", "reason": joined(why)}
+    code = {"warn": "test.warning", "fail": "test.failed"}.get(last.state)
+    reason = because(code, procedure=procedure, reason=last.reason) if code else ""
     return {"procedure": procedure, "state": STATE_OF[last.state], "reason": reason}
 
 
 def _untold(procedure: str, tries: list[DeviceTest], opened: bool) -> Row:
     """Return the state of a due test without a verdict, and why."""
     if tries:
-        return {
-            "procedure": procedure,
-            "state": "not_confirmed",
-            "reason": f"{procedure} was not measured ({tries[-1].reason or 'no verdict'})",
-        }
-    missing = f"{procedure} was not tested by the opening time" if opened else f"{procedure} is missing"
-    return {"procedure": procedure, "state": "not_confirmed", "reason": missing}
+        why = because("test.not_measured", procedure=procedure, reason=tries[-1].reason or because("verdict.none"))
+    else:
+        why = because("test.not_by_opening" if opened else "test.missing", procedure=procedure)
+    return {"procedure": procedure, "state": "not_confirmed", "reason": why}
 
 
 def _of_device(judged: list[Row], failed_checks: list[str]) -> Row:
-    reasons = [f"check failed: {', '.join(failed_checks)}"] if failed_checks else []
+    reasons = [because("check.failed", checks=failed_checks)] if failed_checks else []
     reasons += [t["reason"] for t in judged if t["reason"]]
     worst = max((t["state"] for t in judged), key=WORST_LAST.index, default="not_confirmed")
     if not judged and not failed_checks:
-        reasons = ["no test is scheduled"]
+        reasons = [because("test.none_scheduled")]
     open_tests = [t for t in judged if t["state"] in ("not_fit", "not_confirmed")]
-    return {"state": "not_fit" if failed_checks else worst, "reason": "; ".join(reasons) or None, "tests": open_tests}
+    return {"state": "not_fit" if failed_checks else worst, "reason": joined(reasons), "tests": open_tests}
 
 
 def newest_failures(checks: Iterable[tuple[str, str, datetime, str]]) -> Mapping[str, list[str]]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from judgement.days import local_day, utc_text
 from judgement.rows import Phantom
+from messages import because
 
 __all__ = ["USED", "Declarations", "Word", "doubt"]
 
@@ -58,8 +59,8 @@ def doubt(serial: str, site_id: str, day: date, register: Iterable[Phantom]) -> 
     """Return "unknown" or "expired" with the reason when a phantom cannot be believed on a local day."""
     found = [p for p in register if (p.site_id, p.phantom_serial) == (site_id, serial)]
     if not found:
-        return "unknown", f"phantom {serial} is not in the register"
+        return "unknown", because("phantom.not_registered", phantom=serial)
     since, until, on = found[-1].calibrated_on, found[-1].valid_until, day.isoformat()
     if (since and on < since) or (until and on > until):
-        return "expired", f"phantom {serial} was out of calibration (valid {since or ''} to {until or '…'})"
+        return "expired", because("phantom.out_of_calibration", phantom=serial, valid_from=since, valid_until=until or "…")
     return None

@@ -14,6 +14,7 @@ from judgement.days import local_day
 from judgement.newest import in_order, precision_s
 from judgement.rows import Drug, Form, Plan, Preparation, Rule
 from judgement.validity import in_force, newest
+from messages import because
 
 __all__ = ["CANCELLED", "Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness"]
 
@@ -134,19 +135,19 @@ def next_step(events: Iterable[Fact]) -> str:
 def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, step: str) -> _Shortfall | None:
     """Return why nothing can be said about a step, None when order and plan say what it needs."""
 
-    def because(known: bool, why: str) -> _Shortfall:
+    def order_is(known: bool, why: str) -> _Shortfall:
         return _Shortfall("ORDER_IN_FORCE", None, "order", "block", known, why)
 
     if order is None:
-        return because(False, "no order is known")
+        return order_is(False, because("order.unknown"))
     if order["order_control"] in CANCELLED:
-        return because(True, "the order was cancelled")
+        return order_is(True, because("order.cancelled"))
     plans = in_force((p for p in required.plans if p.exam_code == order["exam_code"]), day)
     if not plans:
-        return because(False, f"no plan is known for examination {order['exam_code']}")
+        return order_is(False, because("plan.unknown", exam=order["exam_code"]))
     latest = max(p.valid_from for p in plans)
     if step not in {p.step for p in plans if p.valid_from == latest}:
-        return because(False, f"the plan of examination {order['exam_code']} has no step {step}")
+        return order_is(False, because("plan.no_step", exam=order["exam_code"], step=step))
     return None
 
 
@@ -218,14 +219,15 @@ def _forms(told: _Told, required: Requirements, code: str | None, step: str, at:
     for row in _of(required.forms, code, step, day):
         if not _concerns(row, sex, born, day):
             continue
-        name = f"{row.name_en} / {row.name_zh}"
         signed = told.form(row.form)
         if signed is None:
-            why = f"the form {name} is not signed"
+            why = because("form.not_signed", form=_named(row))
         elif not signed[1]:
-            why = f"the form {name} is signed but not complete"
+            why = because("form.not_complete", form=_named(row))
         elif (at - signed[0]).total_seconds() > row.valid_hours * 3600:
-            why = f"the form {name} was signed at {signed[0]:%Y-%m-%dT%H:%MZ}, which is more than {_rounded(row.valid_hours)} h before"
+            why = because(
+                "form.too_old", form=_named(row), signed_at=f"{signed[0]:%Y-%m-%dT%H:%MZ}", valid_hours=round(row.valid_hours, 3)
+            )
         else:
             continue
         yield _Shortfall("FORM_MISSING", row, row.form, row.on_missing, True, why)
@@ -245,17 +247,17 @@ def _preparation(
     told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date
 ) -> Iterator[_Shortfall]:
     for row in _of(required.preparation, code, step, day):
-        value, name = _value(told, row, at), f"{row.name_en} / {row.name_zh}"
+        value = _value(told, row, at)
         if value is None:
             if row.on_unknown in ("block", "warn"):
-                why = f"{name}: not asked or measured"
+                why = because("preparation.not_asked", item=_named(row))
                 yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
             continue
         for effect in ("block", "warn"):
             low, high = getattr(row, f"{effect}_low"), getattr(row, f"{effect}_high")
             if (low is not None and value < low) or (high is not None and value > high):
-                unit = row.unit or ""
-                why = f"{name}: a value of {_rounded(value)} {unit} is outside {_limits(low, high, unit)}"
+                limit = _limits(low, high, row.unit)
+                why = because("preparation.outside", item=_named(row), value=round(value, 3), unit=row.unit, limit=limit)
                 yield _Shortfall("PREPARATION", row, row.item, effect, True, why)
                 break
 
@@ -282,15 +284,12 @@ def _drugs(told: _Told, required: Requirements, code: str | None, step: str, at:
         row = _row_of(rows, taken["atc"])
         if row is None:
             continue
-        name = f"{row.name_en} / {row.name_zh} (ATC {taken['atc']})"
+        about = {"drug": _named(row), "atc": taken["atc"], "withhold_days": round(row.withhold_days, 3)}
         needed, last = row.withhold_days, _moment(taken.get("last_taken_at_utc"))
         days = -1.0 if last is None else (at - last).total_seconds() / DAY_S
         if days >= needed:
             continue
-        if last is None:
-            why = f"{name}: when it was last taken is not known, {_rounded(needed)} days without it are needed"
-        else:
-            why = f"{name}: last taken {_rounded(days)} days before, {_rounded(needed)} days without it are needed"
+        why = because("drug.unknown_time", **about) if last is None else because("drug.too_recent", days=round(days, 3), **about)
         found = _Shortfall("DRUG_INTERFERENCE", row, taken["atc"], row.effect, last is not None, why)
         if taken["atc"] not in worst or days < worst[taken["atc"]][0]:
             worst[taken["atc"]] = (days, found)
@@ -316,10 +315,15 @@ def _clue(found: _Shortfall, rule: Rule) -> Clue:
     return Clue(rule.rule_id, rule.version, *own, found.subject, found.known, rule.title_en, rule.title_zh, found.reason)
 
 
-def _limits(low: float | None, high: float | None, unit: str) -> str:
-    if low is not None and high is not None:
-        return f"{_rounded(low)} … {_rounded(high)} {unit}"
-    return f"≥ {_rounded(low)} {unit}" if low is not None else f"≤ {_rounded(high)} {unit}"
+def _named(row: Row) -> dict[str, str]:
+    """Return what a hospital named, for readers of either language."""
+    return {"en": f"{row.name_en} / {row.name_zh}", "zh": row.name_zh}
+
+
+def _limits(low: float | None, high: float | None, unit: str | None) -> str:
+    bounds = f"{_rounded(low)} … {_rounded(high)}" if low is not None and high is not None else ""
+    bounds = bounds or (f"≥ {_rounded(low)}" if low is not None else f"≤ {_rounded(high)}")
+    return f"{bounds} {unit}" if unit else bounds
 
 
 def _rounded(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from judgement.days import local_day
 from judgement.limits import BOUNDS, limit_of, verdict
 from judgement.rows import Limit
+from messages import because
 
 __all__ = ["INVALID", "judged", "reason_of", "summary"]
 
@@ -58,12 +59,12 @@ def reason_of(said: Row) -> str:
     worst = said["worst"]
     if worst is None or said["state"] == "pass":
         return said["reason"] or ""
-    unit = "" if worst["unit"] in (None, "1") else f" {worst['unit']}"
+    unit = None if worst["unit"] in (None, "1") else worst["unit"]
     low, high = (None if v is None else str(round(v, 3)) for v in (worst["low"], worst["high"]))
-    limit = (f"{low} … {high}" if low and high else f"≤ {high}" if high else f"≥ {low}") + unit
-    value = f"{round(worst['value'], 3)}{unit}"
-    how = f"{value} is outside {limit}" if said["state"] == "fail" else f"{value} is outside the warning band {limit}"
-    return f"{worst['measure']}: {how}"
+    limit = (f"{low} … {high}" if low and high else f"≤ {high}" if high else f"≥ {low}") + (f" {unit}" if unit else "")
+    code = "verdict.outside" if said["state"] == "fail" else "verdict.outside_warning"
+    how = because(code, value=round(worst["value"], 3), unit=unit, limit=limit)
+    return because("measure.reason", measure=worst["measure"], reason=how)
 
 
 def _worst(rows: Sequence[Row]) -> Row | None:

@@ -13,6 +13,7 @@ from connectors.settings import Settings
 from judgement import reference
 from judgement.days import present_day
 from judgement.rows import Consequence, Device, Room
+from messages import from_fields
 
 __all__ = ["consequences", "intake_now", "local_text", "overview", "room_names", "rule_links", "states_today", "worklists"]
 
@@ -110,7 +111,10 @@ def worklists(folder: Path) -> dict[str, Any] | None:
     try:
         told = json.loads((folder / "holds.json").read_text(encoding="utf-8"))
         names = {d.device_id: {"name_en": d.name_en, "name_zh": d.name_zh} for d in reference.read(Device)}
-        rows = [{"name_en": d, "name_zh": d, **names.get(d, {}), **row} for d, row in told["devices"].items()]
+        rows = [
+            {"name_en": d, "name_zh": d, **names.get(d, {}), **row, "reason": from_fields(row)}
+            for d, row in told["devices"].items()
+        ]
         rows.sort(key=lambda r: (order.index(r["action"]), r["device_id"]))
         return {"devices": rows, "refused": sum(told["refused"].values())}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -124,7 +128,7 @@ def states_today(settings: Settings) -> dict[str, dict[str, Any]]:
         of_today = told["site_id"] == settings.site_id and told["day"] == str(
             present_day(settings.now(), settings.utc_offset_minutes)
         )
-        return {d: {"tests": (), **s} for d, s in told["devices"].items()} if of_today else {}
+        return {d: {"tests": (), **s, "reason": from_fields(s)} for d, s in told["devices"].items()} if of_today else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

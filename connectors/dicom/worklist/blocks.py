@@ -18,6 +18,7 @@ from judgement import reference
 from judgement.readiness import next_step, readiness
 from judgement.rows import Policy
 from judgement.worklist import decide_examination
+from messages import joined
 
 __all__ = ["Blocks"]
 
@@ -51,7 +52,7 @@ class Blocks:
                 if policy
                 else NOBODY
             )
-            reason = "; ".join(c.reason for c in said.blocks if c.known)
+            reason = joined(c.reason for c in said.blocks if c.known) or ""
             said_now.append({"accession_number": number, "action": action, "step": step, "reason": reason, **about})
             if action == "held":
                 out.add(number)

@@ -21,6 +21,7 @@ from connectors.stores.journal.port import Journal
 from judgement import reference
 from judgement.days import present_day
 from judgement.worklist import Decision, Override, State, Stations, decide
+from messages import fields
 
 __all__ = ["Holds"]
 
@@ -158,7 +159,7 @@ class Holds:
         draft = path.with_suffix(f".{os.getpid()}.draft")
         body = {
             "at_utc": utc_text(self._clock()),
-            "devices": {d: x.to_json() for d, x in self._now.items()},
+            "devices": {d: {**x.to_json(), **fields(x.reason)} for d, x in self._now.items()},
             "refused": dict(self._refused),
         }
         draft.write_text(json.dumps(body, ensure_ascii=False, sort_keys=True), encoding="utf-8")
