@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from judgement.days import local_day
 from judgement.limits import MEASURED, limit_of, verdict
-from judgement.rows import Device, EnvironmentLimit, Limit, Room, Sensor, Site
+from judgement.physical import unphysical
+from judgement.rows import Device, EnvironmentLimit, Limit, PhysicalRange, Room, Sensor, Site
 
 __all__ = ["ABNORMAL", "METHOD", "TICK", "VERSION", "WORST_FIRST", "Kept", "Rules", "advance", "us"]
 
@@ -47,12 +48,13 @@ class Kept:
 class Rules:
     """The reference data: limits, sensors by id, each room's site and devices, each site's offset from UTC in minutes."""
 
-    TABLES: ClassVar[tuple[type, ...]] = (EnvironmentLimit, Sensor, Room, Device, Site)
+    TABLES: ClassVar[tuple[type, ...]] = (EnvironmentLimit, Sensor, Room, Device, Site, PhysicalRange)
     limits: tuple[Limit, ...]
     sensors: Mapping[str, Sensor]
     rooms: Mapping[str, str]
     devices: Mapping[str, str]
     offsets: Mapping[str, int]
+    ranges: tuple[PhysicalRange, ...]
 
     @classmethod
     def of(
@@ -62,6 +64,7 @@ class Rules:
         rooms: Iterable[Room],
         devices: Iterable[Device],
         sites: Iterable[Site],
+        ranges: Iterable[PhysicalRange],
     ) -> "Rules":
         """Return the rules by the rows of the tables."""
         by_room: dict[str, list[str]] = {}
@@ -73,6 +76,7 @@ class Rules:
             {r.room_id: r.site_id for r in rooms},
             {room: " ".join(sorted(ids)) for room, ids in by_room.items()},
             {s.site_id: s.utc_offset_minutes for s in sites},
+            tuple(ranges),
         )
 
     def of_site(self, site_id: str) -> list[Sensor]:
@@ -172,6 +176,9 @@ def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str 
         return BAD_QUALITY, "the reading is dated later than it arrived", None
     if row["unit"] != registered:
         return BAD_QUALITY, f"the reading is in {row['unit']}, the sensor is registered in {registered}", None
+    impossible = unphysical(row["value"], row["quantity"], row["sensor_id"], rules.ranges)
+    if impossible is not None:
+        return BAD_QUALITY, impossible, None
     day = local_day(_moment(moment), rules.offsets[row["site_id"]])
     limit = limit_of(rules.limits, "environment", row["quantity"], row["room_id"], None, day)
     judged = verdict(row["value"], MEASURED, limit)

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Literal
 
 __all__ = [
     "Chart", "Component", "Consequence", "Day", "Device", "Drug", "EnvironmentLimit", "Form", "Limit", "MeasureName", "Member",
-    "NuclideRow", "OpeningHours", "Phantom", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site", "StationRow",
+    "NuclideRow", "OpeningHours", "Phantom", "PhysicalRange", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site",
+    "StationRow",
     "Switch",
 ]  # fmt: skip
 
@@ -90,6 +91,19 @@ class Sensor:
     quantity: str
     unit: str
     silent_after_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalRange:
+    """What a quantity can be at all; a row with `sensor_id` narrows it for one sensor. Either bound None: none is known."""
+
+    TABLE: ClassVar[str] = "physical_ranges"
+    quantity: str
+    sensor_id: str | None
+    unit: str
+    low: float | None
+    high: float | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import ObjectStore
 from connectors.stores.space import require_space
+from judgement.physical import unphysical
+from judgement.reference import read
+from judgement.rows import PhysicalRange
 from messages import fields
 
 __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
@@ -28,6 +31,7 @@ ACCEPTED = frozenset((
     "device.check", "device.hold_override", "device.report", "form.signed", "adverse.event",
 ))  # fmt: skip
 REPORT = "device.report"
+READINGS = "sensor.readings"
 OVERRIDE = "device.hold_override"
 # the field that people write in, and how long its schema lets it be
 FREE_TEXT = {
@@ -158,11 +162,13 @@ class Door:
         }  # fmt: skip
 
     def _nameless(self, event: Event) -> Event:
-        """Return the event with its free text cleaned, or itself when there is nothing to clean.
+        """Return the event with its free text cleaned and without readings that can be no values, or itself when there is nothing to change.
 
         Replaced are: names and numbers of the patient of the examination that the event is about, the number of any patient whom
         the platform knows (both by the pseudonym), and what looks like an identity card or a mobile phone.
         """
+        if event.type == READINGS:
+            return _possible(event)
         name, longest = FREE_TEXT.get(event.type, ("", 0))
         said = event.data.get(name)
         # the serial number of a phantom is no word about anybody
@@ -221,6 +227,17 @@ class Door:
         self._journal.append([outcome])
         account.quarantined.append({"id": name, **fields(reason)})
         LOG.warning("quarantined %s from %s: %s", name, sender, reason)
+
+
+def _possible(event: Event) -> Event:
+    """Return the event with null for each reading that its quantity cannot have, quality `invalid` and the reason; as the poller has it."""
+    kept = []
+    for reading in event.data["readings"]:
+        reason = None
+        if reading["quality"] == "good" and reading["value"] is not None:
+            reason = unphysical(reading["value"], reading["quantity"], reading["sensor_id"], read(PhysicalRange))
+        kept.append({**reading, "value": None, "quality": "invalid", **fields(reason)} if reason else reading)
+    return event if kept == event.data["readings"] else replace(event, data={**event.data, "readings": kept})
 
 
 def _document(body: object) -> bytes | None:

@@ -5,27 +5,48 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from connectors.sensors.mapping import Point
+from judgement.physical import unphysical
+from judgement.reference import read
+from judgement.rows import PhysicalRange
+from messages import Message, because
 
-__all__ = ["Block", "blocks", "decode"]
+__all__ = ["Block", "blocks", "decode", "decoded"]
 
 MAX_REGISTERS = 120  # of one request; the protocol allows 125
 MAX_GAP = 8  # registers read for nothing rather than asked apart
+SENTINELS = {"int16": (-32768.0, 32767.0), "uint16": (65535.0,)}  # 0xFFFF of an int16 is -1
+TINY = 1e-20  # of any unit in use; the least float32 with swapped words is below
 Block = tuple[int, int, tuple[Point, ...]]
 
 
 def decode(point: Point, registers: Sequence[int]) -> tuple[float | None, str]:
     """Return value and quality ("good", "overload", "invalid"); the value is null unless it is good."""
+    return decoded(point, registers)[:2]
+
+
+def decoded(point: Point, registers: Sequence[int]) -> tuple[float | None, str, Message | None]:
+    """Return value, quality and, where there is no value, the reason.
+
+    A register full of ones or at the end of its type is how sensors and gateways say that they have no value; a float32 so small that no
+    sensor resolves it is one whose words came swapped. Both are faults, as is whatever the quantity cannot be.
+    """
     try:
         raw = _raw(point.type, registers)
     except (struct.error, ValueError):
-        return None, "invalid"
+        return None, "invalid", because("sensor.registers", count=len(registers), type=point.type)
     if any(_equal(raw, limit) for limit in point.overload_raw):
-        return None, "overload"
+        return None, "overload", because("sensor.overloaded")
+    if raw in SENTINELS.get(point.type, ()):
+        return None, "invalid", because("sensor.sentinel", register=f"{int(raw) & 0xFFFF:#06x}")
+    if point.type.startswith("float32") and 0 < abs(raw) < TINY:
+        return None, "invalid", because("sensor.too_small")
     value = raw * point.scale + point.offset
     if not math.isfinite(value):
-        return None, "invalid"
+        return None, "invalid", because("sensor.not_finite")
     # a float32 is good for seven digits, a scaled integer for those of its scale: 235 × 0.1 is 23.5
-    return float(f"{value:.7g}"), "good"
+    value = float(f"{value:.7g}")
+    reason = unphysical(value, point.quantity, point.sensor_id, read(PhysicalRange))
+    return (value, "good", None) if reason is None else (None, "invalid", reason)
 
 
 def blocks(points: Iterable[Point]) -> list[Block]:

@@ -10,7 +10,7 @@ from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
-from connectors.sensors.decode import Block, blocks, decode
+from connectors.sensors.decode import Block, blocks, decoded
 from connectors.sensors.mapping import WORDS, Point
 
 __all__ = ["Gateway", "Patience", "Reading"]
@@ -187,8 +187,6 @@ def _decoded(points: Iterable[Point], start: int, count: int, answer: ModbusPDU)
         return [Reading(p, None, "invalid", now, f"{len(registers)} registers came for {count}") for p in points]
     out = []
     for p in points:
-        value, quality = decode(p, registers[p.register - start : p.end - start])
-        out.append(
-            Reading(p, value, quality, now, "" if quality == "good" else f"raw {registers[p.register - start : p.end - start]}")
-        )
+        value, quality, reason = decoded(p, registers[p.register - start : p.end - start])
+        out.append(Reading(p, value, quality, now, reason or ""))
     return out

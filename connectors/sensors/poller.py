@@ -20,6 +20,7 @@ from connectors.sensors.gateway import Gateway, Reading
 from connectors.sensors.mapping import BadLine, Mapping, Point, read_mapping
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
+from messages import fields
 
 __all__ = ["Poller", "write_health"]
 
@@ -229,4 +230,5 @@ def _data(reading: Reading) -> dict[str, Any]:
     return {
         "sensor_id": point.sensor_id, "quantity": point.quantity, "value": reading.value, "unit": point.unit,
         "quality": reading.quality, "time": utc_text(reading.at),
+        **(fields(reading.reason) if reading.quality == "invalid" and reading.reason else {}),
     }  # fmt: skip

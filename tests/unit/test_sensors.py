@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.sensors.decode import MAX_REGISTERS, blocks, decode
+from connectors.sensors.decode import MAX_REGISTERS, blocks, decode, decoded
 from connectors.sensors.gateway import Patience
 from connectors.sensors.mapping import COLUMNS, DEFAULT, UNITS, Point, read_mapping
+from judgement.physical import unphysical
+from judgement.reference import read
+from judgement.rows import PhysicalRange
 
 POINT = Point("S/t", "S", "temperature", "Cel", "h", 502, 1, 10, "input", "int16", 0.1, 0.0, (), 5.0)
 DOSE = replace(POINT, quantity="dose_rate", unit="uSv/h", type="float32", scale=1.0, overload_raw=(math.nan, 1e9))
@@ -31,10 +34,10 @@ def float_words(value: float) -> tuple[int, int]:
     [
         (POINT, [235], (23.5, "good")),
         (POINT, [65535 - 54], (-5.5, "good")),  # -55
-        (replace(POINT, type="uint16"), [65481], (6548.1, "good")),
+        (replace(POINT, type="uint16"), [65481], (None, "invalid")),  # 6548.1 °C
         (replace(POINT, offset=-40.0), [0], (-40.0, "good")),
         (replace(POINT, overload_raw=(32767.0,)), [32767], (None, "overload")),
-        (replace(POINT, overload_raw=(32767.0,)), [32766], (3276.6, "good")),
+        (replace(POINT, overload_raw=(32767.0,)), [32766], (None, "invalid")),  # 3276.6 °C
         (POINT, [1, 2], (None, "invalid")),
         (POINT, [], (None, "invalid")),
         (DOSE, [*float_words(0.12)], (0.12, "good")),
@@ -52,7 +55,48 @@ def test_decode(point: Point, registers: Sequence[int], expected: tuple[float | 
     assert decode(point, registers) == expected
 
 
-@given(st.floats(width=32, min_value=-1e8, max_value=1e8), st.booleans())
+PRESSURE = replace(POINT, quantity="pressure_difference", unit="Pa", scale=0.01)
+SENTINELS = [
+    (POINT, [0x8000]), (POINT, [0x7FFF]), (POINT, [0x10000 - 9999]), (replace(POINT, type="uint16"), [0xFFFF]),
+    (PRESSURE, [0x8000]), (PRESSURE, [0x7FFF]),
+    (replace(PRESSURE, type="uint16"), [0xFFFF]), (replace(POINT, quantity="humidity"), [0xFFFE]), (replace(POINT, quantity="humidity"), [1001]),
+    (replace(DOSE, overload_raw=()), [0x7F80, 0]), (replace(DOSE, overload_raw=()), [0xFF80, 0]), (replace(DOSE, overload_raw=()), [0xFFC0, 0]),
+    (DOSE, [0xC28F, 0x3DF5]), (DOSE, [0xC0A0, 0]), (DOSE, [0x0001, 0x16C2]), (DOSE, [0, 0x42C8]), (DOSE, [0x4CBE, 0xBC20]),
+    (replace(POINT, type="float32", scale=1.0), [0x851F, 0x41A3]), (replace(POINT, type="float32_swapped", scale=1.0), [0x41A3, 0x851F]),
+    (POINT, [801]), (POINT, [0x10000 - 401]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("point", "registers"), SENTINELS)
+def test_what_a_quantity_cannot_be_is_no_value(point: Point, registers: Sequence[int]) -> None:
+    value, quality, reason = decoded(point, registers)
+    assert value is None and quality in ("invalid", "overload") and reason
+
+
+@pytest.mark.parametrize(
+    ("point", "registers", "value"),
+    [(POINT, [0xFFFF], -0.1), (POINT, [800], 80.0), (POINT, [0x10000 - 400], -40.0), (replace(POINT, quantity="humidity"),
+    [1000], 100.0), (DOSE, [0, 0], 0.0), (PRESSURE, [0xFFFF], -0.01)],
+)  # fmt: skip
+def test_what_it_can_be_stays(point: Point, registers: Sequence[int], value: float) -> None:
+    assert decoded(point, registers) == (value, "good", None)
+
+
+def test_a_site_narrows_what_a_sensor_can_be(tmp_path: Path) -> None:
+    (tmp_path / "physical_ranges.csv").write_text(
+        "quantity,sensor_id,unit,low,high,source\ntemperature,,Cel,-40,80,x\ntemperature,FREEZER,Cel,,0,x\n"
+    )
+    ranges = read(PhysicalRange, tmp_path)
+    assert unphysical(20.0, "temperature", "R/t", ranges) is None and unphysical(-30.0, "temperature", "FREEZER", ranges) is None
+    assert unphysical(20.0, "temperature", "FREEZER", ranges) == "20 is outside what this quantity can be (-40 to 0)"
+    assert unphysical(1e9, "noise", "R/n", ranges) is None and unphysical(math.nan, "noise", "R/n", ranges)
+
+
+def test_every_quantity_of_the_doors_has_a_range() -> None:
+    assert {r.quantity for r in read(PhysicalRange)} >= set(UNITS)
+
+
+@given(st.floats(width=32, min_value=0, max_value=1e7).filter(lambda v: v == 0 or v > 1e-20), st.booleans())
 def test_a_float_survives_both_word_orders_to_seven_digits(value: float, swapped: bool) -> None:
     words = float_words(value)
     point = replace(DOSE, type="float32_swapped" if swapped else "float32")
