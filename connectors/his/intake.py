@@ -143,7 +143,9 @@ class Intake:
         digest = hashlib.sha256(content).hexdigest()
         who = _patient(message)
         message_id = self._named(message.header.get(10) if message else "", who) or f"sha256:{digest[:16]}"
-        sender, reason = self._named(sender, who), who.cleaned(reason) if who and reason else reason
+        sender = self._named(sender, who)
+        if who and reason and who.secrets.stand_in(reason):
+            reason = who.cleaned(reason)
         return intake_outcome(self._settings.site_id, "hl7", message_id, outcome, digest, len(content), now, reason, sender)
 
     def _named(self, name: str, who: Patient | None) -> str:

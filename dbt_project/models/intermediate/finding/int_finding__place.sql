@@ -97,11 +97,9 @@ select
     site_id, 'INTAKE_DOUBT', 'message', sender || '/' || about || case when doubt = 'character_set' then '/character set' else '' end,
     null, null, case when doubt <> 'character_set' then accession_number end, null, recorded_at_utc, null, null, null,
     case doubt
-        when 'character_set' then
-            'text in another character set than declared was read in the one that it is valid in: ' || {{ text('times') }}
-            || ' messages or series of the day, the first time in ' || field
-        when 'too_long' then 'the accession number is longer than 16 characters: no worklist can offer this examination'
-        else field || ': what stands there cannot be read for certain and was left out'
+        when 'character_set' then {{ because('intake.other_character_set', {'times': 'times', 'field': 'field'}) }}
+        when 'too_long' then {{ because('intake.accession_too_long') }}
+        else {{ because('intake.left_out', {'field': 'field'}) }}
     end,
     null, null, 'fct_intake_outcome', 'fail'
 from doubts
