@@ -103,7 +103,8 @@ def rule_links(reports: Path) -> dict[str, str]:
 
 
 def worklists(folder: Path) -> dict[str, Any] | None:
-    """Return what the DICOM node does about each device's worklist, held ones first, and how often it refused strangers.
+    """Return what the DICOM node does about each device's worklist, held ones first, how often it refused strangers, and which
+    orders it can offer to nobody.
 
     None when it never said, or cannot be read.
     """
@@ -116,7 +117,11 @@ def worklists(folder: Path) -> dict[str, Any] | None:
             for d, row in told["devices"].items()
         ]
         rows.sort(key=lambda r: (order.index(r["action"]), r["device_id"]))
-        return {"devices": rows, "refused": sum(told["refused"].values())}
+        left_out = [{"accession_number": r["accession_number"], "reason": from_fields(r)} for r in told.get("not_offered", [])]
+        return {
+            "devices": rows, "refused": sum(told["refused"].values()),
+            "not_offered": left_out, "not_offered_count": told.get("not_offered_count", 0),
+        }  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

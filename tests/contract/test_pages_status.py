@@ -161,7 +161,22 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     }  # fmt: skip
     settings.worklist.mkdir(parents=True)
     (settings.worklist / "holds.json").write_text(
-        json.dumps({"devices": devices, "refused": {"NOBODY": 2, "X": 1}}), encoding="utf-8"
+        json.dumps(
+            {
+                "devices": devices,
+                "refused": {"NOBODY": 2, "X": 1},
+                "not_offered_count": 1,
+                "not_offered": [
+                    {
+                        "accession_number": "NM<01>",
+                        "reason": "too long",
+                        "reason_code": "intake.accession_too_long",
+                        "reason_args": {},
+                    }
+                ],
+            }
+        ),
+        encoding="utf-8",
     )
     page = client(settings).get("/").text
     held, offered, lifted_tile = (page.split(f'id="worklist-{d}"')[1].split("</article>")[0] for d in ("GC1", "PETCT1", "SPCT1"))
@@ -169,6 +184,10 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     assert "Worklist offered" in offered and "held" not in offered
     assert "Offered by P01 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
     assert page.index("worklist-GC1") < page.index("worklist-PETCT1") and "3 questions of stations" in page
+    assert (
+        "1 orders can be offered to no scanner" in page
+        and "NM&lt;01&gt;: the accession number is longer than 16 characters" in page
+    )
     assert "Until it is fit again, or until a named person answers for it." in held and "Until" not in offered
     day = f"{datetime.now(UTC) + timedelta(hours=8):%Y-%m-%d}"
     tests = [
@@ -188,6 +207,7 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     (settings.worklist / "states.json").write_text(json.dumps({**states, "day": "2026-03-01"}), encoding="utf-8")
     assert "Until it is fit again" in asked.get("/").text, "states of another day tell nothing of today"
     chinese = asked.get("/?lang=zh").text
+    assert "NM&lt;01&gt;: 检查号超过 16 个字符" in chinese
     assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽玛照相机" in chinese
     (settings.worklist / "holds.json").write_text("{")
     assert client(settings).get("/").status_code == 200

@@ -404,3 +404,21 @@ def test_a_patient_whom_the_vault_does_not_know_and_a_number_that_would_be_cut_a
     house.order("A" * 17)
     house.order("A2")
     assert house.offered("GC1") == ["A2"]
+    house.holds._show()
+    shown = json.loads((house.settings.worklist / "holds.json").read_text())
+    codes = {r["accession_number"]: r["reason_code"] for r in shown["not_offered"]}
+    assert codes == {"A1": "worklist.patient_unknown", "A" * 17: "intake.accession_too_long"} and shown["not_offered_count"] == 2
+    house.order("A1", control="CA", patient_pseudonym="PT-2")
+    assert house.offered("GC1") == ["A2"]
+    house.holds._show()
+    shown = json.loads((house.settings.worklist / "holds.json").read_text())
+    assert [r["accession_number"] for r in shown["not_offered"]] == ["A" * 17]
+
+
+def test_a_cancellation_of_a_bare_date_ends_the_order_and_a_replayed_older_one_does_not(house: House) -> None:
+    house.states(GC1=FIT, SPCT1=FIT)
+    for accession, before in (("A1", 0), ("A2", 1)):
+        house.order(accession, occurred_precision="second")
+        day = NOW.replace(hour=0, minute=0, second=0) - timedelta(days=before)
+        house.order(accession, control="CA", said=day, occurred_precision="day")
+    assert house.offered("GC1") == ["A2"]

@@ -20,6 +20,7 @@ from connectors.dicom.worklist.orders import Order, Orders
 from connectors.identity import Vault
 from connectors.settings import Settings
 from judgement.worklist import Decision, State, Station, Stations
+from messages import Message, because
 
 __all__ = ["LIMIT", "Worklist"]
 
@@ -102,20 +103,27 @@ class Worklist:
             return
         free = [s for s in reference.stations.values() if decisions[s.device_id].action != "held"]
         offset = timedelta(minutes=self._settings.utc_offset_minutes)
-        for order in self._orders.open(now):
+        wanting = self._orders.open(now)
+        looked_at: dict[str, Message | None] = {}
+        for order in wanting:
             if not starts_within(wanted, order.starts_at + offset):
                 continue
             named = [s for s in free if _does(s, order, reference)]
             entry = self._patient(order, sorted(named, key=lambda s: (s is not asking, s.ae_title))) if named else None
-            if entry is not None:
+            if isinstance(entry, Dataset):
                 yield entry
+            if named:
+                looked_at[order.accession_number] = None if isinstance(entry, Dataset) else entry
+        self._holds.leave_out(looked_at, {o.accession_number for o in wanting})
 
-    def _patient(self, order: Order, stations: list[Station]) -> Dataset | None:
-        """Return the entry of an order, None when its patient is not known (yet) or its number would have to be cut."""
+    def _patient(self, order: Order, stations: list[Station]) -> Dataset | Message:
+        """Return the entry of an order, or why it has none: its patient is not known (yet), or its number would have to be cut."""
         told = self._vault.recall(order.pseudonym)
         who = told.get("hl7") or told.get("dicom") or {}
-        if not who.get("patient_id") or len(order.accession_number) > NUMBER_LENGTH:
-            return None
+        if len(order.accession_number) > NUMBER_LENGTH:
+            return because("intake.accession_too_long")
+        if not who.get("patient_id"):
+            return because("worklist.patient_unknown")
         entry = self._entry(stations, order.starts_at, order.accession_number, order.exam_name, order.exam_code, "99HIS")
         step = entry.ScheduledProcedureStepSequence[0]
         entry.RequestedProcedureID, step.ScheduledProcedureStepID = order.procedure_id, order.step_id

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -21,7 +21,7 @@ from connectors.stores.journal.port import Journal
 from judgement import reference
 from judgement.days import present_day
 from judgement.worklist import Decision, Override, State, Stations, decide
-from messages import fields
+from messages import Message, fields
 
 __all__ = ["Holds"]
 
@@ -30,6 +30,7 @@ SOURCE = "urn:photopeak:dicom"
 LOOK_S = 1.0  # between two looks at the times of a handful of files
 SAID = {"held": "held", "warned": "offered with a warning", "offered": "offered"}
 STRANGERS = 64  # AE titles that are counted by name
+LONGEST_LIST = 50  # orders that are named
 
 
 class Holds:
@@ -48,6 +49,7 @@ class Holds:
         self._told = self._remembered()
         self._now: dict[str, Decision] = {}
         self._refused: Counter[str] = Counter()
+        self._left_out: dict[str, Message] = {}
         self._shown: object = None
 
     def start(self) -> None:
@@ -75,6 +77,15 @@ class Holds:
             name = ae_title if ae_title in self._refused or len(self._refused) < STRANGERS else "…"
             self._refused[name] += 1
             return self._refused[name]
+
+    def leave_out(self, looked_at: Mapping[str, Message | None], open_orders: Container[str]) -> None:
+        """Note which of the orders that a question looked at can be offered to nobody, and why; the page shows them."""
+        with self._lock:
+            known = {**self._left_out, **looked_at}
+            now = {a: why for a, why in known.items() if why is not None and a in open_orders}
+            for accession in now.keys() - self._left_out.keys():
+                LOG.warning("worklist: an order cannot be offered: %s", now[accession])
+            self._left_out = now
 
     def _watch(self) -> None:
         failed_at = 0.0
@@ -151,7 +162,7 @@ class Holds:
         return {e.subject: Decision(**e.data) for e in last if set(e.data) == names}
 
     def _show(self) -> None:
-        shown = (dict(self._now), dict(self._refused))
+        shown = (dict(self._now), dict(self._refused), dict(self._left_out))
         if shown == self._shown:
             return
         path = self._settings.worklist / "holds.json"
@@ -161,6 +172,8 @@ class Holds:
             "at_utc": utc_text(self._clock()),
             "devices": {d: {**x.to_json(), **fields(x.reason)} for d, x in self._now.items()},
             "refused": dict(self._refused),
+            "not_offered": [{"accession_number": a, **fields(why)} for a, why in sorted(self._left_out.items())[:LONGEST_LIST]],
+            "not_offered_count": len(self._left_out),
         }
         draft.write_text(json.dumps(body, ensure_ascii=False, sort_keys=True), encoding="utf-8")
         draft.replace(path)
