@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import threading
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,9 @@ class Intake:
     ) -> None:
         self._settings, self._journal, self._sealed, self._clear = settings, journal, sealed, clear
         self._vault, self._keys = vault, keys
+        # the library quotes values that break their VR, in its log and in warnings: they may be somebody's name
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
         self._turns = [threading.Lock() for _ in range(64)]  # the same instance twice at once: one after the other
 
     def store(self, received: Received, at: datetime, arrived: Callable[[str], None] = lambda series: None) -> Answer:
