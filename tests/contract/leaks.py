@@ -66,7 +66,7 @@ def texts(path: Path) -> Iterator[str | bytes]:
 
 
 def _elements(dataset: object) -> Iterator[object]:
-    for tag in dataset.keys():  # type: ignore[attr-defined]
+    for tag in list(dataset.keys()):  # type: ignore[attr-defined]
         value = dataset.get_item(tag).value  # type: ignore[attr-defined]
         if isinstance(value, bytes):
             yield value
