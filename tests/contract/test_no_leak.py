@@ -87,9 +87,8 @@ def test_no_name_stands_in_journal_lake_objects_or_logs(tmp_path: Path, caplog: 
                 (b"ADT^A04", b"EVN|A04|%b\rPV1|1|O|%b^%b%b%b%b%b"),
             )):  # fmt: skip
                 filled = (kind + b"\0" + body).replace(b"%b", text.replace(b"^", b" ")).split(b"\0")
-                head = f"MSH|^~\\&|HIS|H|PP|M|20261201080000||\0|Z{n}-{own}-{k} \1|P|2.5.1\rPID|1||MRN880012||ZHUGE^KONG MING~诸葛^孔明||1970|F\r".encode(
-                    own
-                )
+                head = f"MSH|^~\\&|HIS|H|PP|M|20261201080000||\0|Z{n}-{own}-{k} \1|P|2.5.1\r".encode()
+                head += "PID|1||MRN880012||ZHUGE^KONG MING~诸葛^孔明||1970|F\r".encode(own)
                 messages.receive(
                     Frame(head.replace(b"\0", filled[0]).replace(b"\1", text.replace(b"^", b" ")) + filled[1] + b"\r"), "peer"
                 )
