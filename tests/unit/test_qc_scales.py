@@ -145,3 +145,9 @@ def test_slices_with_gaps_are_no_tomogram():
     numbers = [*range(1, len(stored)), len(stored) + 3]
     (result,) = measure_series([recon(stored, SliceVector=numbers)])
     assert result.status == "not_measured" and "SliceVector" in result.reason
+
+
+def test_a_rotation_of_one_object_a_view_is_told_by_its_reason():
+    views, _ = rotation(0.0, n=64, pixel_mm=4.8)
+    results = measure_series([dicom(v, kind="TOMO", pixel_mm=4.8) for v in views[:12]])
+    assert [r.status for r in results] == ["not_measured"] and "one object with all its views" in results[0].reason

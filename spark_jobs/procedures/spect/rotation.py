@@ -11,7 +11,7 @@ from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import look_of_rotation
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect import centre_of_rotation
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["ROWS", "frame_angles", "look"]
 
@@ -19,8 +19,10 @@ __all__ = ["ROWS", "frame_angles", "look"]
 def look(series: Sequence[Instance]) -> str | None:
     """Return whether the frames show spots, or None when the series is no acquisition of projections."""
     first = series[0]
-    if first.modality != "NM" or first.kind != "TOMO" or len(first.pixels) < 2:
+    if first.modality != "NM" or first.kind != "TOMO":
         return None
+    if len(first.pixels) < 2:
+        raise Unreadable("a view of a rotation in an object of its own: export the rotation as one object with all its views")
     return look_of_rotation(first.pixels, first.pixel_mm or 1.0)
 
 
