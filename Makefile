@@ -43,7 +43,7 @@ unit: peers ## the unit tests alone (a few minutes, no services)
 bench: peers ## measure speed and memory beside pylinac, and throughput on Spark: writes docs/speed.md (15 minutes at most)
 	@.venv/bin/python -m bench.speed; goals=$$?; .venv/bin/python -m bench.throughput && exit $$goals
 
-docs: peers ## write docs/accuracy.md and docs/methods.md anew: truth against Photopeak against pylinac; all procedures
+docs: peers ## write docs/accuracy.md, docs/methods.md and docs/methods/ anew: truth against Photopeak against pylinac; all procedures
 	@.venv/bin/python -m bench.methods
 	@.venv/bin/python -m bench.accuracy
 

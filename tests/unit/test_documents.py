@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from spark_jobs.procedures import MODULES
+
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 30
 OF_AN_INSTALLATION = {"warehouse/candidate", "warehouse/current"}  # paths below the home
@@ -49,3 +51,9 @@ def test_every_target_of_make_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     named = {t for p in documents() for t in re.findall(r"`make ([a-z-]+)", p.read_text(encoding="utf-8"))}
     assert named and named - targets == set()
+
+
+def test_every_procedure_has_a_page_of_its_version() -> None:
+    pages = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "methods").glob("*.md")}
+    stale = [name for name, module in MODULES.items() if f"version **{module.VERSION}**" not in pages.get(name, "")]
+    assert stale == [] and set(pages) == set(MODULES), "make docs"
