@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.lean_pydicom import load_decoder
 
-__all__ = ["LARGEST_BYTES", "Unreadable", "decode", "is_deflated", "is_lossy", "refuse_inflated", "rescaled"]
+__all__ = ["LARGEST_BYTES", "Unreadable", "decode", "is_deflated", "is_lossy", "refuse_cut", "refuse_inflated", "rescaled"]
 
 LARGEST_BYTES = 2**30  # of a file and of an image in memory: 4000 slices of 512 × 512; more is a mistake or an attack
 DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -66,6 +66,25 @@ def decode(ds: Any) -> NDArray:
     return pixels.reshape(frames, rows, columns).astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
+def refuse_cut(ds: Any, file_bytes: int | None) -> None:
+    """Raise `Unreadable` when fewer pixels are there than the header announces; reads none.
+
+    Only native transfer syntaxes tell it beforehand; a compressed image that is cut ends before its delimiter, which the reader sees.
+    """
+    try:
+        rows, columns, frames, allocated = _shape(ds)
+        element, syntax = ds.get_item("PixelData", keep_deferred=True), _syntax(ds)
+        if element is None or syntax not in NATIVE or int(ds.get("SamplesPerPixel") or 1) != 1:
+            return
+    except Exception:  # whoever decodes says what is wrong
+        return
+    there = len(element.value) if element.value else element.length
+    if element.value is None and file_bytes is not None and element.is_raw:
+        there = min(there, file_bytes - element.value_tell)
+    if 0 < there < rows * columns * frames * allocated // 8 <= LARGEST_BYTES:
+        _same_length(there, rows * columns * frames * allocated // 8, frames)
+
+
 def is_lossy(ds: Any) -> bool:
     """Return whether pixels went through an irreversible compression: the header says so, or the transfer syntax can be nothing else."""
     said, syntax = ds.get("LossyImageCompression"), str(getattr(ds, "file_meta", {}).get("TransferSyntaxUID") or "")
@@ -94,7 +113,7 @@ def _shape(ds: Any) -> tuple[int, int, int, int]:
     if frames < 1 or allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
         raise Unreadable(f"{frames} frames of {stored} bits in {allocated} cannot be read as counts or Hounsfield units")
     if int(ds.get("HighBit", stored - 1)) != stored - 1:
-        raise Unreadable(f"HighBit {ds.HighBit} contradicts BitsStored {stored}: which bits hold the value is unknown")
+        raise Unreadable(f"HighBit {int(ds.HighBit)} contradicts BitsStored {stored}: which bits hold the value is unknown")
     return rows, columns, frames, allocated
 
 

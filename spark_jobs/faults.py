@@ -16,6 +16,9 @@ from spark_jobs.qc.result import Result
 __all__ = ["element_at_fault", "no_numbers", "of_file", "of_image", "of_method", "refuse_no_numbers"]
 
 BINARY = {"US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"}
+NUMERIC = {"DS", "IS", *BINARY}
+KINDS = {*NUMERIC, "DA", "TM", "DT", "SQ"}  # types whose values are no plain text
+DEEPEST = 8  # sequences within sequences
 DATES = {
     "DA": re.compile(r"\d{8}|\d{4}\.\d\d\.\d\d"),
     "TM": re.compile(r"[\d:.]{2,16}"),
@@ -38,8 +41,16 @@ def of_file(exc: OSError) -> str:
     return SYSTEM.get(exc.errno or 0, f"the file cannot be read or written (error {exc.errno} of the system)")
 
 
-def element_at_fault(ds: Any, depth: int = 0) -> str | None:
-    """Return the first element of a data set that does not hold what its type says, as a reason; None where all do."""
+def element_at_fault(ds: Any) -> str | None:
+    """Return the first element of a data set that does not hold what its type says, as a reason; None where all do.
+
+    An empty element that holds numbers elsewhere comes last: a method may live without it.
+    """
+    empty: list[str] = []
+    return _at_fault(ds, empty, 0) or next((f"{keyword} is empty" for keyword in empty), None)
+
+
+def _at_fault(ds: Any, empty: list[str], depth: int) -> str | None:
     for tag in list(ds.keys()):
         keyword = _keyword(tag)
         if keyword in ("PixelData", None):
@@ -49,13 +60,25 @@ def element_at_fault(ds: Any, depth: int = 0) -> str | None:
             values = _values(element.value)
         except Exception:
             return _undecodable(str(keyword), ds._dict.get(tag))
-        if element.VR == "SQ":
-            if depth < 8:
-                inside = next((found for item in values if (found := element_at_fault(item, depth + 1))), None)
-                if inside is not None:
-                    return inside
-        elif (wrong := _wrong(str(keyword), element.VR, values)) is not None:
-            return wrong
+        found = _of_another_type(str(keyword), tag, element.VR, len(values)) or _wrong(str(keyword), element.VR, values)
+        if element.VR == "SQ" and depth < DEEPEST:
+            found = found or next((f for item in values if (f := _at_fault(item, empty, depth + 1))), None)
+        if found is not None:
+            return found
+        if not values and element.VR in NUMERIC:
+            empty.append(str(keyword))
+    return None
+
+
+def _of_another_type(keyword: str, tag: int, vr: str, count: int) -> str | None:
+    """Return the reason where type or number of values are others than the standard's (PS3.6); kinds of text are one type."""
+    from pydicom.datadict import dictionary_VM, dictionary_VR
+
+    expected = dictionary_VR(tag).split(" or ")
+    if vr not in expected and (vr in KINDS or set(expected) & KINDS):
+        return f"{keyword} is of another type than the standard says"
+    if dictionary_VM(tag) == "1" and count > 1 and vr != "SQ":
+        return f"{keyword} holds several values where one belongs"
     return None
 
 
@@ -138,7 +161,7 @@ def _no_number(keyword: str, values: Sequence[Any]) -> str:
 
 def _wrong(keyword: str, vr: str, values: list[Any]) -> str | None:
     """Return what is wrong with the values of one type."""
-    if vr in ("DS", "IS", *BINARY) and not all(_is_number(v) for v in values):
+    if vr in NUMERIC and not all(_is_number(v) for v in values):
         return _no_number(keyword, values)
     if vr in DATES and any(not DATES[vr].fullmatch(str(v).strip()) for v in values):
         return f"{keyword} holds no time of day" if vr == "TM" else f"{keyword} holds no date"

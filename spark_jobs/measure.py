@@ -1,5 +1,6 @@
 """From the bytes of one series, or of a folder of mixed files, to results: read, tell the procedure, measure. The one entrance."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
 from spark_jobs.switched_off import refuse_switched_off
+
+UID = re.compile(r"[0-9.]{1,64}")
 
 __all__ = [
     "Found",
@@ -204,8 +207,17 @@ def _readable_together(
             return [result]
         if 0 in numbers:
             last = groups[numbers[-1]][0]
-            return [told_elsewhere(PAIRED, f"compared with the {last.modality} series {last.series_uid}, where the values stand")]
+            return [
+                told_elsewhere(
+                    PAIRED, f"compared with the {last.modality} series {_uid(last.series_uid)}, where the values stand"
+                )
+            ]
     return [replace(r, warnings=(*r.warnings, *notes)) for r in measure_instances(series, analysis, documents, off=off)]
+
+
+def _uid(text: str) -> str:
+    """Return a UID as a reason may show it: digits and dots (PS3.5 9.1), or that it is none."""
+    return text if UID.fullmatch(text) else "without a valid UID"
 
 
 def told_elsewhere(procedure: str, reason: str) -> Result:
@@ -302,7 +314,7 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
                     "the sheet came without the series that it tells of: name it by series_uid, study_uid or accession_number",
                 )
             ]
-        return [refused(f"no procedure here reads a document of the kind {document.kind!r}")]
+        return [refused("no procedure here reads a document of this kind")]
     device = (document.device_serial, document.station_name)
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]
     same.sort(key=lambda o: (o.acquired_on or "", o.source or ""))

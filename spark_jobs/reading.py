@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.canonical import Turn, canonise, frame_vector
-from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_inflated, rescaled
+from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_cut, refuse_inflated, rescaled
 from spark_jobs.faults import no_numbers, of_file, of_image
 from spark_jobs.lean_pydicom import load_pydicom
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.scales import Scale, scale_of
-from spark_jobs.signatures import foreign, is_bare, no_image
+from spark_jobs.signatures import foreign, is_bare, is_image, no_image
 
 __all__ = ["Instance", "Unreadable", "content_digest", "read", "read_file", "series_key"]
 
@@ -267,6 +267,7 @@ def _read(place: BytesIO | Path, head: bytes, source: str | None) -> Instance:
     try:
         if bare and not ds.get("SOPClassUID") and not ds.get("Rows"):
             raise Unreadable("this is no DICOM file")
+        refuse_cut(ds, place.stat().st_size if isinstance(place, Path) else None)
         return _instance(_lean(ds), source)
     except (Unreadable, OSError):
         raise
@@ -347,8 +348,10 @@ def _instance(ds: Any, source: str | None) -> Instance:
             raise Unreadable(
                 "the pixels are of floating point, which no scanner's image here has: export whole numbers with a rescale"
             )
-        if ds.get("Rows") or "SamplesPerPixel" in ds:
+        if "Rows" in ds or is_image(sop_class):
             raise Unreadable("the image has no pixel data: the file was cut short, or they were taken out")
+        if not sop_class:
+            raise Unreadable("the object does not say what it is and holds no pixels: the file was cut short, or it is no image")
         raise Unreadable("the object holds no pixels")
     if not ds.get("Rows") or not ds.get("Columns"):
         raise Unreadable("Rows or Columns is missing")

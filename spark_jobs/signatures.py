@@ -1,6 +1,6 @@
 """What the first bytes of a file, and the class of a DICOM object, say it is: a reason of its own for all that is no image."""
 
-__all__ = ["foreign", "is_bare", "no_image"]
+__all__ = ["foreign", "is_bare", "is_image", "no_image"]
 
 # what people put into folders of images; the first match counts
 SIGNATURES = (
@@ -65,9 +65,13 @@ def foreign(head: bytes) -> str:
 
 def no_image(sop_class: str) -> str | None:
     """Return why an object of this class holds no image to measure; None for classes that may."""
-    found = [start for start in CLASSES if sop_class == start or (start.endswith(".") and sop_class.startswith(start))]
-    found += [start for start in CLASSES if not start.endswith(".") and sop_class.startswith(f"{start}.")]
+    found = [start for start in CLASSES if f"{sop_class}.".startswith(f"{start.removesuffix('.')}.")]
     return CLASSES[max(found, key=len)] if found else None
+
+
+def is_image(sop_class: str) -> bool:
+    """Return whether a class is one of the standard's images."""
+    return sop_class.startswith(STORAGE) and no_image(sop_class) is None
 
 
 def is_bare(head: bytes) -> bool:

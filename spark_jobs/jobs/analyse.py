@@ -148,8 +148,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         instances, results = measured(series, analysis, objects)
         png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
-        failed = f"analysis failed: {type(exc).__name__}: {exc}"[:500]
-        return [{**base, "status": "not_measured", **_reason(failed)}]
+        return [{**base, "status": "not_measured", **_reason(of_method(exc, ()))}]
     href = f"pictures/{series['run_key']}.png" if any(r.figure is not None for r in results) else None
     rows = []
     for result in results:

@@ -13,6 +13,7 @@ from spark_jobs.procedures.moments import moment_of_sheet as on_header
 from spark_jobs.procedures.reference_moment import Reference, reference_of, scan_start
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.pet.suv import given_activity, suv_factor
+from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = [
@@ -52,7 +53,7 @@ def factor_of(series: Sequence[Instance], told: Administration | None = None) ->
             return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
         kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
         if unit == "GML" and kind != BY_WEIGHT:
-            raise Unreadable(f"SUVType is {kind}: these values are no SUV by body weight")
+            raise Unreadable(f"SUVType is {shown('SUVType', kind)}: these values are no SUV by body weight")
         factor = private_value(ds, *PHILIPS_SUV)
         return suv_factor(unit, None, None, float(factor) if factor is not None else None), ()
     except ValueError as exc:
@@ -140,5 +141,5 @@ def unit_of(series: Sequence[Instance]) -> str:
     """Return Units, empty where it is missing; slices that differ are `Unreadable`."""
     units = {str(i.dataset.get("Units") or "").strip().upper() for i in series}
     if len(units) > 1:
-        raise Unreadable(f"the slices have different units: {', '.join(sorted(units))}")
+        raise Unreadable(f"the slices have different units: {', '.join(sorted(shown('Units', u) for u in units))}")
     return units.pop()

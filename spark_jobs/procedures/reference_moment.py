@@ -40,7 +40,7 @@ def decay_correction(series: Sequence[Instance]) -> str:
     """Return DecayCorrection, empty where it is missing; slices that differ are `Unreadable`."""
     found = {str(i.dataset.get("DecayCorrection") or "").strip().upper() for i in series}
     if len(found) > 1:
-        raise Unreadable(f"the slices have different DecayCorrection: {', '.join(sorted(f or 'none' for f in found))}")
+        raise Unreadable(f"the slices have different DecayCorrection: {', '.join(sorted(shown('DecayCorrection', f) for f in found))}")
     return found.pop()
 
 

@@ -17,6 +17,7 @@ __all__ = ["PAIRED", "ROWS", "Head", "registrations"]
 
 ROWS: tuple[Procedure, ...] = ()  # nothing here is measured from one series
 PAIRED: tuple[ModuleType, ...] = (registration,)
+PLACE = ("AcquisitionDate", "SeriesDate", "AcquisitionTime", "SeriesTime", "FrameOfReferenceUID", "StudyInstanceUID")
 ORDER = ("CT", "NM", "PT")  # the first of a pair is what the other is compared with
 
 
@@ -34,10 +35,18 @@ class Head:
     @classmethod
     def of(cls, first: Instance) -> "Head":
         """Return the head of a series by its first image."""
-        ds = first.dataset
-        date, time = ds.get("AcquisitionDate") or ds.get("SeriesDate"), ds.get("AcquisitionTime") or ds.get("SeriesTime")
-        frame, study = (str(ds.get(k) or "") for k in ("FrameOfReferenceUID", "StudyInstanceUID"))
-        return cls(first.modality, _may_be_volume(first), first.series_uid, frame, study, f"{date or ''}{time or ''}")
+        said = {k: _text(first, k) for k in PLACE}
+        date, time = said["AcquisitionDate"] or said["SeriesDate"], said["AcquisitionTime"] or said["SeriesTime"]
+        frame, study = said["FrameOfReferenceUID"], said["StudyInstanceUID"]
+        return cls(first.modality, _may_be_volume(first), first.series_uid, frame, study, f"{date}{time}")
+
+
+def _text(instance: Instance, keyword: str) -> str:
+    """Return an element as text, empty where it cannot be decoded: whoever needs its value says what is wrong with it."""
+    try:
+        return str(instance.dataset.get(keyword) or "")
+    except Exception:
+        return ""
 
 
 def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]) -> Iterator[tuple[list[int], Result]]:
@@ -64,7 +73,7 @@ def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]
 
 
 def _together(volumes: Sequence[int], heads: Sequence[Head]) -> list[list[int]]:
-    """Return the numbers of series, two or more, that share a frame of reference or a study, perhaps by way of others."""
+    """Return the numbers of series, of two modalities or more, that share a frame of reference or a study, perhaps by way of others."""
     group: dict[int, list[int]] = {}
     first: dict[tuple[str, str], int] = {}
     for k in volumes:
@@ -75,7 +84,9 @@ def _together(volumes: Sequence[int], heads: Sequence[Head]) -> list[list[int]]:
                 group[other] += group[k]
                 for j in group[k]:
                     group[j] = group[other]
-    return [sorted(members) for members in {id(g): g for g in group.values()}.values() if len(members) > 1]
+    # what is compared with CT is of another modality: two CT series of a study are no pair
+    every = {id(g): g for g in group.values()}.values()
+    return [sorted(members) for members in every if len({heads[k].modality for k in members}) > 1]
 
 
 def _result(series: Sequence[Head], places: Sequence[NDArray | str]) -> Result:

@@ -14,6 +14,7 @@ from spark_jobs.qc.ct.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.ct.sensitometry import Match, find_module
 from spark_jobs.qc.numerics.cylinder import find_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result
+from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
@@ -95,11 +96,11 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     for keyword in ALIKE:
         values = sorted({str(i.dataset.get(keyword) or "") for i in series})
         if len(values) > 1:
-            return (
-                f"the series mixes slices of different {keyword} ({', '.join(v or 'none' for v in values[:3])}): two candidates"
-            )
+            return f"the series mixes slices of different {keyword}: two candidates"
     if str(series[0].dataset.get("RescaleType") or "").strip().upper() not in HU_TYPES:
-        return f"RescaleType is {series[0].dataset.get('RescaleType')}: stored values are no Hounsfield units"
+        return (
+            f"RescaleType is {shown('RescaleType', series[0].dataset.get('RescaleType'))}: stored values are no Hounsfield units"
+        )
     return None
 
 

@@ -98,7 +98,7 @@ def _readings(root: Element) -> dict[str, Reading]:
         name, units = DETAILS[item.tag]
         unit = (item.findtext("cBlkValue/bMeasure") or "").strip()
         if unit not in units:
-            raise Unreadable(f"{item.tag} is given in {unit or 'no unit'}; {' or '.join(units)} is expected")
+            raise Unreadable(f"{item.tag} is given in another unit; {' or '.join(units)} is expected")
         low, high = (_number(item, f"{bound}/aValue") for bound in ("bLowerBound", "aUpperBound"))
         value = _number(item, "cBlkValue/aValue")
         if value is None:
@@ -145,7 +145,7 @@ def _parsed(text: str | None, what: str) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise Unreadable(f"{what} holds {(text or '').strip()!r}, which is no number")
+        raise Unreadable(f"{what} holds what is no number")
     return value
 
 

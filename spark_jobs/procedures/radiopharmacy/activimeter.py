@@ -101,7 +101,7 @@ def _readings(
     mbq = np.array([_number(v.get("mbq"), f"{name}: reading") - background for v in dated])
     nuclide = nuclide_of(str(part.get("nuclide") or ""))
     if nuclide is None:
-        raise Unreadable(f"{name}: the nuclide {part.get('nuclide')!r} is not known")
+        raise Unreadable(f"{name}: the nuclide is missing or not known")
     stated = part.get("half_life_s")
     try:
         life = half_life_s([nuclide], None if stated is None else _number(stated, f"{name}: half_life_s"))
@@ -142,13 +142,13 @@ def _moment(value: Any, what: str, zone: tzinfo | None) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise Unreadable(f"{what}: {value!r} is no date and time") from None
+        raise Unreadable(f"{what} is missing or no date and time") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def _number(value: Any, what: str, least: float | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise Unreadable(f"{what}: {value!r} is no number")
+        raise Unreadable(f"{what} is missing or no number")
     if least is not None and value < least:
         raise Unreadable(f"{what}: {value} is below {least:g}")
     return float(value)

@@ -16,6 +16,7 @@ from spark_jobs.qc.numerics.cut_off import FLAT, is_quiet
 from spark_jobs.qc.numerics.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_and_notches, peel, shifted
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.terms import shown
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure"]
 
@@ -288,7 +289,10 @@ def _declared(
     kind: str, dimensions: tuple[float, ...], lit: Mask, image_shape: tuple[int, ...], n: int
 ) -> tuple[Shape | None, str | None]:
     if kind not in ("RECTANGLE", "ROUND", "HEXAGONAL") or not dimensions or min(dimensions) <= 0:
-        return None, f"the declared field of view ({kind}, {len(dimensions)} dimensions) is none that DICOM knows"
+        return (
+            None,
+            f"the declared field of view ({shown('FieldOfViewShape', kind)}, {len(dimensions)} dimensions) is none that DICOM knows",
+        )
     ys, xs = np.nonzero(lit)
     middle = _middle(image_shape, n)
     seen = ((xs.min() + xs.max()) / 2, (ys.min() + ys.max()) / 2)

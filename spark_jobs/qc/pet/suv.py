@@ -1,6 +1,7 @@
 """Standardised uptake values: the activity that was really given, and voxels over it, for each unit."""
 
 from spark_jobs.qc.numerics.decay import decayed
+from spark_jobs.qc.terms import shown
 
 __all__ = ["given_activity", "suv_factor"]
 
@@ -42,7 +43,7 @@ def suv_factor(unit: str, activity_bq: float | None, weight_kg: float | None, ph
             raise ValueError("Units is CNTS and the vendor's SUV factor (7053,xx00) is missing: counts are no concentration")
         return philips_factor
     if unit != "BQML":
-        raise ValueError(f"Units is {unit or 'missing'}: voxels are no concentration of activity")
+        raise ValueError(f"Units is {shown('Units', unit)}: voxels are no concentration of activity")
     if not activity_bq or activity_bq <= 0:
         raise ValueError("the activity is missing or zero")
     if not weight_kg or weight_kg <= 0:

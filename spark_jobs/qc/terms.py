@@ -1,0 +1,22 @@
+"""Terms that the standard defines, by element: a reason shows no other, because anything may stand in a header, a name too."""
+
+__all__ = ["shown"]
+
+# PS3.3: PET Series (C.8.9.1), PET Image (C.8.9.4), Modality LUT (C.11.1), NM Detector (C.8.4.11)
+TERMS = {
+    "Units": (
+        "CNTS", "NONE", "CM2", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM", "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML",
+        "MLML", "GML", "STDDEV", "CM2ML",
+    ),
+    "SUVType": ("BSA", "BW", "LBM", "LBMJANMA", "LBMJAMES128", "IBW"),
+    "RescaleType": ("OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"),
+    "FieldOfViewShape": ("RECTANGLE", "ROUND", "HEXAGONAL"),
+    "DecayCorrection": ("NONE", "START", "ADMIN"),
+    "Modality": ("CT", "NM", "PT", "MR"),
+}  # fmt: skip
+
+
+def shown(element: str, value: object) -> str:
+    """Return a value of a header as a reason may show it: a term of the standard as it stands, of another only that it is another."""
+    term = str(value or "").strip().upper()
+    return "missing" if not term else term if term in TERMS[element] else "none of the standard's terms"
