@@ -286,7 +286,7 @@ def test_a_job_measures_what_can_be_read_of_a_series_and_names_the_rest():
     assert (good.procedure, good.status) == ("planar_uniformity", "measured")
     told = [r.reason for r in broken if r.status == "not_measured"]
     assert told == [
-        "1 of the 2 files of the series cannot be read: the file ends inside a sequence: it was cut short, or its lengths are wrong"
+        "1 of the 2 files of the series cannot be read: the pixels are cut short: the header announces 131072 bytes, 124 are there"
     ]
 
 
