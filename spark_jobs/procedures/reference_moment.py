@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.moments import acquired, on_clock, parsed, series_begun
+from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Reference", "decay_correction", "is_dated", "reference_of", "scan_start"]
@@ -40,7 +41,9 @@ def decay_correction(series: Sequence[Instance]) -> str:
     """Return DecayCorrection, empty where it is missing; slices that differ are `Unreadable`."""
     found = {str(i.dataset.get("DecayCorrection") or "").strip().upper() for i in series}
     if len(found) > 1:
-        raise Unreadable(f"the slices have different DecayCorrection: {', '.join(sorted(shown('DecayCorrection', f) for f in found))}")
+        raise Unreadable(
+            f"the slices have different DecayCorrection: {', '.join(sorted(shown('DecayCorrection', f) for f in found))}"
+        )
     return found.pop()
 
 
