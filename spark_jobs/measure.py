@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
@@ -16,6 +17,7 @@ from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.numerics.cut_off import is_cut_off
+from spark_jobs.qc.numerics.wrapped import is_wrapped
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
@@ -342,9 +344,31 @@ def _doubt(series: Sequence[Instance]) -> str | None:
         return "PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told"
     if any(i.is_clipped for i in series):
         return "clipped pixels: the largest value is the limit of the pixel type"
+    counting = [i for i in series if i.modality == "NM" and not (i.kind or "").startswith("RECON")]
+    if any(is_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in counting):
+        return "counts went beyond the largest value that a pixel can hold and began at 0 again: acquire with fewer counts or a finer matrix"
+    return _copied(counting)
+
+
+def _copied(counting: Sequence[Instance]) -> str | None:
+    """Return why two images of a counting series cannot both be measurements, or None: counts are never equal twice."""
+    seen: dict[tuple[int, bytes], tuple[int, int, int]] = {}
+    for k, instance in enumerate(counting):
+        heads, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
+        if len(counting) == 1 and len(set(zip(heads, windows, strict=True))) == 1:
+            return None
+        for frame, head, window in zip(instance.stored, heads, windows, strict=True):
+            if int(frame.sum(dtype=np.int64)) < FEWEST_COUNTS:
+                continue
+            data = np.ascontiguousarray(frame).tobytes()
+            place = (k, head, window)
+            first = seen.setdefault((crc32(data), data[: 2**10]), place)
+            if first != place:
+                return "two images of different detectors, energy windows or objects hold the same pixels: one is a copy of the other"
     return None
 
 
+FEWEST_COUNTS = 1000  # with fewer, an empty view may be equal to another
 PLANAR = ("planar_uniformity", "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
 
 

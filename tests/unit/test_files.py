@@ -272,7 +272,7 @@ def test_a_procedure_a_picture_a_page_or_a_report_that_fails_ends_nothing(tmp_pa
     for r in rows:
         assert r["status"] == "measured" and (r["picture"], r["page"], r["report"]) == (None, None, None)
         assert sum("cannot be written" in w for w in r["warnings"]) == 3 and SECRET not in json.dumps(r)
-    monkeypatch.setattr("spark_jobs.qc.planar_uniformity.measure", spoilt)
+    monkeypatch.setattr("spark_jobs.qc.gamma_camera.planar_uniformity.measure", spoilt)
     code, rows = run(capsys, tmp_path)
     by = {Path(r["inputs"][0]).name: r for r in rows}
     assert code == 1 and by["b.dcm"]["status"] == "measured"

@@ -58,9 +58,9 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                     raise Unreadable(f"{part}: a reading is older than its reference")
                 if readings.mbq.size >= activimeter.FEWEST_REPEATED and np.ptp(readings.seconds) <= SITTING_S:
                     sittings.setdefault(readings.nuclide, (part, readings))
-                found = activimeter.agreement(
-                    COMPARED[part], readings, _number(one.get("reference_mbq"), f"{part}: reference_mbq")
-                )
+                told = not sheet.get("repeatability") and sittings.get(readings.nuclide, ("", None))[1] is readings
+                reference = _number(one.get("reference_mbq"), f"{part}: reference_mbq")
+                found = activimeter.agreement(COMPARED[part], readings, reference, scatter_told=told)
             elif part == "linearity":
                 readings = _readings(one, part, background, day, None, zone)
                 result = activimeter.linearity(readings)

@@ -17,8 +17,9 @@ __all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agr
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.3"
+VERSION = "1.0.4"
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
+WIDEST_PERCENT = 2.0  # standard deviation of fewer readings than show repeatability; GB/T 10256 asks for at most that of class II
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 
 
@@ -32,13 +33,21 @@ class Readings:
     nuclide: str
 
 
-def agreement(name: str, readings: Readings, reference_mbq: float) -> Measure | str:
-    """Return the mean error in percent against a reference activity at second 0, or why there is none."""
+def agreement(name: str, readings: Readings, reference_mbq: float, *, scatter_told: bool = False) -> Measure | str:
+    """Return the mean error in percent against a reference activity at second 0, or why there is none.
+
+    Parameters
+    ----------
+    scatter_told
+        True where the repeatability of these readings is a result of its own; otherwise readings that scatter widely have no mean.
+    """
     if reference_mbq <= 0:
         return "the reference activity is not positive"
     if (readings.mbq <= 0).any():
         return "a reading is not above the background"
     errors = 100 * (readings.mbq / np.array([decayed(reference_mbq, t, readings.half_life_s) for t in readings.seconds]) - 1)
+    if not scatter_told and errors.size > 1 and (spread := float(errors.std(ddof=1))) > WIDEST_PERCENT:
+        return f"{errors.size} readings scatter by {spread:.1f} % about the reference: their mean says nothing, take {FEWEST_REPEATED} within an hour"
     se = float(errors.std(ddof=1) / np.sqrt(errors.size)) if errors.size > 1 else None
     return Measure(name, round(float(errors.mean()), 4), "%", None if se is None else round(se, 4), None, None, readings.nuclide)
 
