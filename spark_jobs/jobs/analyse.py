@@ -25,6 +25,7 @@ from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
 from messages import stored, to_args
+from spark_jobs.faults import of_method
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
 from spark_jobs.qc.result import Result, refused
