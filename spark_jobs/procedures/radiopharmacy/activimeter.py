@@ -25,7 +25,7 @@ from spark_jobs.documents import Document
 from spark_jobs.procedures.row import Procedure, Sheet, refusal
 from spark_jobs.qc.radiopharmacy import activimeter
 from spark_jobs.qc.radiopharmacy.activimeter import Readings
-from spark_jobs.qc.result import MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, Measure, Result
 from spark_jobs.reading import Unreadable
 
 __all__ = ["ROWS", "SHEETS"]
@@ -44,6 +44,7 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
     zone = _zone(_texts(sheet))
     measures: list[Measure] = []
     sittings: dict[str, tuple[str, Readings]] = {}
+    doubts: list[str] = []
     figure = None
     for part in PARTS:
         given = sheet.get(part)
@@ -60,7 +61,10 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                     sittings.setdefault(readings.nuclide, (part, readings))
                 told = not sheet.get("repeatability") and sittings.get(readings.nuclide, ("", None))[1] is readings
                 reference = _number(one.get("reference_mbq"), f"{part}: reference_mbq")
-                found = activimeter.agreement(COMPARED[part], readings, reference, scatter_told=told)
+                found = activimeter.agreement(COMPARED[part], readings, reference)
+                doubts += [
+                    d for d in (activimeter.scatter(readings, reference),) if d and not told and not isinstance(found, str)
+                ]
             elif part == "linearity":
                 readings = _readings(one, part, background, day, None, zone)
                 result = activimeter.linearity(readings)
@@ -82,7 +86,8 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
             if isinstance(found, Measure):
                 measures.append(found)
                 warnings.append(f"the repeatability with {nuclide} is that of the readings of {part}")
-    about = (activimeter.PROCEDURE, MEASURED, None, None, activimeter.METHOD, activimeter.VERSION)
+    state = (INDICATIVE, doubts[0]) if doubts else (MEASURED, None)
+    about = (activimeter.PROCEDURE, *state, None, activimeter.METHOD, activimeter.VERSION)
     return [Result(*about, tuple(measures), tuple(warnings), figure)]
 
 

@@ -18,7 +18,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.1.2"
+VERSION = "1.1.3"
 PLANES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)  # background slices (NU 2, 7.4)
 ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room
@@ -30,6 +30,8 @@ MOST_EQUAL, EQUAL, NOISY = 8, 1e-5, 0.002  # voxels that share the largest value
 NOISIEST_PERCENT = (
     15.0  # of a voxel of the background: EARL asks for less, for noise lifts the largest voxels, and with them recovery
 )
+LONGEST_PERCENT = 8.0  # along the axis more than across: resolutions that differ by 2 mm make 2 % of it
+REACH_MM, ASIDE_MM = 34.0, 4.0  # from the middle of the largest sphere; the lines beside it
 FINE = 4  # sub-samples along a pixel
 
 
@@ -121,7 +123,11 @@ def measure(
         notes.append(f"the spheres' centres lie in planes {tilt * voxel_mm[0]:.0f} mm apart: the phantom is tilted")
     figure = _figure(values[centre], phantom, places, voxel_mm)
     noise = _noise_percent(values, planes, places, voxel_mm)
+    longer = _longer_percent(values, phantom.spheres[0].centre, level, voxel_mm)
     reason = None
+    if longer is None or abs(longer) > LONGEST_PERCENT:
+        how = "is not seen" if longer is None else f"differs by {longer:+.0f} % from that across"
+        reason = f"no verdict: the length of the {DIAMETERS_MM[0]:.0f} mm sphere along the axis {how}: the distance of slices is not believed"
     if noise > NOISIEST_PERCENT:
         reason = f"too few counts for a verdict: the noise of a voxel is {noise:.0f} %, beyond {NOISIEST_PERCENT:.0f} %, and lifts recovery"
     if filling is None:
@@ -133,6 +139,39 @@ def measure(
     return Result(
         PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, tuple(out), tuple(notes), figure
     )
+
+
+def _longer_percent(
+    values: NDArray, centre: tuple[float, float, float], level: float, voxel_mm: tuple[float, float, float]
+) -> float | None:
+    """Return by how much a sphere looks longer along the axis than across, at half height; None where an edge is not seen.
+
+    What the distance of slices says is believed by nothing else in the image: recovery and contrast of a sphere take it for granted.
+    """
+    from scipy import ndimage
+
+    steps = np.arange(0.0, REACH_MM, 0.25)
+    aside = np.array([(a, b) for a in (-ASIDE_MM, 0.0, ASIDE_MM) for b in (-ASIDE_MM, 0.0, ASIDE_MM)])
+    lengths = []
+    for axis in range(3):
+        others = [k for k in range(3) if k != axis]
+        length = 0.0
+        for sign in (-1.0, 1.0):
+            places = np.zeros((3, len(aside), steps.size))
+            places[axis] = sign * steps
+            for column, k in enumerate(others):
+                places[k] = aside[:, column : column + 1]
+            index = places / np.array(voxel_mm)[:, None, None] + np.array(centre)[:, None, None]
+            profile = ndimage.map_coordinates(values, index, order=1, mode="nearest").mean(0) - level
+            height = float(profile[steps <= ASIDE_MM].mean())
+            below = np.flatnonzero(profile * np.sign(height) < 0.5 * abs(height))
+            if not below.size or below[0] == 0:
+                return None
+            k = int(below[0])
+            before, after = profile[k - 1] / height, profile[k] / height
+            length += float(steps[k - 1] + 0.25 * (before - 0.5) / max(before - after, 1e-9))
+        lengths.append(length)
+    return 100 * (2 * lengths[0] / (lengths[1] + lengths[2]) - 1)
 
 
 def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str | None:

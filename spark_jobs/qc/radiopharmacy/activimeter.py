@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.result import Measure
 
-__all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability"]
+__all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability", "scatter"]
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
@@ -33,23 +33,29 @@ class Readings:
     nuclide: str
 
 
-def agreement(name: str, readings: Readings, reference_mbq: float, *, scatter_told: bool = False) -> Measure | str:
-    """Return the mean error in percent against a reference activity at second 0, or why there is none.
-
-    Parameters
-    ----------
-    scatter_told
-        True where the repeatability of these readings is a result of its own; otherwise readings that scatter widely have no mean.
-    """
+def agreement(name: str, readings: Readings, reference_mbq: float) -> Measure | str:
+    """Return the mean error in percent against a reference activity at second 0, or why there is none."""
     if reference_mbq <= 0:
         return "the reference activity is not positive"
     if (readings.mbq <= 0).any():
         return "a reading is not above the background"
-    errors = 100 * (readings.mbq / np.array([decayed(reference_mbq, t, readings.half_life_s) for t in readings.seconds]) - 1)
-    if not scatter_told and errors.size > 1 and (spread := float(errors.std(ddof=1))) > WIDEST_PERCENT:
-        return f"{errors.size} readings scatter by {spread:.1f} % about the reference: their mean says nothing, take {FEWEST_REPEATED} within an hour"
+    errors = _errors(readings, reference_mbq)
     se = float(errors.std(ddof=1) / np.sqrt(errors.size)) if errors.size > 1 else None
     return Measure(name, round(float(errors.mean()), 4), "%", None if se is None else round(se, 4), None, None, readings.nuclide)
+
+
+def scatter(readings: Readings, reference_mbq: float) -> str | None:
+    """Return why the mean error of two readings or more gets no verdict: they scatter so widely that it says nothing. None: they do not."""
+    errors = _errors(readings, reference_mbq)
+    if errors.size < 2 or (spread := float(errors.std(ddof=1))) <= WIDEST_PERCENT:
+        return None
+    return (
+        f"no verdict: {errors.size} readings scatter by {spread:.1f} % about the reference; take {FEWEST_REPEATED} within an hour"
+    )
+
+
+def _errors(readings: Readings, reference_mbq: float) -> NDArray[np.float64]:
+    return 100 * (readings.mbq / np.array([decayed(reference_mbq, t, readings.half_life_s) for t in readings.seconds]) - 1)
 
 
 def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:

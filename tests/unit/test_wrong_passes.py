@@ -1,0 +1,100 @@
+"""What once passed and must not: copies, overflowed, multiplied and scattered values. Each truth is known by construction."""
+
+import json
+
+import numpy as np
+import pytest
+from line_images import slits
+from pet_images import iq_phantom
+from qc_images import dicom, item, lit
+
+from spark_jobs.measure import measure_series
+from spark_jobs.qc.gamma_camera import linearity
+from spark_jobs.qc.numerics.wrapped import is_wrapped
+from spark_jobs.qc.pet import pet_nema_iq
+
+FIELD = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=["533", "387"])] * 2
+RNG = np.random.default_rng(7)
+
+
+def flood(counts: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * counts)
+
+
+def heads(first, second, **tags) -> list:
+    about = {"DetectorVector": [1, 2], "EnergyWindowVector": [1, 1], "DetectorInformationSequence": FIELD, **tags}
+    return measure_series([dicom(np.stack([first, second]), **about)], "phantom")
+
+
+def test_equal_images_of_two_heads_or_windows_are_copies():
+    one, two = flood(2_000, 0), flood(2_000, 1)
+    assert {r.status for r in heads(one, two) if r.procedure == "planar_uniformity"} == {"measured"}
+    for tags in ({}, {"DetectorVector": [1, 1], "EnergyWindowVector": [1, 2]}):
+        (result,) = heads(one, one, **tags)
+        assert (result.status, result.measures) == ("not_measured", ()) and "one is a copy of the other" in result.reason
+    files = [dicom(i, SOPInstanceUID=f"2.25.{k}", DetectorVector=[k + 1], NumberOfFrames=1) for k, i in enumerate((one, one))]
+    assert "one is a copy of the other" in measure_series(files, "phantom")[0].reason
+
+
+@pytest.mark.parametrize("bits", [16, 8])
+def test_counts_that_overflowed_are_seen_wherever_they_do(bits):
+    size = 2**bits
+    y, x = np.mgrid[:64, :64] - 31.5
+    for width in (3.0, 8.0) if bits == 16 else (8.0,):
+        source = np.exp(-(x**2 + y**2) / 2 / width**2)
+        for top in (0.9, 1.2, 1.9, 2.6):
+            counts = RNG.poisson(source * top * size)[None]
+            assert is_wrapped(counts % size, bits) is (top > 1)
+    rim = np.clip((28 - np.hypot(x, y)) / 4, 0, 1)
+    assert is_wrapped(RNG.poisson(rim * 1.5 * size)[None] % size, bits)
+    hot = np.full((1, 64, 64), size // 8)
+    hot[0, 30, 30] = size - 5
+    assert not is_wrapped(hot, bits), "a hot pixel is none"
+
+
+def test_a_wrapped_flood_and_a_wrapped_source_have_no_numbers():
+    for counts in (flood(70_000, 0), np.random.default_rng(0).poisson(lit("ROUND", (60.0,), 2.4, 256) * 90_000)):
+        blurred = counts.astype(float)
+        for axis in (0, 1):
+            blurred = (np.roll(blurred, 1, axis) + 2 * blurred + np.roll(blurred, -1, axis)) / 4
+        for result in measure_series(
+            [dicom(np.rint(blurred).astype(int) % 65_536, DetectorInformationSequence=FIELD[:1])], "phantom"
+        ):
+            assert result.status == "not_measured" and "began at 0 again" in result.reason
+
+
+@pytest.mark.parametrize("peak", [5, 300])
+@pytest.mark.parametrize("tilt", [0.0, 2.0])
+def test_multiplied_counts_have_no_verdict_in_linearity(peak, tilt):
+    base = slits(lambda v: 0.5 * np.sin(v / 12), peak=peak, tilt_deg=tilt)
+    for factor in (1, 2, 3.5, 10):
+        counts = np.rint(np.random.default_rng(0).poisson(base / factor) * factor)
+        assert linearity.counts_scale(counts) == pytest.approx(factor, rel=0.15)
+        result = linearity.measure([counts], 0.8)
+        assert result.status == ("measured" if factor == 1 else "indicative"), result.reason
+
+
+def readings(*mbq: float, at: list[str] | None = None) -> list:
+    given = [{"mbq": m, "at": t} for m, t in zip(mbq, at, strict=True)] if at else list(mbq)
+    part = {"nuclide": "Cs-137", "reference_mbq": 10.0, "reference_at": "2026-03-01T00:00:00", "readings": given}
+    sheet = {"procedure": "activimeter", "device_serial": "AC-1", "measured_at": "2026-03-01T08:00:00"}
+    return measure_series([json.dumps({**sheet, "accuracy": [part]}).encode()])
+
+
+@pytest.mark.parametrize("around", [(0.95, 1.05), (0.94, 1.0, 1.06), (0.96, 1.04, 0.95, 1.05)])
+def test_few_readings_that_scatter_about_the_reference_have_no_verdict(around):
+    (result,) = readings(*(10 * f for f in around))
+    assert result.status == "indicative" and "scatter" in result.reason
+    (near,) = readings(*(10 * (1 + (f - 1) / 10) for f in around))
+    assert near.status == "measured"
+    (one,) = readings(10.0)
+    assert one.status == "measured"
+
+
+@pytest.mark.parametrize("voxel", [(3.0, 3.0, 3.0), (5.0, 4.0, 4.0)])
+@pytest.mark.parametrize("cold", [0, 2])
+def test_spheres_in_slices_of_a_wrong_distance_have_no_verdict(voxel, cold):
+    volume, filling = iq_phantom(fwhm=7.0, voxel=voxel, cold=cold, noise=0.05), pet_nema_iq.Filling(40_000.0, 5_000.0)
+    for factor in (0.8, 1.0, 1.2):
+        result = pet_nema_iq.measure(volume, (voxel[0] * factor, *voxel[1:]), filling=filling)
+        assert result.status == ("measured" if factor == 1 else "indicative") or (factor != 1 and result.status == "not_measured")
