@@ -18,6 +18,7 @@ from bench.accuracy_cases import further
 from bench.cases import DATA, ROOT, Case, Truth, real, simulated
 from bench.clinical_cases import clinical
 from bench.nuclear_cases import nuclear
+from bench.wrong_passes import wrong_passes
 from photopeak.analyse import analyse
 
 __all__ = ["ask", "main"]
@@ -49,7 +50,7 @@ def main() -> int:
         print("the environment .venv-peers is not there: `make docs` installs it", file=sys.stderr)
         return 3
     with tempfile.TemporaryDirectory() as folder:
-        more = [*further(Path(folder)), *nuclear(Path(folder)), *clinical(Path(folder))]
+        more = [*further(Path(folder)), *nuclear(Path(folder)), *clinical(Path(folder)), *wrong_passes(Path(folder))]
         cases = [*simulated(Path(folder)), *real()]
         own = [*ask(OWN, [{"path": str(c.path)} for c in cases]), *(analysed(c.path) for c in more)]
         cases += more

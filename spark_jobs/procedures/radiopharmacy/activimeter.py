@@ -86,9 +86,9 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
             if isinstance(found, Measure):
                 measures.append(found)
                 warnings.append(f"the repeatability with {nuclide} is that of the readings of {part}")
-    state = (INDICATIVE, doubts[0]) if doubts else (MEASURED, None)
-    about = (activimeter.PROCEDURE, *state, None, activimeter.METHOD, activimeter.VERSION)
-    return [Result(*about, tuple(measures), tuple(warnings), figure)]
+    status, reason = (INDICATIVE, doubts[0]) if doubts else (MEASURED, None)
+    about = (activimeter.METHOD, activimeter.VERSION, tuple(measures), tuple(warnings), figure)
+    return [Result(activimeter.PROCEDURE, status, reason, None, *about)]
 
 
 def _readings(

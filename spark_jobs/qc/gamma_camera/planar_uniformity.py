@@ -179,6 +179,8 @@ def measure(
             f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a strip of {2 * aside * size_mm:.0f} "
             "mm at one side of the detector may be dead: the header declares no field of view to tell it by"
         )
+    elif shape is None and (found[0].any() or found[-1].any() or found[:, 0].any() or found[:, -1].any()):
+        reason = "no verdict: the lit area is cut by the border of the image, and the header declares no field of view: what lies beyond is not seen"
     elif shape is None and notches.any():
         reason = (
             f"no verdict: at the rim of the lit area {notches.sum() * size_mm**2 / 100:.0f} cm² are missing, which may be a dead part of the "
