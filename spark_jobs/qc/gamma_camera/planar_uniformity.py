@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image
