@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
