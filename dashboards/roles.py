@@ -22,9 +22,6 @@ MANAGER_PERMISSIONS = [
     ("can_get_column_values", "Datasource"),
     ("can_view_chart_as_table", "Dashboard"),
     ("can_csv", "Superset"),  # what a chart shows, as a file
-    ("can_drill", "Dashboard"),  # from a number to its rows, where the ids stand
-    ("can_samples", "Datasource"),
-    ("can_get_drill_info", "Dataset"),
     ("can_recent_activity", "Log"),
     ("can_language_pack", "Superset"),
     ("can_userinfo", "UserDBModelView"),

@@ -1,5 +1,6 @@
-"""Great Expectations' own Data Docs, made to work with no network: what they load from elsewhere is replaced or dropped."""
+"""Great Expectations' own Data Docs, made to work with no network and in both languages: what they load from elsewhere is replaced or dropped."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ LOADED = re.compile(
 IMAGE = re.compile(r"<img[^>]*\ssrc=\"https?://[^\"]+\"[^>]*/?>", re.S)
 FOOTER = re.compile(r"<footer\b.*?</footer>", re.S)
 CSS_URL = re.compile(r"url\(\s*['\"]?https?://[^)]*\)")
+TEXT = re.compile(r">(\s*)([^<>]*[^<>\s])(\s*)<")
+SCRIPT = re.compile(r"(<(?:script|style|title)\b.*?</(?:script|style|title)>)", re.S)
 ICON = re.compile(r"<link rel=\"shortcut icon\"[^>]*>")
 
 
@@ -54,7 +57,19 @@ def localise(html: str, up: str) -> str:
 
     html = FOOTER.sub("", LOADED.sub(local, html))
     html = ICON.sub("", IMAGE.sub("<strong>Photopeak · Data Docs</strong>", html))
-    html = CSS_URL.sub("none", html)
-    return html.replace(
-        "</head>", f'<link rel="icon" href="data:,"><link rel="stylesheet" href="{up}assets/data_docs.css"></head>', 1
-    )
+    html = _both(CSS_URL.sub("none", html))
+    ours = f'<link rel="icon" href="data:,"><link rel="stylesheet" href="{up}assets/data_docs.css"><script src="{up}assets/report.js"></script>'
+    return html.replace("</head>", f"{ours}</head>", 1)
+
+
+def _both(html: str) -> str:
+    """Return the page with the Chinese of Great Expectations' own words beside them; the style sheet shows the reader's language."""
+    chinese = json.loads((HERE / "docs.zh.json").read_text(encoding="utf-8"))
+
+    def beside(match: re.Match[str]) -> str:
+        before, text, after = match.groups()
+        if text not in chinese:
+            return match[0]
+        return f'>{before}<span lang="en">{text}</span><span lang="zh">{chinese[text]}</span>{after}<'
+
+    return "".join(part if SCRIPT.fullmatch(part) else TEXT.sub(beside, part) for part in SCRIPT.split(html))

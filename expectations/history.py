@@ -39,16 +39,19 @@ def runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def store(reports: Path, run: dict[str, Any], keep: int, days: int = 0) -> None:
-    """Add "since" to each failing rule of the run, keep its full result, and drop old runs.
+    """Add to each rule "since" when it fails and what the run before found ("before"); keep the full result, and drop old runs.
 
     The newest `keep` runs stay, and of the newest `days` days the last run of each: a busy day must not push last week out.
     """
     rows = index(reports)
     order = [r["run_id"] for r in runs(rows)]
     at = order.index(run["run_id"]) if run["run_id"] in order else len(order)
-    outcome = {(r["run_id"], r["rule"]): r for r in rows}
+    outcome: dict[tuple[str | None, str], dict[str, Any]] = {(r["run_id"], r["rule"]): r for r in rows}
+    run["previous_run_id"] = order[at - 1] if at else None
     for rule in run["rules"]:
         rule["since"] = _since(rule, run, order[:at], outcome)
+        before = outcome.get((run["previous_run_id"], rule["rule"]))
+        rule["before"] = {key: before[key] for key in ("success", "failing", "population")} if before else None
     folder = reports / "runs" / run["run_id"]
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "result.json", json.dumps(run, ensure_ascii=False, indent=1))
@@ -67,7 +70,7 @@ def store(reports: Path, run: dict[str, Any], keep: int, days: int = 0) -> None:
 
 
 def _since(
-    rule: dict[str, Any], run: dict[str, Any], earlier: list[str], outcome: dict[tuple[str, str], dict[str, Any]]
+    rule: dict[str, Any], run: dict[str, Any], earlier: list[str], outcome: dict[tuple[str | None, str], dict[str, Any]]
 ) -> dict[str, str] | None:
     """Return the first run of the unbroken failing streak that ends with this run; None when the rule holds."""
     if rule["success"]:

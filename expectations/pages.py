@@ -1,6 +1,7 @@
-"""The auditors' pages, in English and Chinese at once: they need a disk or a web server, no network, no scripts."""
+"""The auditors' pages, in English and Chinese at once: they need a disk or a web server, no network, and read without scripts."""
 
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,21 @@ import jinja2
 from markupsafe import Markup
 
 from connectors.words import reason
-from expectations import history
+from expectations import evidence, history
 from expectations.suites import HERE
 
 __all__ = ["texts", "write"]
 
 WRITTEN = ("reason", "reasons", "reason_at_opening", "standard", "clause", "limit_text")  # columns of sentences
+# what a reader of a failing row needs first, and what is printed
+LEAD = {
+    "measured_at_utc", "occurred_at_utc", "administered_at_utc", "started_at_utc", "at_utc", "hour_utc", "day", "month", "ordered_at_utc",
+    "received_at_utc", "flagged_at_utc", "next_due_day", "valid_until_utc", "device_id", "room_id", "staff_id", "accession_number",
+    "event_number", "subject_id", "step", "procedure", "detector", "aspect", "measure", "quantity", "credential", "value", "value_mean", "unit",
+    "limit_low", "limit_high", "limit_text", "deviation_percent", "tolerance_percent", "completeness_percent", "verdict", "state", "outcome",
+    "category", "severity", "reason", "reasons", "reason_given", "clause",
+}  # fmt: skip
+WIDEST = 12  # columns that a page of paper holds
 
 
 def texts() -> dict[str, dict[str, str]]:
@@ -21,9 +31,15 @@ def texts() -> dict[str, dict[str, str]]:
     return json.loads((HERE / "texts.json").read_text(encoding="utf-8"))
 
 
-def write(reports: Path, run: dict[str, Any]) -> None:
-    """Write the run's page and the front page over all runs."""
-    environment = _environment()
+def write(
+    reports: Path,
+    run: dict[str, Any],
+    seen: list[evidence.Evidence],
+    names: dict[str, dict[str, tuple[str, str]]],
+    utc_offset_minutes: int,
+) -> None:
+    """Write the run's page, the front page over all runs, and a page of evidence for each picture; times on the clock of the site."""
+    environment = _environment(utc_offset_minutes)
     rows = history.index(reports)
     summaries = history.runs(rows)[::-1]
     folder = reports / "runs" / run["run_id"]
@@ -33,7 +49,8 @@ def write(reports: Path, run: dict[str, Any]) -> None:
         for row in rule["rows"]:
             if row.get("picture_href") and not (reports / row["picture_href"]).is_file():
                 row["picture_href"] = None
-    page = environment.get_template("run.html").render(run=run, rules=rules, suites=suites, up="../../")
+            row["evidence_page"] = f"evidence/{Path(row['picture_href']).stem}.html" if row.get("picture_href") else None
+    page = environment.get_template("run.html").render(run=run, rules=rules, suites=suites, names=names, up="../../")
     history.write_text(folder / "index.html", page)
     newest = history.load(reports, summaries[0]["run_id"])
     broken = sorted(
@@ -42,9 +59,12 @@ def write(reports: Path, run: dict[str, Any]) -> None:
     suites = {s["name"]: s for s in newest["suites"]}
     front = environment.get_template("front.html").render(run=newest, broken=broken, suites=suites, summaries=summaries, up="")
     history.write_text(reports / "index.html", front)
+    evidence.write(reports, seen, environment.get_template("evidence.html"), names)
 
 
-def _environment() -> jinja2.Environment:
+def _environment(utc_offset_minutes: int) -> jinja2.Environment:
+    clock = timezone(timedelta(minutes=utc_offset_minutes))
+    zone = str(datetime(2000, 1, 1, tzinfo=clock).tzinfo) if utc_offset_minutes else "UTC"
     words = texts()
 
     def both(en: object, zh: object) -> Markup:
@@ -56,28 +76,47 @@ def _environment() -> jinja2.Environment:
 
     def column(name: str) -> Markup | str:
         key = f"column.{name}"
-        return t(key) if key in words["en"] else name
+        if key not in words["en"]:
+            return name
+        return both(*(words[language][key].replace("UTC", zone) for language in ("en", "zh")))
+
+    def local(text: object) -> str:
+        """Return a moment of UTC on the clock of the site."""
+        moment = datetime.fromisoformat(str(text).removesuffix("Z"))
+        return moment.replace(tzinfo=UTC).astimezone(clock).strftime("%Y-%m-%d %H:%M")
 
     def moment(text: object) -> str:
-        return str(text).replace("T", " ").replace(".000", "").removesuffix("Z") + " UTC"
+        return f"{local(text)} {zone}" if "T" in str(text) else str(text)
+
+    def word(value: object) -> Markup | str:
+        key = f"value.{value}"
+        return t(key) if key in words["en"] else str(value)
+
+    def lead(rule: dict[str, Any]) -> list[str]:
+        """Return the columns that a reader needs first; the rest opens on demand."""
+        shown = [c for c in rule["columns"] if c in LEAD]
+        return shown[:WIDEST] if len(shown) > 1 else rule["columns"][:WIDEST]
 
     def why(text: object) -> Markup | str:
         """Return what is stored in English with the Chinese beside it where there is one."""
         chinese = reason(str(text))
         return both(text, chinese) if chinese != text else str(text)
 
-    def cell(value: object, name: str) -> Markup | str:
-        if value is None:
+    def cell(value: object, name: str, names: dict[str, dict[str, tuple[str, str]]]) -> Markup | str:
+        if value is None or value == "":
             return "–"
         if name.endswith("_utc"):
-            return str(value).replace("T", " ").replace(".000", "").removesuffix("Z")
-        if name == "day" or name == "month":
+            return local(value)
+        if name in ("day", "month") or name.endswith("_day"):
             return str(value)[:10]
+        register = names.get({"reported_by": "staff_id"}.get(name, name), {})
+        if str(value) in register:
+            return both(*register[str(value)])
         if name in WRITTEN:
             return why(value)
         if isinstance(value, float):
             return f"{value:.4g}"
-        return {"True": "✓", "False": "✗"}.get(str(value), str(value))
+        return {"True": "✓", "False": "✗"}.get(str(value)) or word(value)
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -86,5 +125,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(both=both, t=t, column=column, moment=moment, cell=cell, why=why)
+    environment.globals.update(both=both, t=t, column=column, moment=moment, cell=cell, why=why, word=word, lead=lead)
     return environment

@@ -13,7 +13,7 @@ import pandas as pd
 from expectations.suites import Suite
 from expectations.suspects import suspects
 
-__all__ = ["Population", "Release", "find_release", "open_release", "population_of", "release_of", "rules_in_force"]
+__all__ = ["Population", "Release", "find_release", "names_of", "open_release", "population_of", "release_of", "rules_in_force"]
 
 LAKE = ("events", "readings", "measures")
 LARGEST = 100_000  # rows of one population that are held in memory
@@ -70,6 +70,19 @@ def release_of(connection: duckdb.DuckDBPyConnection, path: Path) -> Release:
         raise ValueError(f"{path}: mart_release is empty; run `photopeak job build_marts` again")
     moment = row[1].replace(tzinfo=UTC) if row[1].tzinfo is None else row[1].astimezone(UTC)
     return Release(path, str(row[0]), moment.isoformat(timespec="seconds").replace("+00:00", "Z"))
+
+
+def names_of(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, tuple[str, str]]]:
+    """Return {column: {id: (English name, Chinese name)}} of the registers that the release holds."""
+    names = {}
+    for register in ("device", "room", "staff"):
+        rows = connection.execute(f"select {register}_id, name_en, name_zh from marts.dim_{register}").fetchall()
+        names[f"{register}_id"] = {row[0]: (row[1], row[2]) for row in rows if row[0] and row[1] and row[2]}
+    listed = "select 1 from information_schema.tables where table_schema = 'reference' and table_name = 'measure_names'"
+    if connection.execute(listed).fetchone():
+        rows = connection.execute("select measure, name_en, name_zh from reference.measure_names").fetchall()
+        names["measure"] = {row[0]: (row[1], row[2]) for row in rows}
+    return names
 
 
 def rules_in_force(connection: duckdb.DuckDBPyConnection, utc_offset_minutes: int) -> dict[str, dict[str, Any]]:

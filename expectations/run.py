@@ -13,12 +13,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from connectors.settings import Settings
-from expectations import data_docs, history, pages, population
+from expectations import data_docs, evidence, history, pages, population
 from expectations.population import Population
 from expectations.suites import Checkpoint, Suite, read_checkpoint, read_suites
 
 __all__ = ["attest"]
+
+# the column that says when a row failed, first match
+WHEN = ("measured_at_utc", "occurred_at_utc", "administered_at_utc", "started_at_utc", "at_utc", "hour_utc", "day", "month", "ordered_at_utc",
+        "received_at_utc", "start_at_utc", "flagged_at_utc", "next_due_day", "valid_until_utc", "read_at_utc", "recorded_at_utc")  # fmt: skip
 
 
 def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], object]) -> dict[str, Any]:
@@ -44,6 +50,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
             return _job(run_id, began)
         rules = population.rules_in_force(connection, settings.utc_offset_minutes)
         populations = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
+        seen, names = evidence.read(connection), population.names_of(connection)
     moment = datetime.fromisoformat(release.as_of_utc)
     draft = settings.reports / f".docs-{run_id}"
     shutil.rmtree(draft, ignore_errors=True)
@@ -53,6 +60,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
     run: dict[str, Any] = {
         "run_id": run_id,
         "as_of_utc": release.as_of_utc,
+        "produced_at_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "release_id": release.release_id,
         "suites_digest": digest,
         "suites": [],
@@ -74,7 +82,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
     broken = [r["rule"] for r in run["rules"] if r["severity"] == "integrity" and not r["success"]]
     run["integrity"] = not broken
     history.store(settings.reports, run, checkpoint.runs_kept, checkpoint.days_kept)
-    pages.write(settings.reports, run)
+    pages.write(settings.reports, run, seen, names, settings.utc_offset_minutes)
     published = not broken and population.find_release(settings.warehouse) == path  # a newer candidate has its own attestation
     if published:
         publish(path.parent)
@@ -148,11 +156,13 @@ def _rule(
     shown: list[dict[str, Any]] = []
     columns: list[str] = []
     groups: list[dict[str, Any]] = []
+    first = last = None
     if not isinstance(read_rows, str):
         frame = read_rows.frame
         columns = [str(c) for c in frame.columns if c != "row"]
         failed = frame.iloc[result["rows"]]
         shown = json.loads(failed.head(checkpoint.rows_kept)[columns].to_json(orient="records", date_format="iso", date_unit="s"))
+        first, last = _span(failed)
         if suite.group:
             bad = Counter(failed[suite.group].astype(object).where(failed[suite.group].notna(), "").map(str))
             groups = [
@@ -167,5 +177,20 @@ def _rule(
         "group": suite.group,
         "groups": groups[:50],
         "columns": columns,
+        "first_failing": first,
+        "last_failing": last,
         "rows": shown,
     }
+
+
+def _span(failed: pd.DataFrame) -> tuple[str | None, str | None]:
+    """Return the first and the last moment or day of the failing rows, by the column that says when; None where none does."""
+    for name in WHEN:
+        moments: Any = pd.to_datetime(failed[name], errors="coerce").dropna() if name in failed.columns else []
+        if len(moments):
+            first, last = (
+                m.isoformat(timespec="seconds") if name.endswith("_utc") else m.date().isoformat()
+                for m in (min(moments), max(moments))
+            )
+            return first, last
+    return None, None

@@ -214,11 +214,15 @@ def requirements(as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="en or zh; default: the session's language. 语言，默认随会话。")
+    ] = None,
+) -> None:
     """Check the machine: Python, Java, disk, memory, ports; one sentence each for what is missing. 检查本机环境。"""
     from photopeak import doctor as verb
 
-    raise typer.Exit(verb.main([]))
+    raise typer.Exit(verb.main(["--lang", lang] if lang else []))
 
 
 def load() -> "Settings":

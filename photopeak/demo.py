@@ -14,6 +14,7 @@ from pathlib import Path
 from connectors.events import utc_text
 from connectors.settings import ROOT, Settings, load
 from connectors.stores.lake.lock import Locked
+from photopeak.doctor import say
 
 __all__ = ["open_series", "run"]
 
@@ -38,9 +39,13 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
     seconds: dict[str, float] = {}
     began = time.monotonic()
 
-    with stage(seconds, "start", "starting the platform"):
+    with stage(seconds, "start", say("starting the platform", "启动平台")):
         supervise.up(settings)
-    with stage(seconds, "hospital", "a pretend hospital sends three months and one live day"):
+    with stage(
+        seconds,
+        "hospital",
+        say("a pretend hospital sends three months and one live day", "模拟医院发送三个月历史与一个当日的数据"),
+    ):
         _simulator(
             settings,
             "run",
@@ -52,16 +57,21 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
             str(history_days),
             *_doors(settings),
         )
-    with stage(seconds, "platform", "the platform measures, judges and attests what came in"):
+    with stage(
+        seconds, "platform", say("the platform measures, judges and attests what came in", "平台测量、判定并核验到达的数据")
+    ):
         settle(settings)
-    with stage(seconds, "check", "comparing with the answer key"):
+    with stage(seconds, "check", say("comparing with the answer key", "与标准答案比较")):
         code = _simulator(settings, "check", "--warehouse", str(settings.warehouse / "current" / "qc.duckdb"), must=False)
     unpin(settings)
     seconds["total"] = round(time.monotonic() - began, 1)
 
     answer = folder / "answer_check.json"
     if not answer.exists():
-        print("the comparison with the answer key did not finish; see the lines above", file=sys.stderr)
+        print(
+            say("the comparison with the answer key did not finish; see the lines above", "与标准答案的比较未完成，见上文"),
+            file=sys.stderr,
+        )
         return 1
     report = json.loads(answer.read_text())
     answer.write_text(json.dumps({**report, "seconds": seconds}, indent=1, ensure_ascii=False) + "\n")
@@ -124,8 +134,13 @@ def settle(settings: Settings) -> None:
                 f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why"
             )
         passed = time.monotonic() - began
-        hope = f"about {EXPECTED_S - passed:.0f} s left" if passed < EXPECTED_S else "longer than usual"
-        print(f"  {passed:4.0f} s  {hope}; waiting: {', '.join(f'{n} {what}' for what, n in left.items() if n)}", flush=True)
+        hope = say("longer than usual", "比平时更久")
+        if passed < EXPECTED_S:
+            hope = say(f"about {EXPECTED_S - passed:.0f} s left", f"约剩 {EXPECTED_S - passed:.0f} 秒")
+        english, chinese = (
+            ", ".join(f"{n} {what}" for what, n in zip(names, left.values(), strict=True) if n) for names in (left, WAITING_ZH)
+        )
+        print(f"  {passed:4.0f} s  {hope}{say(f'; waiting: {english}', f'；等待：{chinese}')}", flush=True)
         time.sleep(5)
 
 
@@ -140,6 +155,9 @@ def _release_of_the_pin(settings: Settings, left: dict[str, int]) -> None:
     with suppress(Locked):  # Airflow is at it
         for name in ("build_marts", "attest_quality"):
             jobs.run(settings, name, jobs.Request())
+
+
+WAITING_ZH = ("个事件", "个未关闭的序列", "个待测量的序列", "个待发布的版本")  # in the order of `outstanding`
 
 
 def outstanding(settings: Settings) -> dict[str, int]:
@@ -186,14 +204,16 @@ def addresses(settings: Settings) -> str:
 
     host = settings.host
     rows = [
-        ("Status 状态", f"http://{host}:{settings.status_port}", "start here 从这里开始"),
-        ("Dashboards 仪表板", f"http://{host}:{settings.superset_port}", ""),
-        ("Reports 审核报告", f"http://{host}:{settings.reports_port}", "no login 无需登录"),
-        ("Airflow 调度", f"http://{host}:{settings.airflow_port}", ""),
+        (say("Status", "状态"), f"http://{host}:{settings.status_port}", say("start here", "从这里开始")),
+        (say("Dashboards", "仪表板"), f"http://{host}:{settings.superset_port}", ""),
+        (say("Reports", "质控审核报告"), f"http://{host}:{settings.reports_port}", say("no login", "无需登录")),
+        ("Airflow", f"http://{host}:{settings.airflow_port}", ""),
     ]
     lines = ["", *(f"  {name:<22} {url:<28} {note}" for name, url, note in rows), ""]
     lines += [f"  login {app:<10} {user:<10} {password}" for app, user, password in logins(settings)]
-    return "\n".join([*lines, "", "  The platform goes on running: `make down` stops it. 平台继续运行，`make down` 停止。", ""])
+    return "\n".join(
+        [*lines, "", say("  The platform goes on running: `make down` stops it.", "  平台继续运行，`make down` 停止。"), ""]
+    )
 
 
 @contextmanager

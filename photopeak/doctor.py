@@ -1,7 +1,8 @@
 """Check the machine before anything is downloaded. Standard library only, any Python 3: it runs outside the environments.
 
-    python3 photopeak/doctor.py [--install] [--peers]
+    python3 photopeak/doctor.py [--install] [--peers] [--lang en|zh]
 
+It speaks the language of the session (`PHOTOPEAK_LANG`, else LC_ALL, LC_MESSAGES, LANG) unless `--lang` says otherwise.
 `--install` installs Java 17 where it may (root and apt); `--peers` the programs that only tests need.
 """
 
@@ -13,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["PEERS", "checks", "find_java", "main"]
+__all__ = ["PEERS", "checks", "find_java", "main", "say"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DISK_GIB, MEMORY_GIB = 6, 4
@@ -27,6 +28,7 @@ PORTS = {
     "REPORTS": 8090,
     "STATUS": 8091,
 }
+SPEAKS = ("PHOTOPEAK_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 JAVA_PACKAGE = "openjdk-17-jre-headless"
 PEERS = {
     "dcmtk": "/usr/bin/storescu",
@@ -36,8 +38,16 @@ PEERS = {
 }  # package: a path of it
 
 
+def say(english, chinese):
+    """Return the one of the two that a reader at this terminal understands."""
+    asked = next((value for name in SPEAKS if (value := os.environ.get(name))), "")
+    return chinese if asked.lower().startswith("zh") else english
+
+
 def main(arguments):
     """Print a line for each check and return 0, or 3 when something is missing; with `--install`, install what may be installed first."""
+    if "--lang" in arguments:
+        os.environ[SPEAKS[0]] = (arguments[arguments.index("--lang") + 1 :] or ["en"])[0]
     if "--install" in arguments:
         wanted = [] if find_java() else [JAVA_PACKAGE]
         if "--peers" in arguments:
@@ -46,16 +56,18 @@ def main(arguments):
             install(wanted)
         elif [w for w in wanted if w != JAVA_PACKAGE]:
             print(
-                "[doctor] tests against {} will be skipped: as root, `apt-get install {}`".format(
-                    *[" ".join(w for w in wanted if w != JAVA_PACKAGE)] * 2
-                )
+                "[doctor] "
+                + say(
+                    "tests against {0} will be skipped: as root, `apt-get install {0}`",
+                    "将跳过针对 {0} 的测试：请以 root 运行 `apt-get install {0}`",
+                ).format(" ".join(w for w in wanted if w != JAVA_PACKAGE))
             )
     missing = 0
     quiet = "--install" in arguments
     for good, sentence in checks(ports=not quiet):
         missing += not good
         if not good or not quiet:
-            print(f"[doctor] {'ok     ' if good else 'MISSING'} {sentence}", flush=True)
+            print(f"[doctor] {say('ok     ', '正常') if good else say('MISSING', '缺失')} {sentence}", flush=True)
     return 3 if missing else 0
 
 
@@ -69,7 +81,10 @@ def python():
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] == (3, 11):
         return True, f"Python {version}"
-    return False, f"Python 3.11 is needed, this is {version}: install python3.11 and run `make PYTHON=python3.11 …`"
+    return False, say(
+        f"Python 3.11 is needed, this is {version}: install python3.11 and run `make PYTHON=python3.11 …`",
+        f"需要 Python 3.11，当前为 {version}：请安装 python3.11 并运行 `make PYTHON=python3.11 …`",
+    )
 
 
 def venv():
@@ -77,24 +92,33 @@ def venv():
         import ensurepip  # noqa: F401
         import venv as _  # noqa: F401
     except ImportError:
-        return False, "Python's venv module is missing: as root, `apt-get install python3.11-venv`"
-    return True, "Python's venv module"
+        return False, say(
+            "Python's venv module is missing: as root, `apt-get install python3.11-venv`",
+            "缺少 Python 的 venv 模块：请以 root 运行 `apt-get install python3.11-venv`",
+        )
+    return True, say("Python's venv module", "Python 的 venv 模块")
 
 
 def account():
     import pwd
 
     try:
-        return True, f"account {pwd.getpwuid(os.getuid()).pw_name}"
+        return True, say(f"account {pwd.getpwuid(os.getuid()).pw_name}", f"账户 {pwd.getpwuid(os.getuid()).pw_name}")
     except KeyError:
-        return False, f"user id {os.getuid()} has no line in /etc/passwd, without which Spark does not start: add the account"
+        return False, say(
+            f"user id {os.getuid()} has no line in /etc/passwd, without which Spark does not start: add the account",
+            f"用户号 {os.getuid()} 在 /etc/passwd 中没有记录，Spark 无法启动：请添加该账户",
+        )
 
 
 def java():
     path = find_java()
     if path:
-        return True, f"Java 17 at {path}"
-    return False, f"Java 17 is needed for Spark: as root, `apt-get install {JAVA_PACKAGE}`, or set JAVA_HOME to a Java 17"
+        return True, say(f"Java 17 at {path}", f"Java 17 位于 {path}")
+    return False, say(
+        f"Java 17 is needed for Spark: as root, `apt-get install {JAVA_PACKAGE}`, or set JAVA_HOME to a Java 17",
+        f"Spark 需要 Java 17：请以 root 运行 `apt-get install {JAVA_PACKAGE}`，或将 JAVA_HOME 指向 Java 17",
+    )
 
 
 def find_java():
@@ -128,18 +152,27 @@ def disk():
         if free < needed:
             return (
                 False,
-                f"{needed} GiB of disk are needed, {folder} has {free:.1f} GiB free: free some, or move the data by PHOTOPEAK_HOME",
+                say(
+                    f"{needed} GiB of disk are needed, {folder} has {free:.1f} GiB free: free some, or move the data by PHOTOPEAK_HOME",
+                    f"需要 {needed} GiB 磁盘空间，{folder} 剩余 {free:.1f} GiB：请清理，或用 PHOTOPEAK_HOME 移动数据",
+                ),
             )
         if not os.access(folder, os.W_OK):
-            return False, f"{folder} cannot be written by this account: change its owner, or move the data by PHOTOPEAK_HOME"
-    return True, f"disk: at least {needed} GiB free"
+            return False, say(
+                f"{folder} cannot be written by this account: change its owner, or move the data by PHOTOPEAK_HOME",
+                f"此账户无法写入 {folder}：请更改所有者，或用 PHOTOPEAK_HOME 移动数据",
+            )
+    return True, say(f"disk: at least {needed} GiB free", f"磁盘：剩余至少 {needed} GiB")
 
 
 def memory():
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     if total < MEMORY_GIB:
-        return False, f"{MEMORY_GIB} GiB of memory are needed, this machine has {total:.1f}"
-    return True, f"memory: {total:.0f} GiB"
+        return False, say(
+            f"{MEMORY_GIB} GiB of memory are needed, this machine has {total:.1f}",
+            f"需要 {MEMORY_GIB} GiB 内存，本机为 {total:.1f}",
+        )
+    return True, say(f"memory: {total:.0f} GiB", f"内存：{total:.0f} GiB")
 
 
 def taken_ports():
@@ -151,15 +184,23 @@ def taken_ports():
         else {}
     )
     if (home / "run" / "supervisord.pid").exists():
-        return [(True, "ports: the platform is running")]
+        return [(True, say("ports: the platform is running", "端口：平台正在运行"))]
     host = os.environ.get("PHOTOPEAK_HOST") or written.get("HOST") or "127.0.0.1"
     rows = []
     for name, default in PORTS.items():
         setting = f"PHOTOPEAK_{name}_PORT"
         port = int(os.environ.get(setting) or written.get(f"{name}_PORT") or default)
         if not is_free(host, port):
-            rows.append((False, f"port {port} is taken: end what uses it, or set {setting} to a free one"))
-    return rows or [(True, "ports: all free")]
+            rows.append(
+                (
+                    False,
+                    say(
+                        f"port {port} is taken: end what uses it, or set {setting} to a free one",
+                        f"端口 {port} 已被占用：请结束占用程序，或将 {setting} 设为空闲端口",
+                    ),
+                )
+            )
+    return rows or [(True, say("ports: all free", "端口：全部空闲"))]
 
 
 def is_free(host, port):
@@ -180,7 +221,7 @@ def may_install():
 
 def install(packages):
     """Install Debian packages without starting any service that they bring."""
-    print(f"[doctor] installing {' '.join(packages)}", flush=True)
+    print("[doctor] " + say("installing", "正在安装") + f" {' '.join(packages)}", flush=True)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not policy.exists()  # a package must not start its service: Orthanc would bind 4242 and 8042

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.settings import ROOT, Settings, load
+from photopeak.doctor import say
 from photopeak.services import PASSWORDS, EnvironmentLacks, airflow_environment, superset_environment
 
 __all__ = ["DEVICES", "files", "logins", "metadata", "remember"]
@@ -104,7 +105,7 @@ def metadata(settings: Settings, applications: set[str]) -> None:
         stamp, digest = settings.home / name / "prepared", _digest(sources, settings)
         if stamp.exists() and stamp.read_text() == digest and (settings.home / name / f"{name}.db").exists():
             continue
-        print(f"[up] preparing {name}, about {EXPECTED_S} s", flush=True)
+        print(say(f"[up] preparing {name}, about {EXPECTED_S} s", f"[up] 正在准备 {name}，约 {EXPECTED_S} 秒"), flush=True)
         running[name] = (_start(settings, name, command, environment), stamp, digest)
     began, failed = time.monotonic(), []
     for name, (process, stamp, digest) in running.items():
@@ -117,7 +118,13 @@ def metadata(settings: Settings, applications: set[str]) -> None:
             failed.append(name)
             continue
         stamp.write_text(digest)
-        print(f"[up] {name} prepared after {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            say(
+                f"[up] {name} prepared after {time.monotonic() - began:.0f} s",
+                f"[up] {name} 准备完毕，用时 {time.monotonic() - began:.0f} 秒",
+            ),
+            flush=True,
+        )
     for name in failed:
         log = settings.home / "log" / f"prepare-{name}.log"
         last = next((line for line in reversed(log.read_text(errors="replace").splitlines()) if line.strip()), "no output")

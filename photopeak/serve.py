@@ -6,6 +6,7 @@ from typing import Any
 import uvicorn
 
 from connectors.settings import Settings, load
+from connectors.stores.object_store.files import FileObjectStore
 from photopeak import probe
 from terminals import reports, status
 from terminals.services import Services, cached
@@ -30,10 +31,9 @@ def main(names: list[str]) -> int:
     """Serve until told to end; 2 for anything but one known name."""
     settings = load()
     if names == ["reports"]:
-        app, port = (
-            reports.create_app(settings.reports, reports.from_command(), lambda: load(home=settings.home).as_of_utc),
-            settings.reports_port,
-        )
+        images = FileObjectStore(settings.objects / "clear")
+        pinned = lambda: load(home=settings.home).as_of_utc  # noqa: E731  asked at each page
+        app, port = reports.create_app(settings.reports, reports.from_command(), pinned, images), settings.reports_port
     elif names == ["status"]:
         app, port = status.create_app(settings, from_probe(settings)), settings.status_port
     else:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from connectors.settings import Settings
 from photopeak import prepare, probe
+from photopeak.doctor import say
 from photopeak.prepare import logins
 from photopeak.reaper import end
 from photopeak.services import MARK, NAMES, EnvironmentLacks, Service, services
@@ -103,9 +104,9 @@ def down(settings: Settings) -> None:
             time.sleep(0.2)
     left = _end_leftovers(settings)
     if pid is None and not left:
-        print("nothing is running")
+        print(say("nothing is running", "没有正在运行的服务"))
     else:
-        print(f"stopped in {time.monotonic() - began:.0f} s")
+        print(say(f"stopped in {time.monotonic() - began:.0f} s", f"已停止，用时 {time.monotonic() - began:.0f} 秒"))
 
 
 def run(settings: Settings, name: str) -> None:
@@ -187,7 +188,13 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
         waiting = [n for n in wanted if rows[n]["state"] != "up"]
         spent = time.monotonic() - began
         if not waiting:
-            print(f"[up] all {len(wanted)} services answer after {spent:.0f} s", flush=True)
+            print(
+                say(
+                    f"[up] all {len(wanted)} services answer after {spent:.0f} s",
+                    f"[up] 全部 {len(wanted)} 个服务已应答，用时 {spent:.0f} 秒",
+                ),
+                flush=True,
+            )
             _replace(settings.home / "run" / "seconds.json", json.dumps(took, indent=1))
             return
         broken = [rows[n] for n in waiting if rows[n]["state"] == "failed"]
@@ -198,11 +205,12 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
             )
         if time.monotonic() - said > 8:
             said = time.monotonic()
-            left = f"about {expected_s - spent:.0f} s left" if expected_s > spent else "longer than usual"
-            print(
-                f"[up] {spent:3.0f} s  {len(wanted) - len(waiting)} of {len(wanted)} answer, waiting for {', '.join(waiting)}; {left}",
-                flush=True,
-            )
+            left = say("longer than usual", "比平时更久")
+            if expected_s > spent:
+                left = say(f"about {expected_s - spent:.0f} s left", f"约剩 {expected_s - spent:.0f} 秒")
+            up, names = len(wanted) - len(waiting), ", ".join(waiting)
+            english = f"[up] {spent:3.0f} s  {up} of {len(wanted)} answer, waiting for {names}; {left}"
+            print(say(english, f"[up] {spent:3.0f} 秒  {len(wanted)} 个服务中 {up} 个已应答，等待 {names}；{left}"), flush=True)
         time.sleep(0.4)
 
 
@@ -211,7 +219,10 @@ def _end_leftovers(settings: Settings) -> int:
     found = probe.marked(settings)
     count = len(found)
     if count:
-        print(f"[up] ending {count} processes that an earlier run left behind", flush=True)
+        print(
+            say(f"[up] ending {count} processes that an earlier run left behind", f"[up] 正在结束上次运行遗留的 {count} 个进程"),
+            flush=True,
+        )
     for number, grace_s in ((signal.SIGTERM, 8), (signal.SIGKILL, 5)):
         end(found, number)
         since = time.monotonic()

@@ -1,19 +1,25 @@
 """The service `reports`: the reports' folder as it lies, read only; an auditor needs no login and no internet."""
 
+import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
+import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 from fastapi import FastAPI, Request, Response
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
+from connectors.stores.object_store.port import ObjectStore
 from connectors.words import both
 from terminals.headers import NOTHING_FROM_ELSEWHERE, guard
 from terminals.words import choose, texts
@@ -48,10 +54,16 @@ def from_command(timeout_s: float = 60.0) -> Draw:
     return draw
 
 
-def create_app(folder: Path, draw: Draw | None = None, pinned: Callable[[], datetime | None] = lambda: None) -> FastAPI:
+def create_app(
+    folder: Path,
+    draw: Draw | None = None,
+    pinned: Callable[[], datetime | None] = lambda: None,
+    images: ObjectStore | None = None,
+) -> FastAPI:
     """Return the service over that folder; it may still be empty.
 
-    `draw` makes a picture that nobody has asked for before; `pinned` says to which moment a demo has pinned the clock of releases now.
+    `draw` makes a picture that nobody has asked for before; `pinned` says to which moment a demo has pinned the clock of releases now;
+    `images` holds the pseudonymised copies that pages of evidence name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -85,8 +97,37 @@ def create_app(folder: Path, draw: Draw | None = None, pinned: Callable[[], date
             return FileResponse(path)
         return PlainTextResponse(f"no picture 没有图像: {both(reason or 'none was made')}\n", status_code=404)
 
+    @app.get("/evidence/{run_key}.zip")
+    def archive(run_key: Annotated[str, PathParameter(pattern=r"^[\w-]{1,80}$")]) -> Response:
+        listed = folder / "evidence" / f"{run_key}.json"
+        if images is None or not listed.is_file():
+            raise HTTPException(404)
+        file = tempfile.TemporaryFile()  # noqa: SIM115  the answer closes it
+        try:
+            _pack(json.loads(listed.read_text(encoding="utf-8"))["images"], images, file)
+        except OSError as exc:
+            file.close()
+            return PlainTextResponse(f"{both('an image of this run cannot be read')}: {exc}\n", status_code=404)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        headers = {"Content-Disposition": f'attachment; filename="{run_key[:12]}.zip"', "Content-Length": str(size)}
+        return StreamingResponse(
+            iter(lambda: file.read(1 << 18), b""),
+            media_type="application/zip",
+            headers=headers,
+            background=BackgroundTask(file.close),
+        )
+
     app.mount("/", _Reports(directory=folder, html=True))
     return guard(app, _policy)
+
+
+def _pack(images: list[dict[str, str]], store: ObjectStore, file: IO[bytes]) -> None:
+    """Write the images of a run into an archive, each under its SOP Instance UID; they do not get smaller, so they are stored as they are."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed:
+        for image in images:
+            name = zipfile.ZipInfo(f"{image['sop_instance_uid']}.dcm")  # no time of today: the same run gives the same archive
+            packed.writestr(name, store.get(image["key"]))
 
 
 def _policy(request: Request) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["AS_OF", "FAULTS", "change", "link", "make_release", "publish", "write_picture"]
+from connectors.stores.object_store.port import key_of
+
+__all__ = ["AS_OF", "FAULTS", "IMAGE", "change", "link", "make_release", "publish", "write_picture"]
 
 AS_OF = datetime(2026, 3, 10, 16, 0)  # naive UTC: end of the local day 2026-03-10
 DEVICES = ["GC1", "SPCT1", "PETCT1"]
@@ -42,6 +44,7 @@ RULES = {
     "ENVIRONMENT_SILENT": ("fail", "A site or a registered sensor is not heard", "院区或已登记传感器无数据"),
     "INTAKE_QUARANTINED": ("warn", "Message quarantined", "报文被隔离"),
     "INTAKE_DUPLICATE": ("info", "Message sent twice", "报文重复发送"),
+    "INTAKE_DOUBT": ("warn", "What a message or image says could not be read for certain", "消息或图像的内容未能可靠读取"),
     "IMAGE_QUALITY_LIMIT": ("warn", "Image quality below its limit", "图像质量低于限值"),
     "IMAGE_NOT_MEASURED": ("warn", "Image quality could not be measured", "图像质量无法测量"),
     "ADVERSE_EVENT": ("warn", "Adverse event reported", "报告了不良事件"),
@@ -58,6 +61,14 @@ RULES = {
     "ORDER_IN_FORCE": ("fail", "The order was not known or not in force", "医嘱未知或已失效"),
     "WORKLIST_HELD": ("info", "A worklist or an examination in it was held", "工作列表或其中的检查被暂停"),
     "WORKLIST_OVERRIDE": ("warn", "A held worklist was offered on a person's word", "已暂停的工作列表经人工批准继续提供"),
+}
+
+# the pseudonymised image of GC1's phantom, by the key that the object store gives these bytes
+IMAGE = b"one pseudonymised image"
+SERIES = {
+    "series_uid": "1.2.0",
+    "study_uid": "1.2",
+    "instances": [{"sop_instance_uid": "1.2.0.1", "object_key": key_of(IMAGE), "sha256": "0" * 64}],
 }
 
 
@@ -403,7 +414,9 @@ def make_lake(lake: Path) -> None:
               timestamp '2026-03-10 08:00:00' as occurred_at_utc,
               timestamp '2026-03-10 08:00:00' as recorded_at_utc, repeat('a', 64) as sha256,
               'dicom' as journal,
-              i + 1 as journal_offset, '{{"channel": "dicom"}}' as data from range(6) t(i))
+              i + 1 as journal_offset, '{{"channel": "dicom"}}' as data from range(6) t(i)
+              union all select 'series', 'urn:photopeak:dicom', 'dicom.series', '1.2.0', 'MAIN', timestamp '2026-03-10 08:00:00',
+              timestamp '2026-03-10 08:00:00', repeat('b', 64), 'dicom', 7, '{json.dumps(SERIES)}')
               to '{lake}/events/a.parquet' (format parquet)"""
         )
         c.execute(

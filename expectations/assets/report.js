@@ -10,6 +10,23 @@
       b.setAttribute("aria-pressed", String(b.dataset.language === language));
     });
   }
+  /* Hides what does not hold the words: cards of rules, and rows of tables that have no card of their own. Nothing leaves the page. */
+  function search() {
+    var field = document.getElementById("search");
+    if (!field) { return; }
+    field.closest(".search").hidden = false;
+    var parts = document.querySelectorAll("section.rule, #all-rules tbody tr, section:not(.rule):not(#all-rules) tbody tr");
+    field.addEventListener("input", function () {
+      var words = field.value.toLowerCase().split(/\s+/).filter(Boolean), found = 0;
+      parts.forEach(function (part) {
+        var text = part.textContent.toLowerCase();
+        var holds = words.every(function (word) { return text.indexOf(word) >= 0; });
+        part.classList.toggle("sought-out", !holds);
+        found += holds;
+      });
+      document.getElementById("nothing").hidden = found > 0;
+    });
+  }
   var asked = new URLSearchParams(location.search).get("lang"), kept = null;
   try { kept = localStorage.getItem("photopeak-language"); } catch (ignored) { /* as above */ }
   var first = asked || kept || (navigator.language || "en").slice(0, 2);
@@ -28,17 +45,20 @@
     document.querySelector("main").prepend(p);
   }
   document.addEventListener("DOMContentLoaded", function () {
-    if (location.protocol !== "file:") {
+    if (location.protocol !== "file:" && document.querySelector("main")) { /* not on pages of Great Expectations */
       fetch("/clock.json").then(function (a) { return a.ok ? a.json() : {}; }).then(function (said) {
         if (said.pinned_as_of_utc) { pinned(said.pinned_as_of_utc); }
       }).catch(function () { /* the page is served by something else */ });
     }
     var nav = document.getElementById("languages");
-    nav.hidden = false;
-    nav.addEventListener("click", function (e) { if (e.target.dataset.language) { choose(e.target.dataset.language); } });
+    if (nav) { /* pages of Great Expectations have no choice of their own: they follow ours */
+      nav.hidden = false;
+      nav.addEventListener("click", function (e) { if (e.target.dataset.language) { choose(e.target.dataset.language); } });
+    }
     choose(first);
     var rule = location.hash && document.getElementById(location.hash.slice(1));
     var rows = rule && rule.querySelector("details");
     if (rows) { rows.open = true; }
+    search();
   });
 })();

@@ -1,5 +1,8 @@
 """The service `reports`: what it gives away and what not, and an auditor's walk through it in a browser with no internet."""
 
+import io
+import time
+import zipfile
 from datetime import UTC
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from fastapi.testclient import TestClient
 from local_server import browser, serving
 
 from connectors.settings import Settings, load
+from connectors.stores.object_store.files import FileObjectStore
 from expectations import history
 from expectations.run import attest
 from terminals import reports
@@ -18,7 +22,8 @@ from terminals import reports
 def attested(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Two attested releases, the second one with the planted faults."""
     settings = load(home=tmp_path_factory.mktemp("home"))
-    sample.write_picture(settings.reports)
+    for device in sample.KEY:
+        sample.write_picture(settings.reports, device)
     for name, faults in (("r1", False), ("r2", True)):
         sample.make_release(settings.warehouse, name, faults=faults)
         attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda release: sample.publish(settings.warehouse, release))
@@ -73,7 +78,10 @@ def test_an_auditor_walks_from_rule_to_rows_to_picture_without_internet(attested
         assert page.locator("section.card").last.locator("tbody tr").count() == 2, "the earlier run is still there"
         page.goto(f"{address}/index.html")
         page.click("text=Phantom measures are inside their limits")
-        page.locator("section#PHANTOM_LIMIT table.rows a").click()
+        page.locator("section#PHANTOM_LIMIT table.rows a", has_text="Evidence").click()
+        page.wait_for_url("**/evidence/*.html")
+        assert "Evidence: fail" in page.inner_text("h1") and "1.2.0" in page.inner_text("dl")
+        page.locator("a:has(img.picture)").click()
         page.wait_for_url("**/pictures/*.png")
     assert (outside, complaints) == ([], [])
 
@@ -86,7 +94,9 @@ def test_every_page_opens_without_a_request_to_elsewhere(attested: Settings) -> 
     with serving(reports.create_app(attested.reports)) as address, browser() as (context, outside, complaints):
         page = context.new_page()
         for path in pages:
-            page.goto(f"{address}/{path}", wait_until="load")
+            page.goto(
+                f"{address}/{path}", wait_until="load" if path.startswith("data_docs") else "networkidle"
+            )  # ours ask for the clock
     assert (outside, complaints) == ([], [])
 
 
@@ -99,3 +109,69 @@ def test_the_front_page_opens_from_a_disk_too(attested: Settings) -> None:
             "the style sheet is found"
         )
     assert complaints == []
+
+
+def test_the_images_of_a_picture_can_be_taken_away_and_no_others(attested: Settings) -> None:
+    images = FileObjectStore(attested.objects / "clear").open()
+    images.put(sample.IMAGE)
+    client = TestClient(reports.create_app(attested.reports, images=images))
+    first, second = (client.get(f"/evidence/{sample.KEY['GC1']}.zip") for _ in range(2))
+    with zipfile.ZipFile(io.BytesIO(first.content)) as packed:
+        assert {name: packed.read(name) for name in packed.namelist()} == {"1.2.0.1.dcm": sample.IMAGE}
+    assert first.headers["content-type"] == "application/zip" and first.content == second.content
+    assert client.get(f"/evidence/{'f' * 64}.zip").status_code == 404
+    assert client.get("/evidence/..%2f..%2fsecret.zip").status_code == 404
+    lost = reports.create_app(attested.reports, images=FileObjectStore(attested.objects / "elsewhere"))
+    assert TestClient(lost).get(f"/evidence/{sample.KEY['GC1']}.zip").status_code == 404
+
+
+def test_a_printed_page_keeps_value_limit_verdict_clause_and_page_numbers(attested: Settings) -> None:
+    newest = history.index(attested.reports)[-1]["run_id"]
+    with serving(reports.create_app(attested.reports)) as address, browser() as (context, _, complaints):
+        page = context.new_page()
+        page.goto(f"{address}/runs/{newest}/index.html?lang=en")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(d => d.open = false)"
+        )  # what is closed is printed all the same
+        page.emulate_media(media="print")
+        headings = page.locator("section#PHANTOM_LIMIT table.rows th:visible").all_inner_texts()
+        row = page.locator("section#PHANTOM_LIMIT table.rows tbody tr").inner_text()
+        clipped = page.evaluate(
+            "[...document.querySelectorAll('.rows td')].filter(c => c.checkVisibility() && c.scrollWidth > c.clientWidth + 1).length"
+        )
+    assert {"Value", "Upper limit", "Verdict", "Clause", "Measured (UTC+08:00)"} <= set(headings)
+    assert "9.4" in row and "fail" in row and clipped == 0 and complaints == []
+    style = (attested.reports / "assets" / "report.css").read_text(encoding="utf-8")
+    assert "counter(page)" in style and "counter(pages)" in style
+
+
+def test_a_page_is_searched_and_scrolled_without_mouse_or_network(attested: Settings) -> None:
+    newest = history.index(attested.reports)[-1]["run_id"]
+    with serving(reports.create_app(attested.reports)) as address, browser() as (context, outside, complaints):
+        page = context.new_page()
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{address}/runs/{newest}/index.html?lang=en")
+        assert page.locator(".contents a[href='#PHANTOM_LIMIT']").is_visible()
+        assert "now fails" in page.inner_text("#difference")
+        assert page.locator("section#PHANTOM_LIMIT .extra").first.is_hidden(), "few columns first"
+        page.locator("#more-PHANTOM_LIMIT").focus()
+        page.keyboard.press("Space")
+        assert page.locator("section#PHANTOM_LIMIT .extra").first.is_visible()
+        table = page.locator("section#PHANTOM_LIMIT .scroll:has(.rows)")
+        table.focus()
+        assert table.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", "the focus is seen"
+        page.keyboard.press("ArrowRight")
+        deadline = time.monotonic() + 20
+        while table.evaluate("e => e.scrollLeft") == 0:
+            assert time.monotonic() < deadline, "the arrow keys do not scroll"
+            page.wait_for_timeout(50)
+        page.fill("#search", "phantom measures limits")
+        assert page.locator("section#PHANTOM_LIMIT").is_visible() and page.locator("section#DOSE_RANGE").is_hidden()
+        page.fill("#search", "nothing of the kind")
+        assert page.locator("#nothing").is_visible()
+        page.goto(f"{address}/runs/{newest}/index.html?lang=zh")
+        shown = page.inner_text("section#PHANTOM_LIMIT")
+        assert "首次不符合日期" in shown and "2026-03-10 15:00 UTC+08:00" in shown and "设备 GC1" in shown
+        page.locator("section#PHANTOM_LIMIT >> text=Great Expectations").click()
+        assert "仅显示不符合" in page.inner_text("body") and "Failed Only" not in page.inner_text("body")
+    assert (outside, complaints) == ([], [])

@@ -1,7 +1,9 @@
 """The Chinese of everything that a reader sees keeps to the field's terms; a wrong one is named with its place."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,23 @@ def test_a_wrong_term_is_found(sentence: str) -> None:
 
 def test_a_right_term_is_not_found() -> None:
     assert wrong("模体 图像 患者 判定 质控审核报告 评价方面 已核验 待核验 不符合 核查总数 伽玛照相机 运行编号 插入体") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "word"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, [], "正常"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, [], "ok"),
+        ({"LANG": "C.UTF-8"}, ["--lang", "zh"], "正常"),
+        ({}, [], "ok"),
+    ],
+)
+def test_doctor_speaks_the_language_of_the_session(settings: dict[str, str], arguments: list[str], word: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8", **settings}
+    command = [sys.executable, str(ROOT / "photopeak" / "doctor.py"), *arguments]
+    lines = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.splitlines()
+    assert len(lines) > 5
+    assert all(
+        line.startswith(("[doctor] ok", "[doctor] MISSING") if word == "ok" else ("[doctor] 正常", "[doctor] 缺失"))
+        for line in lines
+    )

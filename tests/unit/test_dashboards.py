@@ -147,7 +147,7 @@ def test_a_chart_names_what_exists_and_obeys_the_period_filter(path: str) -> Non
         value = params.get(field) or []
         wanted_columns |= {value} if isinstance(value, str) else set(value)
     shown = wanted_columns - {"agent"}
-    assert not {c for c in shown if c.endswith(("_id", "_utc"))}, "names and local times; ids stand in the drill-down"
+    assert not {c for c in shown if c.endswith(("_id", "_utc"))}, "names and local times; ids stand on the page of evidence"
     assert all(columns[c].get("verbose_name") for c in shown), "a column without a heading"
     wanted_columns |= {json.loads(order)[0] for order in params.get("order_by_cols", [])}
     assert wanted_columns <= set(columns), f"no such column: {wanted_columns - set(columns)}"

@@ -5,9 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from expectations import data_docs, history, pages, suites
+from expectations import data_docs, history, pages, run, suites
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,3 +127,27 @@ def test_data_docs_lose_everything_that_comes_from_elsewhere() -> None:
     assert '"../assets/vendor/bootstrap-4.6.2.min.css"' in local and '"../assets/vendor/jquery-3.7.1.min.js"' in local
     for name in data_docs.LOCAL.values():
         assert (ROOT / "expectations" / "assets" / "vendor" / name).is_file()
+
+
+def test_great_expectations_own_words_stand_in_both_languages() -> None:
+    local = data_docs.localise(
+        "<html><head></head><body><p> Failed Only </p><script>'Home'</script><b>Home</b></body></html>", ""
+    )
+    assert '<span lang="en">Failed Only</span><span lang="zh">仅显示不符合</span>' in local
+    assert "<script>'Home'</script>" in local and "<b><span" in local
+
+
+def test_a_run_knows_what_the_run_before_found(tmp_path: Path) -> None:
+    first, second = result("r1", A=False, B=True), result("r2", A=True, B=False, C=True)
+    history.store(tmp_path, first, keep=9)
+    history.store(tmp_path, second, keep=9)
+    assert first["previous_run_id"] is None and second["previous_run_id"] == "r1"
+    before = {r["rule"]: r["before"] and r["before"]["success"] for r in second["rules"]}
+    assert before == {"A": False, "B": True, "C": None}
+
+
+def test_first_and_last_failing_day_come_from_the_rows() -> None:
+    rows = pd.DataFrame({"measured_at_utc": pd.to_datetime(["2026-03-09 07:00", None, "2026-03-02 07:00"]), "day": "2026-01-01"})
+    assert run._span(rows) == ("2026-03-02T07:00:00", "2026-03-09T07:00:00")
+    assert run._span(pd.DataFrame({"day": ["2026-03-03", "2026-03-01"]})) == ("2026-03-01", "2026-03-03")
+    assert run._span(pd.DataFrame({"value": [1.0]})) == (None, None)
