@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -96,7 +97,9 @@ def _page(name: str, module: ModuleType, limits: list[Limit], sample: Result | N
 
 
 def _paragraphs(module: ModuleType) -> list[str]:
-    return [p.replace("\n", " ") for p in (inspect.getdoc(module) or "").split("\n\n")]
+    """Return the paragraphs of a docstring, a line each; the items of a numbered list keep lines of their own."""
+    whole = re.sub(r"\n(?!\d+\. )", " ", (inspect.getdoc(module) or "").replace("\n\n", "\0"))
+    return [re.sub(r" {2,}", " ", paragraph) for paragraph in whole.split("\0")]
 
 
 def _place(module: ModuleType) -> str:

@@ -16,6 +16,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "liver_of", "measure"]
 PROCEDURE = "hepatobiliary_dynamic"
 METHOD = "frame table, uptake and washout, neighbour shifts"
 VERSION = "1.2.0"
+FORMULAE = (
+    "liver: A · (e^(−k₂t) − e^(−k₁t)) + C; washout half-life = ln 2 / k₂, in min; time of the peak = ln(k₁ / k₂) / (k₁ − k₂), in min",
+    "organ/background ratio = mean of the liver / median of the body without the liver",
+    "motion = max √(Δrow² + Δcolumn²) of the path from one minute to the next but one, in pixels",
+)
 LONGEST_HALF = 3.0  # studies that the half-life of a washout may last: a longer one is a guess
 SEEN_S = (240.0, 720.0)  # when the liver is bright and the gut is not yet
 

@@ -22,6 +22,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "heart_of", "measure"]
 PROCEDURE = "myocardial_projections"
 METHOD = "neighbour shifts, running median"
 VERSION = "1.2.0"
+FORMULAE = (
+    "shift of a view = displacement from the view before − running median of nine views, in pixels; motion = max √(Δrow² + Δcolumn²)",
+    "creep = |mean of the last five places along the axis − mean of the first five|, in pixels",
+    "gate loss = 100 · (1 − min / max) of the counts of the gates, in percent",
+    "rejected beats = 100 · rejected / (accepted + rejected), in percent",
+    "jump of counts = 100 · max |counts of a view / running median − 1|, in percent",
+)
 SMOOTH_MM = 9.0  # standard deviation of the smoothing before views are compared
 WINDOW = 9  # views of the running median: a turn of up to 60° looks straight in it
 FEWEST_VIEWS = 12

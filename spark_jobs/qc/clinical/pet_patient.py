@@ -16,6 +16,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "me
 PROCEDURE = "pet_patient"
 METHOD = "liver, body and planes"
 VERSION = "1.0.1"
+FORMULAE = (
+    "liver SNR = mean / SD within a sphere of 30 mm diameter; noise = 100 · SD / mean, in percent",
+    "liver/body ratio = mean of the liver / median of the body",
+    "SUV = concentration in Bq/ml · weight in g / decay-corrected injected activity in Bq, in g/ml",
+    "noise-equivalent rate = T² / P / duration, in cps, T = (P − R) · (1 − SF), prompts P, randoms R, scatter fraction SF",
+    "gradient energy = root mean square gradient / mean in the body, in 1/cm, by blocks of 8 mm",
+    "plane jump = 100 · median of ln(voxel / voxel of the layer before) − running median, in percent; axis jump likewise, in mm",
+)
 COARSE_MM = 8.0
 LIVER_RADIUS_MM = 15.0
 SHORTEST_MM, UNEVEN = 450.0, 0.12  # of a patient; phantoms are shorter, or as wide at one end as at the other

@@ -17,6 +17,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
 PROCEDURE = "renal_dynamic"
 METHOD = "frame table, gamma variate, neighbour shifts"
 VERSION = "1.2.0"
+FORMULAE = (
+    "bolus: A · u^α · e^(α(1 − u)), u = (t − t₀) / (t_peak − t₀); its FWHM in s",
+    "organ/background ratio = mean of the kidney / median of the body without the kidneys",
+    "motion = max √(Δrow² + Δcolumn²) of the path from one minute to the next but one, in pixels",
+    "jump of the rate = 100 · max |rate / mean of its two neighbours − 1|, in percent, after the first minute",
+    "likeness of the kidneys = Dice overlap of one with the mirror image of the other (1: the same shape)",
+)
 SEEN_S = (90.0, 240.0)  # when kidneys are bright and bladder and pelvis are not yet
 OUTSTANDING = 1.4  # times the rest of the body
 LONGEST_BOLUS_FRAME_S = 5.0

@@ -15,6 +15,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
 PROCEDURE = "thyroid_static"
 METHOD = "paired lobes"
 VERSION = "1.2.0"
+FORMULAE = (
+    "gland/background ratio = mean counts of the lobes / mean counts of a ring around them",
+    "lobe asymmetry = 100 · |left − right| / (left + right), in percent",
+    "edge width = (90th percentile − background) / steepest gradient · pixel size, in mm",
+    "net counts = counts in the region − pixels · counts per pixel around it",
+    "uptake = 100 · net counts / (Δt · D · (full − empty syringe)), in percent, syringe rates in cps decayed to the start of the view",
+    "D = (1 − e^(−x)) / x, x = ln 2 · Δt / T½",
+)
 FEWEST_COUNTS = 5_000
 SMOOTH_MM = 3.0
 MOST_UPTAKE_PERCENT = 100.0

@@ -18,6 +18,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_mask", "looks_like_whole_body
 PROCEDURE = "whole_body_bone"
 METHOD = "whole-body aspects"
 VERSION = "2.2.0"
+FORMULAE = (
+    "noise = 100 · σ / mean, in percent; σ is the root mean square of the checkerboard differences (a − b − c + d) / 2",
+    "sharpness = root mean square gradient of the smoothed image / σ",
+    "bone/tissue ratio = 95th percentile / median of the smoothed counts in the body",
+    "asymmetry = 100 · |left − right| / (left + right), in percent, of the counts at both sides of the body's axis",
+    "banding = 100 · √(mean square of second differences of line sums − Poisson part) / mean line sum, in percent",
+    "extravasation = 100 · net counts of one hot spot beside the axis / counts of the view, in percent",
+)
 SHORTEST_MM = 900.0
 FEW_PLACES, MOST = (
     0.04,

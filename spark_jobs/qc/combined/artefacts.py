@@ -1,11 +1,13 @@
 """Artefacts in the image of a uniform phantom: rings, streaks, bands, spots and hot or cold tubes, found, typed, located, scored.
 
-What is smooth is taken away first (the radial median of a cylinder, a surface of second order of a flood). Then each type has the
-filter that fits it: means of annuli, of straight strips in all directions, of small squares and of squares of a photomultiplier's
-size, each less the mean of what flanks it. A score is the largest response in units of the robust spread (1.4826 × median of the
-absolute values) of the same filter over the same image, so that the noise of a tomogram, which is alike over many pixels, counts as
-what it is. The strongest artefact is taken first and its pixels are put aside before the next is looked for: a spot is not a streak
-as well. No standard defines these scores; types and sizes are the engine's own.
+1. Take away what is smooth: the radial median of a cylinder, a surface of second order of a flood.
+2. Filter for each type: means of annuli (rings), of straight strips in all directions (streaks, bands), of small squares (spots) and of
+   squares of a photomultiplier's size (tubes), each less the mean of what flanks it.
+3. Divide each response by the robust spread (1.4826 × median of the absolute values) of the same filter over the same image. The noise
+   of a tomogram, which is alike over many pixels, so counts as what it is.
+4. Take the strongest artefact, put its pixels aside and begin again: a spot is not a streak as well.
+
+No standard defines these scores; types and sizes are the engine's own.
 """
 
 from collections.abc import Mapping
@@ -25,6 +27,11 @@ __all__ = ["CT_CONTRAST", "LEAST_CONTRAST", "METHOD", "PROCEDURE", "VERSION", "A
 PROCEDURE = "artefacts"
 METHOD = "matched filters, robust z"
 VERSION = "1.0.1"
+FORMULAE = (
+    "response = mean inside the filter − mean of its flanks, relative to the mean of the field",
+    "score = response / (1.4826 · median |response of the same filter over the image|), after each is divided by its expected noise",
+    "an artefact has a score of at least 7 and at least the contrast of its type",
+)
 LARGEST_GRID = 110  # pixels across the field; finer images are averaged
 FOUND_Z = 7.0
 SPREAD_FLOOR = 2e-4  # of the mean: rounding is no noise

@@ -12,6 +12,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "registration"
 METHOD = "centroids of fiducials, Kabsch rigid fit"
 VERSION = "1.0.0"
+FORMULAE = (
+    "Δᵢ = moved − fixed of the same fiducial, in mm; the offset is the mean of Δᵢ",
+    "largest offset = max |Δᵢ|, in mm",
+    "rigid fit (Kabsch): R that minimises Σ |R · (fixed − mean) − (moved − mean)|², R = Rz · Ry · Rx, angles in degrees",
+    "residual = √(mean |what R leaves of each fiducial|²), in mm",
+)
 FEWEST = 3
 LINE_MM = 8.0  # three places nearer to a line than this tell no rotation about it
 FURTHEST_MM = 40.0  # beyond it two lists of places are not of one phantom in one position

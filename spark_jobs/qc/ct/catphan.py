@@ -23,6 +23,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
 VERSION = "1.3.2"
+FORMULAE = (
+    "CT number of a rod = mean of the middle half of its pixels, in HU",
+    "slice thickness = FWHM of the wire ramp · tan 23°, in mm",
+    "low-contrast visibility = 2 · |HU(polystyrene) − HU(LDPE)| / (noise of one + noise of the other)",
+    "contrast-to-noise ratio = |S − B| / σ_B, of each low-contrast disc",
+    "MTF = Fourier transform of the derivative of the edge profile of the rods; frequencies at 50 % and 10 %, in 1/mm",
+    "uniformity = max |mean of an edge region − mean of the central region|, in HU",
+)
 RIM_MM, SMALLEST_MM = 1.5, 2.0  # a region stays so far inside the rim of its rod, and keeps this radius
 BLUR_SIGMAS = 3.2  # and stays so many σ of the blur away from the rim, as the MTF tells it
 HALF_MM = 8.0  # slices so far from the middle of the rods are measured

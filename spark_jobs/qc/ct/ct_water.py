@@ -17,6 +17,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
 VERSION = "1.4.0"
+FORMULAE = (
+    "noise = 100 · SD / (water + 1000 HU − common shift of water and air), in percent, SD of the central region in HU",
+    "noise for 10 mm = noise in percent · √(T / 10 mm), in percent, with slice thickness T in mm",
+    "uniformity = max |mean of an edge region − mean of the central region|, in HU",
+    "noise power: its integral over all frequencies is the variance, in HU²",
+)
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
 NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water

@@ -18,6 +18,12 @@ __all__ = ["FEWEST", "METHOD", "PROCEDURE", "VERSION", "is_approach", "measure",
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
 VERSION = "1.1.0"
+FORMULAE = (
+    "observed rate = counts / frame duration, in cps",
+    "input rate = scale · e^(−λ(t − t_last)) · (1 − e^(−λΔt)) / (λΔt), in cps, λ = ln 2 / T½; the scale is fitted to the frames of little loss",
+    "R20 = the observed rate, in cps, where observed / input = 0.8",
+    "maximum rate = the top of a cubic through ln(observed rate) over ln(input rate), in cps",
+)
 LOW_CPS = 4_000.0  # NU 1: the rate that a test must come down to
 LITTLE_LOSS = 0.1
 LOSS = 0.2

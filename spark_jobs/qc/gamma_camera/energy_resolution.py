@@ -16,6 +16,10 @@ __all__ = ["FEWEST_WINDOWS", "METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "energy_resolution"
 METHOD = "NEMA NU 1 2.3"
 VERSION = "1.0.2"
+FORMULAE = (
+    "energy resolution = 100 · FWHM / nominal energy, in percent, FWHM = 2.3548 σ in keV",
+    "peak shift = fitted photopeak − nominal energy, in keV",
+)
 FEWEST_WINDOWS = 8
 FLANK = 0.4
 SAME = 0.1  # of a window's width: larger gaps or overlaps are no spectrum

@@ -22,6 +22,10 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "four_bar"
 METHOD = "NEMA NU 1 2.1 line spread, four bars 100 mm apart"
 VERSION = "1.2.0"
+FORMULAE = (
+    "pixel size = known separation of the two lines / fitted separation in pixels, in mm",
+    "FWHM and FWTM across each line, in mm: widths of the profile at 1/2 and 1/10 of its maximum",
+)
 SEPARATION_MM = 100.0
 NEAR_SEPARATION, SURE_SEPARATION = 0.05, 0.03
 

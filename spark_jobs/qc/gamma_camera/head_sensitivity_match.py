@@ -11,6 +11,10 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "head_sensitivity_match"
 METHOD = "NEMA NU 1 4.6"
 VERSION = "1.0.1"
+FORMULAE = (
+    "difference = 100 · (max − min) / max, in percent, of the counts of the heads",
+    "uncertainty = 100 · (min / max) · √(1 / min + 1 / max), in percent",
+)
 
 
 def measure(counts: Mapping[str, int]) -> Result:

@@ -20,6 +20,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "picture", "reserve", "s
 PROCEDURE = "line_source"
 METHOD = "NEMA NU 1 2.1 line spread"
 VERSION = "1.1.0"
+FORMULAE = (
+    "FWHM and FWTM, in mm: widths of the profile at 1/2 and 1/10 of its maximum, mean over the strips",
+    "pixel ≤ 0.2 FWHM: parabola through three points of the peak, linear interpolation at both levels, no background or slit correction",
+    "pixel > 0.2 FWHM: fitted Gaussian integrated over each pixel, FWHM = 2.3548 σ, FWTM = 4.2919 σ",
+)
 
 
 def measure(

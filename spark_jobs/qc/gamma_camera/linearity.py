@@ -26,6 +26,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "linearity"
 METHOD = "NEMA NU 1 2.2"
 VERSION = "1.2.1"
+FORMULAE = (
+    "differential linearity = √(Σ d² / degrees of freedom), in mm: d is the distance of a peak from the straight line of its own slit",
+    "absolute linearity = max |d|, in mm: d is the distance of a peak from fitted parallel lines at equal spacing",
+    "X and Y: mean of the differential values, larger of the absolute ones",
+)
 THICKEST_MM = 30.0  # NU 1
 THINNEST_MM = 3.0
 STRIP_COUNTS = 2_000  # wanted in the peak of a strip: then a peak's place is known to some 0.05 mm

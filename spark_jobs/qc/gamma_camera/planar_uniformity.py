@@ -1,9 +1,14 @@
 """Integral and differential uniformity of a flood (NEMA NU 1, 2.4), for any pixel size, field shape and depth of defect.
 
-Steps, each part of the method's version: block to the pixel nearest 6.4 mm, find the useful field (UFOV), zero outer pixels
-below 75 % of the central mean, peel once from the outside, smooth with the nine-point kernel inside the field, take extremes in
-the useful field and in the central field (CFOV, 75 % of its linear dimensions). Before the 75 % step, an intrinsic flood whose
-source is nearer than five useful fields has its dome divided out (`qc/dome.py`), by the declared distance where there is one.
+The steps, each of which is part of the method's version:
+
+1. Sum n × n pixels so that a pixel is nearest 6.4 mm (4.48-8.32 mm).
+2. Find the useful field (UFOV): the declared one, else the lit area.
+3. Divide the dome out where the source of an intrinsic flood is nearer than five useful fields (`qc/gamma_camera/dome.py`), by the
+   declared distance where there is one.
+4. Drop outer pixels below 75 % of the mean of the central field, then one layer of pixels all round.
+5. Smooth with the nine-point kernel, inside the field only.
+6. Take the extremes in the useful field and in the central field (CFOV, 75 % of its linear dimensions).
 """
 
 from functools import reduce
@@ -23,6 +28,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
 VERSION = "1.2.1"
+FORMULAE = (
+    "integral uniformity: IU = 100 · (max − min) / (max + min), in percent, over the smoothed pixels of the field",
+    "differential uniformity: DU = the largest 100 · (max − min) / (max + min) of five neighbours of a row (X) or column (Y), in percent",
+    "nine-point kernel [[1, 2, 1], [2, 4, 2], [1, 2, 1]], divided by the sum of the weights that lie inside the field",
+    "dome of a near source: counts ∝ R₀ / (R₀² + r²)^1.5, R₀ the source's distance and r the distance from the axis, in mm",
+    "uncertainty: standard deviation of the value over 12 images with fresh Poisson noise, in percent",
+)
 NEAREST_MM, SMALLEST_MM, LARGEST_MM = 6.4, 4.48, 8.32
 LEAST_DECLARED = 0.8  # of the lit area's extent: without a collimator the crystal is lit some 10 % beyond the useful field
 ENOUGH_COUNTS = 10_000  # NU 1: counts per centre pixel of the blocked image

@@ -23,6 +23,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "quadrant_bar"
 METHOD = "Hander 1997 bar modulation"
 VERSION = "1.3.0"
+FORMULAE = (
+    "MTF = √(2 · (σ² − μ)) / μ, with mean μ and variance σ² of the counts in a disk",
+    "FWHM (published) = 1.058 · w · √ln(1 / MTF), in mm, with bar width w in mm",
+    "FWHM (corrected): the same with (π/4) · MTF / (sinc(fx · p) · sinc(fy · p)), with pixel p and the frequency (fx, fy) of the bars",
+    "bar width w = half of the pitch of the bars in the image, in mm",
+)
 COARSEST_MM = 1.6  # Hander: a larger pixel does not sample the bars
 LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below, bars count as not resolved
 FACTOR = 1.058

@@ -1,4 +1,4 @@
-"""Planar sensitivity of one head: net count rate of a small source over its mean activity (NEMA NU 1, 2.5).
+"""Planar sensitivity of one head: net count rate of a small source over its mean activity (NEMA NU 1, 3.3).
 
 S = (cps − background)/(D·A): A is the activity at the start of the scan, D = (1 − e⁻ˣ)/x with x = ln 2·Δt/T½ its mean over the
 scan. The net rate is taken inside a circle that holds the whole image of the source, whatever its blur; the background is the
@@ -18,8 +18,12 @@ from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Re
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty", "measure"]
 
 PROCEDURE = "sensitivity"
-METHOD = "NEMA NU 1 2.5"
-VERSION = "1.1.0"
+METHOD = "NEMA NU 1 3.3"
+VERSION = "1.1.1"
+FORMULAE = (
+    "S = (gross counts − background counts) / Δt / (D · A), in cps/MBq, A the activity at the start of the scan in MBq",
+    "D = (1 − e^(−x)) / x, x = ln 2 · Δt / T½: mean activity over the scan / activity at its start",
+)
 BLOCK_MM = 4.0  # the source is looked for on blocks of about this size
 LARGEST_PART, LARGEST_MM = 0.4, 320.0  # of the image, and in diameter: a larger even area is a flood
 MOST_ELSEWHERE = 0.05  # of the source's brightness, anywhere outside its circle

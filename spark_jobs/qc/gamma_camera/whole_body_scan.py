@@ -21,6 +21,10 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "shows_sources"]
 PROCEDURE = "whole_body_scan"
 METHOD = "NEMA NU 1 5"
 VERSION = "1.1.0"
+FORMULAE = (
+    "FWHM = 2.3548 σ · pixel size, in mm, of a Gaussian integrated over each pixel (points)",
+    "FWHM of the line's profile as in line_source, in mm (lines)",
+)
 MOST_POINTS = 12
 WIDEST_MM = 40.0
 FWTM_PER_FWHM = 4.2919 / FWHM

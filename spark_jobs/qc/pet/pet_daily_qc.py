@@ -16,6 +16,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Reading", "measure"]
 PROCEDURE = "pet_daily_qc"
 METHOD = "vendor's daily report; block outliers beyond 5 robust SD"
 VERSION = "1.2.0"
+FORMULAE = (
+    "robust z = (e − median) / (1.4826 · MAD) of the block efficiencies; a block with |z| > 5, or e < 0.1 · median, is an outlier",
+    "coefficient of variation = 100 · SD / mean of the block efficiencies, in percent",
+    "time residual: Δt = 2 · Δx / c, in ps, from Δx in mm",
+    "calibration change = 100 · (factor / baseline factor − 1), in percent",
+)
 FEWEST_BLOCKS = 8  # as of a normalisation
 DEAD_PART = 0.1  # of the median efficiency: where many blocks are dead, the robust SD is as wide as they are far
 PS_PER_MM = 2 / 0.299792458  # a time difference Δt moves the annihilation by c·Δt/2 along the line

@@ -19,6 +19,14 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
 VERSION = "1.1.3"
+FORMULAE = (
+    "contrast of a hot sphere: Q_H = 100 · (C_H / C_B − 1) / (a_H / a_B − 1), in percent",
+    "contrast of a cold sphere: Q_C = 100 · (1 − C_C / C_B), in percent",
+    "background variability = 100 · SD_B / C_B, in percent, over 60 regions of the sphere's diameter, with K − 1 degrees of freedom",
+    "recovery RC = C measured / C true, from the maximum and from the mean within B + 0.5 · (max − B)",
+    "lung residual = 100 · C_lung / C_B, in percent",
+    "background bias = 100 · (C_B / C filled − 1), in percent",
+)
 PLANES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)  # background slices (NU 2, 7.4)
 ROIS = 12  # a slice
 MARGINS_MM = (15.0, 10.0, 6.0, 3.0)  # from the edge and from the spheres: the standard's 15 mm, less where a phantom has no room

@@ -14,6 +14,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "pet_normalisation"
 METHOD = "block efficiencies against their median and a baseline, 5 robust SD"
 VERSION = "1.0.0"
+FORMULAE = (
+    "robust z = (e − median) / (1.4826 · MAD) of the block efficiencies; a block with |z| > 5 is an outlier",
+    "dead block: efficiency < 0.1 · median",
+    "change = 100 · ((e / median e) / (b / median b) − 1), in percent, against the baseline b",
+)
 DEAD_PART = 0.1  # of the median efficiency: a block below it counts noise alone
 
 

@@ -12,6 +12,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "pet_uniformity"
 METHOD = "even cylinder: slices, 10 mm squares, centre against border"
 VERSION = "1.0.1"
+FORMULAE = (
+    "IU of the volume = 100 · (max − min) / (max + min), in percent, over squares of about 10 mm",
+    "deviation of a slice = 100 · |slice mean / mean − 1|, in percent; the largest counts",
+    "deviation in a slice = 100 · |square / mean of the slice's squares − 1|, in percent; the largest counts",
+    "coefficient of variation = 100 · SD / mean, in percent, over the voxels within 85 % of the radius",
+    "centre/border ratio = mean within 35 % of the radius / mean between 65 % and 85 %",
+)
 SQUARE_MM = 10.0  # side of the squares of NU 2-1994 and IEC 61675-1
 PART = 0.85  # of the radius
 NOISIEST_PERCENT = 5.0  # standard deviation of a square by noise alone, above which the largest of hundreds says nothing

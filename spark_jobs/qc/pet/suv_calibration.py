@@ -11,6 +11,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "suv_calibration"
 METHOD = "SUV by weight in 80 % of an even cylinder's radius"
 VERSION = "1.1.0"
+FORMULAE = (
+    "SUV = concentration in Bq/ml · weight in g / decay-corrected injected activity in Bq, in g/ml",
+    "bias = 100 · (mean SUV − 1), in percent",
+    "coefficient of variation = 100 · SD / mean, in percent",
+)
 PART = 0.8
 MOST_OFF = 5.0  # times: no scanner is, a header is
 

@@ -18,6 +18,11 @@ __all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agr
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
 VERSION = "1.0.4"
+FORMULAE = (
+    "error = 100 · (M / (A₀ · e^(−λt)) − 1), in percent, mean over the readings; M net reading, A₀ reference activity, both in MBq",
+    "linearity residual = 100 · (e^r − 1), in percent, r = ln M + λt − mean(ln M + λt); the largest absolute value counts",
+    "repeatability = 100 · SD / mean, in percent, with K − 1 degrees of freedom, readings decay-corrected to one time",
+)
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 WIDEST_PERCENT = 2.0  # standard deviation of fewer readings than show repeatability; GB/T 10256 asks for at most that of class II
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity

@@ -18,6 +18,13 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "axial_bands", "centroids", "measur
 PROCEDURE = "centre_of_rotation"
 METHOD = "NEMA NU 1 4.1"
 VERSION = "1.2.0"
+FORMULAE = (
+    "x(θ) = a + p · sin θ + q · cos θ, in pixels: fit to the centroid across the axis in each view",
+    "offset = (a − (N − 1) / 2) · pixel size, in mm, N the number of columns",
+    "radius = √(p² + q²) · pixel size, in mm",
+    "head tilt = arcsin(amplitude of the centroid along the axis / radius), in degrees",
+    "offset by conjugate views = (mean of (x(θ) + x(θ + 180°)) / 2 − (N − 1) / 2) · pixel size, in mm",
+)
 LARGEST_SE_MM = 0.1  # above it the offset is not believed
 SMALLEST_ARC_DEG = 85.0
 FEWEST_VIEWS = 8

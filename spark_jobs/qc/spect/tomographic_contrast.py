@@ -24,6 +24,11 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Misfit", "Spheres", "find_spheres"
 PROCEDURE = "tomographic_contrast"
 METHOD = "Jaszczak, spheres of the standard sets by geometry"
 VERSION = "1.0.2"
+FORMULAE = (
+    "contrast (Michelson) = 100 · |U − S| / (U + S), in percent, with U the uniform slices and S the mean of the sphere",
+    "contrast (ACR) = 100 · (U − S_min) / U, in percent, with S_min the lowest value in the sphere",
+    "noise = 100 · standard deviation of a pixel in a uniform slice / mean, in percent",
+)
 CYLINDER_MM = (196.0, 234.0)  # inside 216 mm; a wrong pixel size shows here first
 SURE_MM = (207.0, 225.0)  # beyond it a contrast is some 8 % wrong if the pixel spacing is what is wrong (B)
 ONE_SET = 1.02  # a set that fits hardly better than the other is said to be uncertain

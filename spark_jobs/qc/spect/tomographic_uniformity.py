@@ -18,6 +18,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 PROCEDURE = "tomographic_uniformity"
 METHOD = "mean of uniform slices, field 80 % of the radius"
 VERSION = "1.0.1"
+FORMULAE = (
+    "IU = 100 · (max − min) / (max + min), in percent, of the smoothed mean of the uniform slices",
+    "coefficient of variation = 100 · SD / mean, in percent, without smoothing",
+    "centre/border ratio = mean within 40 % of the field's radius / mean beyond 75 % of it",
+    "ring contrast = 100 · |annulus − line through its neighbours| / mean, in percent; the line is fitted over r²",
+)
 CENTRE, BORDER = 0.4, 0.75  # of the field's radius: NMQC's disc in the centre, and where its border begins
 
 
