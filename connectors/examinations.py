@@ -4,16 +4,15 @@ The index keeps, of each accession number, where its events stand in the journal
 came since the last one. Another process (a worklist) makes its own `Examinations(settings)`: journals are only read.
 """
 
-import json
-import sqlite3
 import threading
 from collections import defaultdict
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from connectors.events import Event
 from connectors.settings import Settings
+from connectors.stores.journal.port import Journal
+from connectors.stores.journal.sqlite import SqliteJournal
 from judgement import reference
 from judgement.readiness import Readiness, readiness
 
@@ -23,10 +22,6 @@ TYPES = {
     "hl7": ("his.order", "his.observation", "his.patient"),
     "events": ("form.signed", "examination.preparation", "examination.step", "examination.dose"),
 }
-# the plus keeps SQLite on the offsets: what is new is little, what is of a type is much
-NEW = """SELECT offset, json_extract(data, '$.accession_number'), json_extract(data, '$.patient_pseudonym'), type FROM event
-WHERE offset > ? AND offset <= ? AND +type IN ({marks}) ORDER BY offset"""
-EVENT = "SELECT type, source, id, site, subject, occurred_at, recorded_at, data FROM event WHERE offset = ?"
 Place = tuple[str, int]  # journal, offset
 
 
@@ -36,6 +31,7 @@ class Examinations:
     def __init__(self, settings: Settings, seeds: Path | None = None) -> None:
         self._settings, self._seeds = settings, seeds
         self._lock = threading.Lock()
+        self._journals: dict[str, Journal] = {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in TYPES}
         self._seen = dict.fromkeys(TYPES, 0)
         self._of: dict[str, list[Place]] = defaultdict(list)  # by accession number
         self._visits: dict[str, list[Place]] = defaultdict(list)  # his.patient by pseudonym
@@ -54,53 +50,28 @@ class Examinations:
     def readiness(self, accession: str, at: datetime, step: str = "injection") -> Readiness | None:
         """Return whether a step may begin at a moment, None for an examination that nobody spoke of.
 
-        Raises OSError or sqlite3.Error when journals or reference rows cannot be read.
+        Raises OSError when journals or reference rows cannot be read.
         """
         events = self.events(accession)
         if not events:
             return None
         return readiness(accession, events, reference.requirements(self._seeds), at, self._settings.utc_offset_minutes, step)
 
-    def _catch_up(self, journal: str, kinds: tuple[str, ...]) -> None:
-        path = self._path(journal)
-        if not path.exists():
-            return
-        with closing(_reader(path)) as db:
-            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone() is None:
-                return  # its owner is just making it
-            (head,) = db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()
-            if head == self._seen[journal]:
-                return
-            if head < self._seen[journal]:
-                raise OSError(f"the journal {journal} is shorter than it was: start this service anew")
-            marks = ", ".join("?" * len(kinds))
-            for offset, accession, pseudonym, kind in db.execute(NEW.format(marks=marks), (self._seen[journal], head, *kinds)):
-                if kind == "his.patient":
-                    self._visits[pseudonym].append((journal, offset))
-                elif accession:
-                    self._of[accession].append((journal, offset))
-                    if kind == "his.order":
-                        self._patient[accession] = pseudonym
-        self._seen[journal] = head
+    def _catch_up(self, name: str, kinds: tuple[str, ...]) -> None:
+        journal, seen = self._journals[name], self._seen[name]
+        head = journal.head()
+        if head < seen:
+            raise OSError(f"the journal {name} is shorter than it was: start this service anew")
+        for one in journal.excerpts(seen, *kinds, fields=("accession_number", "patient_pseudonym")) if head > seen else ():
+            accession, pseudonym = one.data["accession_number"], one.data["patient_pseudonym"]
+            if one.type == "his.patient":
+                self._visits[pseudonym].append((name, one.offset))
+            elif accession:
+                self._of[accession].append((name, one.offset))
+                if one.type == "his.order":
+                    self._patient[accession] = pseudonym
+            head = max(head, one.offset)  # more may have come since the head was asked
+        self._seen[name] = head
 
     def _read(self, journal: str, places: list[Place]) -> list[Event]:
-        offsets = [offset for name, offset in places if name == journal]
-        if not offsets:
-            return []
-        with closing(_reader(self._path(journal))) as db:
-            rows = [db.execute(EVENT, (offset,)).fetchone() for offset in offsets]
-        return [_event(row) for row in rows]
-
-    def _path(self, journal: str) -> Path:
-        return self._settings.journals / f"{journal}.db"
-
-
-def _event(row: tuple[str, ...]) -> Event:
-    kind, source, id_, site, subject, occurred, recorded, data = row
-    return Event(
-        kind, source, id_, site, subject, datetime.fromisoformat(occurred), datetime.fromisoformat(recorded), json.loads(data)
-    )
-
-
-def _reader(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+        return self._journals[journal].at([offset for name, offset in places if name == journal])

@@ -1,7 +1,6 @@
 """What the HTTP door answers to questions about examinations."""
 
 import logging
-import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ def answer(examinations: Examinations, accession: str, step: str, at: str | None
         return JSONResponse({"error": "at is no RFC 3339 time with an offset"}, 400)
     try:
         said = examinations.readiness(accession, moment, step)
-    except (OSError, sqlite3.Error, KeyError, ValueError) as exc:  # a damaged row of the reference data permits nothing
+    except (OSError, KeyError, ValueError) as exc:  # a damaged row of the reference data permits nothing
         LOG.error("no answer about an examination: %s: %s", type(exc).__name__, exc)
         return JSONResponse({"error": "the journals or the reference data cannot be read: ask again later"}, 503)
     if said is None:

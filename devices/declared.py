@@ -1,20 +1,17 @@
 """Which phantoms technologists declared, read from the door's journal: known here minutes before a release knows it."""
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 
+from connectors.events import utc_text
 from connectors.settings import Settings
+from connectors.stores.journal.sqlite import SqliteJournal
 from judgement import reference
 from judgement.phantoms import Declarations, Word
 from judgement.rows import Phantom
 
 __all__ = ["Declared"]
 
-CHECKS = """
-SELECT offset, id, recorded_at, json_extract(data, '$.device_id'), json_extract(data, '$.check'), json_extract(data, '$.performed_at_utc'),
-  json_extract(data, '$.note')
-FROM event WHERE type = 'device.check' AND site = ? AND offset > ? ORDER BY offset"""
+FIELDS = ("device_id", "check", "performed_at_utc", "note")
 
 
 class Declared:
@@ -26,14 +23,15 @@ class Declared:
 
     def read(self) -> None:
         """Take in what was declared since the last call."""
-        journal = self._settings.journals / "events.db"
-        if not journal.exists():
-            return
-        with closing(sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
-            rows = db.execute(CHECKS, (self._settings.site_id, self._offset)).fetchall()
-        for offset, id_, recorded, device, check, performed, note in rows:
-            self._offset = offset
-            self._words.add([Word(id_, recorded, device, str(check), datetime.fromisoformat(performed).astimezone(UTC), note)])
+        journal = SqliteJournal(self._settings.journals / "events.db", read_only=True)
+        head = journal.head()  # asked first: what comes meanwhile is read by the next call at the latest
+        for one in journal.excerpts(self._offset, "device.check", fields=FIELDS) if head > self._offset else ():
+            head = max(head, one.offset)
+            if one.site == self._settings.site_id:
+                device, check, performed, note = (one.data[name] for name in FIELDS)
+                at = datetime.fromisoformat(performed).astimezone(UTC)
+                self._words.add([Word(one.id, utc_text(one.recorded_at), device, str(check), at, note)])
+        self._offset = head
 
     def doubt(self, device: str, acquired: datetime | None, procedure: str | None) -> tuple[str, str] | None:
         """Return "unknown" or "expired" with the reason, when such a phantom was declared for a test; None when nothing is against it."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from connectors.events import utc_text
 from connectors.settings import ROOT, Settings, load
+from connectors.stores.journal.sqlite import SqliteJournal, head_of
 from connectors.stores.lake.lock import Locked
 from photopeak.doctor import say
 
@@ -174,8 +174,7 @@ def outstanding(settings: Settings) -> dict[str, int]:
         note = settings.consumers / f"{consumer}.json"
         committed = json.loads(note.read_text())["committed"] if note.exists() else {}
         for journal in journals:
-            with _journal(settings, journal) as db:
-                head = db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0] if db else 0
+            head = head_of(settings.journals / f"{journal}.db")
             # the poller goes on for as long as the platform runs: what it adds meanwhile is nothing to wait for
             events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
     measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
@@ -185,17 +184,9 @@ def outstanding(settings: Settings) -> dict[str, int]:
 
 def open_series(settings: Settings) -> int:
     """Return how many series have instances that no `dicom.series` event speaks of yet."""
-    with _journal(settings, "dicom") as db:
-        return int(db.execute(OPEN_SERIES).fetchone()[0]) if db else 0
-
-
-OPEN_SERIES = """
-SELECT count(*) FROM (
-  SELECT json_extract(data, '$.series_uid') AS series_uid,
-         max(CASE WHEN type = 'dicom.instance' THEN offset ELSE 0 END) AS stored,
-         max(CASE WHEN type = 'dicom.series' THEN offset ELSE 0 END) AS closed
-  FROM event WHERE type IN ('dicom.instance', 'dicom.series') GROUP BY 1
-) WHERE stored > closed"""
+    journal = SqliteJournal(settings.journals / "dicom.db", read_only=True)
+    closed = journal.latest("dicom.series")
+    return sum(last > closed.get(series, 0) for series, last in journal.latest("dicom.instance").items())
 
 
 def addresses(settings: Settings) -> str:
@@ -224,19 +215,6 @@ def stage(seconds: dict[str, float], name: str, title: str) -> Iterator[None]:
     yield
     seconds[name] = round(time.monotonic() - began, 1)
     print(f"[demo] {title}: {seconds[name]:.0f} s", flush=True)
-
-
-@contextmanager
-def _journal(settings: Settings, name: str) -> Iterator[sqlite3.Connection | None]:
-    path = settings.journals / f"{name}.db"
-    if not path.exists():
-        yield None
-        return
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-    try:
-        yield db
-    finally:
-        db.close()
 
 
 def _doors(settings: Settings) -> list[str]:

@@ -1,7 +1,6 @@
 """What the landing page says of the hospital: the published release in one look, and how far intake is ahead of it."""
 
 import json
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 import duckdb
 
 from connectors.settings import Settings
+from connectors.stores.journal.port import JournalError
+from connectors.stores.journal.sqlite import head_of
 from judgement import reference
 from judgement.days import present_day
 from judgement.rows import Consequence, Device, Room
@@ -82,9 +83,8 @@ def intake_now(journals: Path, lake_head: str | None) -> dict[str, dict[str, int
         if not path.exists():
             continue
         try:
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1) as connection:
-                now = int(connection.execute("select max(offset) from event").fetchone()[0] or 0)
-        except sqlite3.Error:
+            now: int | None = head_of(path)
+        except JournalError:
             now = None
         known = heads.get(name) if isinstance(heads, dict) else None
         waiting = max(0, now - known) if now is not None and isinstance(known, int) else None

@@ -4,12 +4,9 @@ Tests are series of images, and reports that came by the HTTP door.
 Nothing is read twice: the day's end of the journal by offset, folders of the lake that have changed, files that are new.
 """
 
-import json
 import os
-import sqlite3
 import threading
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +15,9 @@ from urllib.parse import quote
 
 import duckdb
 
-from connectors.events import utc_text
 from connectors.settings import Settings
+from connectors.stores.journal.port import Journal
+from connectors.stores.journal.sqlite import SqliteJournal
 from devices.declared import Declared
 from judgement import reference
 from judgement.devices import UNREGISTERED, device_of
@@ -31,14 +29,6 @@ __all__ = ["Arrival", "Phantoms", "arrivals", "reports"]
 SPAN = timedelta(hours=24)
 EACH, WAITING = 4, 12  # how many tests of a device (beside those that failed), and how many that wait, are shown
 HASTE = timedelta(minutes=3)  # somebody stands before the page for what has arrived since
-SERIES = """
-SELECT subject, max(offset), site, occurred_at, recorded_at,
-  json_extract(data, '$.is_phantom', '$.accession_number', '$.device_serial', '$.station_name', '$.modality'),
-  json_array_length(data, '$.instances')
-FROM event WHERE offset >= ? AND +type = 'dicom.series' GROUP BY subject"""
-IMAGES = """
-SELECT subject, max(offset), recorded_at, json_extract(data, '$.calling_ae', '$.modality') FROM event
-WHERE offset >= ? AND +type = 'dicom.instance' GROUP BY subject"""
 MEASURED = """
 SELECT DISTINCT filename, series_uid, analysis, instance_count
 FROM read_parquet($files, hive_partitioning = false, filename = true)"""
@@ -49,11 +39,8 @@ RELEASED = """
 SELECT run_key, procedure, detector, region, measure, value, unit, status, reason, picture_href AS picture, verdict, phantom_state,
   warn_low, warn_high, limit_low AS fail_low, limit_high AS fail_high
 FROM marts.fct_phantom_test WHERE run_key IN (SELECT unnest($keys))"""
-REPORTS = """
-SELECT json_extract(data, '$.sha256'), max(offset), site, occurred_at, recorded_at,
-  json_extract(data, '$.device_id', '$.device_serial', '$.station_name', '$.kind')
-FROM event WHERE offset >= ? AND +type = 'device.report' GROUP BY 1"""
 FACTS = ("is_phantom", "accession_number", "device_serial", "station_name", "modality")
+NAMES = ("device_id", "device_serial", "station_name", "kind")  # what a report says of itself
 Row = dict[str, Any]
 
 
@@ -88,7 +75,8 @@ class Phantoms:
 
     def _newest(self, now: datetime) -> Row:
         since = now - SPAN
-        came = arrivals(self._settings.journals / "dicom.db", since) + reports(self._settings.journals / "events.db", since)
+        dicom, door = (SqliteJournal(self._settings.journals / f"{name}.db", read_only=True) for name in ("dicom", "events"))
+        came = arrivals(dicom, since) + reports(door, since)
         arrived = sorted(came, key=lambda a: a.recorded_at, reverse=True)
         measured = self._measured({a.folder for a in arrived if a.folder}, since)
         waiting: list[Row] = []
@@ -187,48 +175,42 @@ class Phantoms:
         return known
 
 
-def arrivals(journal: Path, since: datetime) -> list[Arrival]:
+def arrivals(journal: Journal, since: datetime) -> list[Arrival]:
     """Return the newest state of each series of which the journal has recorded something since then."""
-    if not journal.exists():
-        return []
-    with closing(sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
-        first = _first(db, utc_text(since))
-        closed = {row[0]: row[1:] for row in db.execute(SERIES, (first,))}
-        images = {row[0]: row[1:] for row in db.execute(IMAGES, (first,))}
+    behind = journal.first_since(since) - 1
+    closed = {e.subject: e for e in journal.excerpts(behind, "dicom.series", fields=FACTS, counted=("instances",), newest=True)}
+    names = ("calling_ae", "modality")
+    images = {e.subject: e for e in journal.excerpts(behind, "dicom.instance", fields=names, newest=True)}
     out = []
     for series in {*closed, *images}:
-        offset, site, occurred, recorded, text, count = closed.get(series, (0, "", "", "", "", 0))
-        last, at, sender = images.get(series, (0, None, "[null, null]"))
-        last_image_at = datetime.fromisoformat(at) if at else None
-        facts = dict(zip(FACTS, json.loads(text), strict=True)) if text else dict(zip(FACTS[3:], json.loads(sender), strict=True))
-        if last > offset and last_image_at:
-            out.append(Arrival(series, last_image_at, last_image_at, True, facts=facts))
-        else:
-            out.append(
-                Arrival(series, datetime.fromisoformat(recorded), last_image_at, False, count, _folder(site, occurred), facts)
-            )
+        whole, image = closed.get(series), images.get(series)
+        last_image_at = image.recorded_at if image else None
+        facts = {f: whole.data[f] for f in FACTS} if whole else {}
+        if image and (whole is None or image.offset > whole.offset):
+            sender = {"station_name": image.data["calling_ae"], "modality": image.data["modality"]}
+            out.append(Arrival(series, image.recorded_at, last_image_at, True, facts=facts or sender))
+        elif whole:
+            folder = _folder(whole.site, whole.occurred_at)
+            out.append(Arrival(series, whole.recorded_at, last_image_at, False, whole.data["instances"] or 0, folder, facts))
     return out
 
 
-def reports(journal: Path, since: datetime) -> list[Arrival]:
+def reports(journal: Journal, since: datetime) -> list[Arrival]:
     """Return the newest state of each report that the HTTP door has taken since then."""
-    if not journal.exists():
-        return []
-    with closing(sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
-        rows = db.execute(REPORTS, (_first(db, utc_text(since)),)).fetchall()
+    came = journal.excerpts(journal.first_since(since) - 1, "device.report", fields=("sha256", *NAMES))
     out = []
-    for digest, _, site, occurred, recorded, text in rows:
-        declared, serial, station, kind = json.loads(text)
+    for digest, one in {e.data["sha256"]: e for e in came}.items():
+        declared, serial, station, kind = (one.data[name] for name in NAMES)
         named = device_of(None, declared, reference.read(Device)) if declared else UNREGISTERED
         own = {"device_serial": serial, "station_name": station or declared}
         facts = {"is_phantom": True, "kind": kind, **(own if named == UNREGISTERED else {"station_name": declared})}
-        at = datetime.fromisoformat(recorded)
-        out.append(Arrival(f"report/{digest}", at, at, False, 1, _folder(site, occurred), facts, True))
+        folder = _folder(one.site, one.occurred_at)
+        out.append(Arrival(f"report/{digest}", one.recorded_at, one.recorded_at, False, 1, folder, facts, True))
     return out
 
 
-def _folder(site: str, occurred: str) -> str:
-    return f"measures/site_id={quote(site, safe='')}/day={datetime.fromisoformat(occurred).astimezone(UTC):%Y-%m-%d}"
+def _folder(site: str, occurred: datetime) -> str:
+    return f"measures/site_id={quote(site, safe='')}/day={occurred.astimezone(UTC):%Y-%m-%d}"
 
 
 def _told_elsewhere(one: Arrival, rows: list[Row]) -> bool:
@@ -239,18 +221,6 @@ def _told_elsewhere(one: Arrival, rows: list[Row]) -> bool:
 def _newly_doubted(rows: list[Row], attested: list[Row]) -> bool:
     """Tell whether a phantom was declared that the release did not know of, and that cannot be believed."""
     return any(r.get("phantom_state") for r in rows) and not any(r["phantom_state"] in INVALID for r in attested)
-
-
-def _first(db: sqlite3.Connection, since: str) -> int:
-    """Return the first offset that was recorded since then, by halving: offsets have no gaps, and nobody waits for a whole journal."""
-    low, high = 1, int(db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0]) + 1
-    while low < high:
-        middle = (low + high) // 2
-        if db.execute("SELECT recorded_at FROM event WHERE offset = ?", (middle,)).fetchone()[0] < since:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def _device(facts: Row) -> Row:

@@ -1,14 +1,17 @@
 """The journal's rules, held by the embedded adapter and by the in-memory one alike."""
 
+import ast
 import sqlite3
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from connectors.events import Event
+from connectors.settings import ROOT
 from connectors.stores.journal.memory import MemoryJournal
 from connectors.stores.journal.port import JournalError, Receipt
 from connectors.stores.journal.sqlite import SqliteJournal, head_of
@@ -78,6 +81,120 @@ def test_events_of_a_subject_and_the_latest_of_each(journal):
     assert [n for n, _ in journal.of("device.check", "s1")] == [1, 3]
     assert journal.latest("device.check") == {"s1": 3, "s2": 2}
     assert journal.find("urn:test", "b") == event("b", subject="s2") and journal.find("urn:other", "b") is None
+
+
+def test_an_excerpt_holds_the_named_fields_and_the_lengths_of_lists(journal):
+    data = {
+        "is_phantom": True,
+        "station": None,
+        "dose": 1.5,
+        "inner": {"a": [1]},
+        "list": [{"uid": "1"}, {"uid": "2"}],
+        "name": "张",
+    }
+    journal.append([event("a"), replace(event("b", type_="x"), data=data), replace(event("c", type_="x"), data={})])
+    fields = ("is_phantom", "station", "dose", "inner", "name", "absent")
+    one, bare = journal.excerpts(0, "x", fields=fields, counted=("list",))
+    assert one.data == {**{f: data.get(f) for f in fields}, "list": 2} and one.data["is_phantom"] is True
+    assert bare.data == dict.fromkeys((*fields, "list")), "what an event does not have is null"
+    assert (one.offset, one.type, one.id, one.site, one.subject) == (2, "x", "b", "MAIN", "GC1")
+    assert one.occurred_at == one.recorded_at == NOON
+    assert [e.data for e in journal.excerpts(2, "x")] == [{}]
+    assert [e.data for e in journal.excerpts(1, "x", fields=("dose",))] == [{"dose": 1.5}, {"dose": None}]
+    assert [e.data for e in journal.excerpts(0, "x", counted=("list",))] == [{"list": 2}, {"list": None}]
+
+
+def test_excerpts_of_several_types_behind_an_offset_or_the_newest_of_each_subject(journal):
+    named = [("a", "x", "s1"), ("b", "y", "s1"), ("c", "x", "s2"), ("d", "x", "s1"), ("e", "z", "s1"), ("f", "y", "s1")]
+    journal.append([event(id_, n, type_, subject) for n, (id_, type_, subject) in enumerate(named)])
+    found = {
+        (after, newest): "".join(e.id for e in journal.excerpts(after, "x", "y", newest=newest))
+        for after in (0, 1, 6) for newest in (False, True)
+    }  # fmt: skip
+    assert found == {(0, False): "abcdf", (0, True): "cdf", (1, False): "bcdf", (1, True): "cdf", (6, False): "", (6, True): ""}
+    assert [e.data["value"] for e in journal.excerpts(0, "x", fields=("value",), newest=True)] == [2, 3]
+
+
+def test_the_first_offset_that_was_recorded_since_a_moment(journal):
+    assert journal.first_since(NOON) == 1
+    minutes = (0, 1, 1, 1, 5, 9)
+    journal.append([replace(event(str(n)), recorded_at=NOON + timedelta(minutes=m)) for n, m in enumerate(minutes)])
+    found = [journal.first_since(NOON + timedelta(minutes=m)) for m in (-1, 0, 1, 2, 5, 9, 10)]
+    assert found == [1, 1, 2, 5, 5, 6, 7]
+
+
+def test_events_at_offsets_come_in_the_order_that_was_asked_for(journal):
+    journal.append([event("a"), event("b"), event("c")])
+    assert [e.id for e in journal.at([3, 1])] == ["c", "a"] and journal.at([]) == []
+    for missing in (0, 4):
+        with pytest.raises(JournalError, match=f"no event at offset {missing}"):
+            journal.at([1, missing])
+
+
+def test_a_journal_that_is_not_there_yet_reads_as_empty(tmp_path):
+    (tmp_path / "half.db").touch()  # its owner is just making it
+    for name in ("none.db", "half.db"):
+        journal = SqliteJournal(tmp_path / name, read_only=True)
+        assert (journal.head(), journal.first_since(NOON), journal.latest("x"), journal.find("a", "b")) == (0, 1, {}, None)
+        assert [journal.read(), journal.since(0, "x"), journal.excerpts(0, "x"), journal.at([]), [*journal.of("x", "s")]] == [
+            []
+        ] * 5
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_journal_is_an_error_and_never_an_empty_journal(tmp_path):
+    (tmp_path / "j.db").write_bytes(b"no database " * 999)
+    journal = SqliteJournal(tmp_path / "j.db", read_only=True)
+    for ask in (
+        journal.head,
+        journal.read,
+        lambda: journal.first_since(NOON),
+        lambda: journal.latest("x"),
+        lambda: journal.at([1]),
+    ):
+        with pytest.raises(JournalError, match=r"j\.db cannot be read"):
+            ask()
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_what_is_new_is_found_by_offset_and_a_history_by_the_index_of_its_type(tmp_path, monkeypatch, newest):
+    journal = SqliteJournal(tmp_path / "j.db")
+    journal.append([event("a"), event("b")])
+    asked = []
+    real = sqlite3.connect
+
+    def connect(*given, **named):
+        db = real(*given, **named)
+        db.set_trace_callback(asked.append)
+        return db
+
+    monkeypatch.setattr("connectors.stores.journal.sqlite.sqlite3.connect", connect)
+    journal.excerpts(1, "device.check", fields=("value",), newest=newest)
+    journal.excerpts(0, "device.check", fields=("value",), newest=newest)
+    with real(tmp_path / "j.db") as db:
+        behind, whole = (
+            [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}") if row[3].startswith(("SEARCH", "SCAN"))]
+            for sql in asked
+            if "json_extract" in sql
+        )
+    assert behind == ["SEARCH event USING INTEGER PRIMARY KEY (rowid>?)"]
+    assert len(whole) == 1 and "USING INDEX event_by_subject (type=?" in whole[0]
+    journal.close()
+
+
+def test_nothing_outside_its_room_opens_a_journal_as_a_database():
+    """Others ask the port; the vault and Airflow's database are no journals, and a plugin has the standard library alone."""
+    own = {"connectors/identity.py", "photopeak/probe.py", "plugins/photopeak_airflow/triggers.py"}
+    rooms = ("connectors", "dags", "dashboards", "devices", "expectations", "judgement", "messages", "photopeak", "plugins", "simulator",
+             "spark_jobs", "terminals", "warehouse")  # fmt: skip
+    found = set()
+    for path in (p for room in rooms for p in (ROOT / room).rglob("*.py")):
+        calls = (n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
+        if any(isinstance(f, ast.Attribute) and f.attr == "connect" and ast.unparse(f.value) == "sqlite3" for f in calls):
+            found.add(path.relative_to(ROOT).as_posix())
+        from_it = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom) and n.module == "sqlite3")
+        assert not [*from_it], f"{path}: import sqlite3 as a whole, so that this test sees what opens it"
+    assert found == own | {"connectors/stores/journal/sqlite.py"}
 
 
 def test_many_threads_share_commits_and_lose_nothing(tmp_path):

@@ -35,7 +35,7 @@ class Blocks:
         self._lock, self._told = threading.Lock(), dict[str, tuple[str, str]]()
 
     def held(self, numbers: list[str], policies: tuple[Policy, ...], now: datetime) -> set[str]:
-        """Return the accession numbers of these that are not offered now; raise OSError or sqlite3.Error when nobody can tell.
+        """Return the accession numbers of these that are not offered now; raise OSError when nobody can tell.
 
         Asked is for the injection until it is done, then for the acquisition. What is not known forbids nothing.
         """

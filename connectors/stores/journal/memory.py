@@ -1,10 +1,12 @@
 """A journal that forgets when the process ends: for tests of what stands on a journal."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from connectors.events import Event
-from connectors.stores.journal.port import JournalError, Outcome, Receipt, Then
+from connectors.stores.journal.port import Excerpt, JournalError, Outcome, Receipt, Then
 
 __all__ = ["MemoryJournal"]
 
@@ -42,6 +44,25 @@ class MemoryJournal:
         """Return all events of these types behind offset `after`."""
         return [(n, e) for n, e in enumerate(tuple(self.events), 1) if n > after and e.type in types]
 
+    def excerpts(
+        self, after: int, *types: str, fields: Sequence[str] = (), counted: Sequence[str] = (), newest: bool = False
+    ) -> list[Excerpt]:
+        """Return these fields of all events of these types behind offset `after`."""
+        out = []
+        for n, e in self.since(after, *types):
+            lists = {name: e.data.get(name) for name in counted}
+            data = {**{f: e.data.get(f) for f in fields}, **{f: None if v is None else len(v) for f, v in lists.items()}}
+            out.append(Excerpt(n, e.type, e.id, e.site, e.subject, e.occurred_at, e.recorded_at, data))
+        last = {(e.type, e.subject): e.offset for e in out}
+        return [e for e in out if not newest or last[e.type, e.subject] == e.offset]
+
+    def at(self, offsets: Sequence[int]) -> list[Event]:
+        """Return the events at these offsets."""
+        absent = [n for n in offsets if not 1 <= n <= len(self.events)]
+        if absent:
+            raise JournalError(f"the journal has no event at offset {absent[0]}")
+        return [self.events[n - 1] for n in offsets]
+
     def find(self, source: str, id_: str) -> Event | None:
         """Return the event of this name, None when there is none."""
         offset = self._by_name.get((source, id_))
@@ -50,6 +71,10 @@ class MemoryJournal:
     def head(self) -> int:
         """Return the last offset."""
         return len(self.events)
+
+    def first_since(self, moment: datetime) -> int:
+        """Return the first offset that was recorded at this moment or later."""
+        return bisect_left(self.events, moment, key=lambda e: e.recorded_at) + 1
 
     def of(self, type_: str, subject: str) -> Iterator[tuple[int, Event]]:
         """Return the events of one type and subject."""

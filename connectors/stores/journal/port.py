@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 from connectors.events import Event
 
-__all__ = ["Journal", "JournalError", "Outcome", "Receipt", "Then"]
+__all__ = ["Excerpt", "Journal", "JournalError", "Outcome", "Receipt", "Then"]
 
 Outcome = Literal["stored", "duplicate", "conflict"]
 
 
 class JournalError(OSError):
-    """The journal could not make events durable (disk full, I/O error): nothing of this append is written, refuse the sender."""
+    """The journal could not make events durable (disk full, I/O error): nothing of this append is written, refuse the sender.
+
+    Or it cannot be read.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,28 @@ class Receipt:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """An event without most of its data: what a page or an index needs of many events, long lists never read."""
+
+    offset: int
+    type: str
+    id: str
+    site: str
+    subject: str
+    occurred_at: datetime
+    recorded_at: datetime
+    data: dict[str, Any]  # the fields that were asked for, null where the event has none; of `counted` ones the lengths
+
+
 Then = Callable[[Sequence[Receipt]], Sequence[Event]]
 
 
 class Journal(Protocol):
-    """Events in the order of their arrival; offsets start at 1 and have no gaps."""
+    """Events in the order of their arrival; offsets start at 1 and have no gaps.
+
+    Whoever only reads finds a journal that is not there yet empty; one that cannot be read is a JournalError.
+    """
 
     def append(self, events: Sequence[Event], then: Then | None = None) -> list[Receipt]:
         """Return one receipt an event when all are durable; raise JournalError when nothing of them is.
@@ -44,7 +65,27 @@ class Journal(Protocol):
         ...
 
     def since(self, after: int, *types: str) -> list[tuple[int, Event]]:
-        """Return all events of these types behind offset `after`, in order; none while the journal is not there yet."""
+        """Return all events of these types behind offset `after`, in order."""
+        ...
+
+    def excerpts(
+        self, after: int, *types: str, fields: Sequence[str] = (), counted: Sequence[str] = (), newest: bool = False
+    ) -> list[Excerpt]:
+        """Return of all events of these types behind offset `after`, in order, these fields of their data.
+
+        Parameters
+        ----------
+        fields
+            Names of fields of the data.
+        counted
+            Names of lists in the data of which only the length is wanted; null where there is none.
+        newest
+            Only the last event of each type and subject.
+        """
+        ...
+
+    def at(self, offsets: Sequence[int]) -> list[Event]:
+        """Return the events at these offsets, in this order; raise JournalError when there is none at one of them."""
         ...
 
     def find(self, source: str, id_: str) -> Event | None:
@@ -53,6 +94,13 @@ class Journal(Protocol):
 
     def head(self) -> int:
         """Return the last offset, 0 of an empty journal."""
+        ...
+
+    def first_since(self, moment: datetime) -> int:
+        """Return the first offset that was recorded at this moment or later, the one behind the last when none was.
+
+        Arrival follows the clock: it is found by halving, and nobody waits for a whole journal.
+        """
         ...
 
     def of(self, type_: str, subject: str) -> Iterator[tuple[int, Event]]:

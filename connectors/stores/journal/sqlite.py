@@ -6,13 +6,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from connectors.events import Event, canonical, utc_text
-from connectors.stores.journal.port import JournalError, Outcome, Receipt, Then
+from connectors.stores.journal.port import Excerpt, JournalError, Outcome, Receipt, Then
 
 __all__ = ["SqliteJournal", "head_of"]
 
@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_by_subject ON event (type, subject);
 """
 COLUMNS = "offset, source, id, sha256, type, site, subject, occurred_at, recorded_at, data"
+ABOUT = "type, id, site, subject, occurred_at, recorded_at"
 INSERT = f"INSERT INTO event ({COLUMNS}, said) VALUES ({', '.join('?' * 11)})"
 Row = tuple[str, str, str, str, str, str, str, str, str, str | None]
 
@@ -84,14 +85,33 @@ class SqliteJournal:
         return self._select("WHERE offset > ? ORDER BY offset LIMIT ?", after, limit)
 
     def since(self, after: int, *types: str) -> list[tuple[int, Event]]:
-        """Return all events of these types behind offset `after`, in order; none while the journal is not there yet."""
-        marks = ", ".join("?" * len(types))
-        try:  # `+`: by offset, not by an index over the whole history of a type
-            return self._select(f"WHERE offset > ? AND +type IN ({marks}) ORDER BY offset", after, *types)
-        except sqlite3.OperationalError as exc:
-            if "no such table" in str(exc):  # its owner is just making it
-                return []
-            raise
+        """Return all events of these types behind offset `after`, in order."""
+        return self._select(f"WHERE offset > ? AND {_of_types(after, types)} ORDER BY offset", after, *types)
+
+    def excerpts(
+        self, after: int, *types: str, fields: Sequence[str] = (), counted: Sequence[str] = (), newest: bool = False
+    ) -> list[Excerpt]:
+        """Return these fields of all events of these types behind offset `after`, in order; see the port."""
+        paths = [f'$."{name}"' for name in fields]
+        lengths = "".join(", json_array_length(data, ?)" for _ in counted)
+        parts = f"json_extract(data, '$.\"\"'{', ?' * len(paths)}){lengths}"  # an array always: of one path alone it would be the bare value
+        offset, group = ("max(offset) AS offset", "GROUP BY +type, subject") if newest else ("offset", "")
+        sql = f"SELECT {offset}, {ABOUT}, {parts} FROM event WHERE event.offset > ? AND {_of_types(after, types)} {group} ORDER BY 1"
+        values = (*paths, *(f'$."{name}"' for name in counted), after, *types)
+        with self._reading() as db:
+            rows = db.execute(sql, values).fetchall() if db else []
+        return [_excerpt(row, fields, counted) for row in rows]
+
+    def at(self, offsets: Sequence[int]) -> list[Event]:
+        """Return the events at these offsets, in this order."""
+        sql, out = f"SELECT {COLUMNS} FROM event WHERE offset = ?", []
+        with self._reading() as db:
+            for offset in offsets:
+                row = db.execute(sql, (offset,)).fetchone() if db else None
+                if row is None:
+                    raise JournalError(f"journal {self._path.name} has no event at offset {offset}")
+                out.append(_event(row)[1])
+        return out
 
     def find(self, source: str, id_: str) -> Event | None:
         """Return the event of this name, None when there is none."""
@@ -100,7 +120,19 @@ class SqliteJournal:
 
     def head(self) -> int:
         """Return the last offset, 0 of an empty journal."""
-        return head_of(self._path)
+        with self._reading() as db:
+            return _head(db) if db else 0
+
+    def first_since(self, moment: datetime) -> int:
+        """Return the first offset that was recorded at this moment or later."""
+        since = utc_text(moment)
+        with self._reading() as db:
+            low, high = 1, (_head(db) if db else 0) + 1
+            while db and low < high:
+                middle = (low + high) // 2
+                (recorded,) = db.execute("SELECT recorded_at FROM event WHERE offset = ?", (middle,)).fetchone()
+                low, high = (middle + 1, high) if recorded < since else (low, middle)
+        return low
 
     def of(self, type_: str, subject: str) -> Iterator[tuple[int, Event]]:
         """Return the events of one type and subject, in order."""
@@ -108,8 +140,9 @@ class SqliteJournal:
 
     def latest(self, type_: str) -> dict[str, int]:
         """Return the last offset of each subject of this type."""
-        with closing(_reader(self._path)) as db:
-            return dict(db.execute("SELECT subject, max(offset) FROM event WHERE type = ? GROUP BY subject", (type_,)))
+        with self._reading() as db:
+            sql = "SELECT subject, max(offset) FROM event WHERE type = ? GROUP BY subject"
+            return dict(db.execute(sql, (type_,))) if db else {}
 
     def close(self) -> None:
         """Close the file; a running commit is waited for."""
@@ -120,10 +153,22 @@ class SqliteJournal:
                 os.close(self._lock)
 
     def _select(self, clause: str, *values: object) -> list[tuple[int, Event]]:
+        with self._reading() as db:
+            rows = db.execute(f"SELECT {COLUMNS} FROM event {clause}", values).fetchall() if db else []
+        return [_event(row) for row in rows]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Give a connection that cannot write, None while the file or its table is not there yet; safe in any process."""
         if not self._path.exists():
-            return []
-        with closing(_reader(self._path)) as db:
-            return [_event(row) for row in db.execute(f"SELECT {COLUMNS} FROM event {clause}", values)]
+            yield None
+            return
+        try:
+            with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
+                made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone()
+                yield db if made else None  # else its owner is just making it
+        except sqlite3.Error as exc:
+            raise JournalError(f"journal {self._path.name} cannot be read: {exc}") from exc
 
     def _commit(self, batch: list[_Append]) -> None:
         db, head = self._writer, self._head
@@ -177,19 +222,16 @@ class SqliteJournal:
 
 def head_of(path: Path) -> int:
     """Return the last offset of a journal file, 0 when it is empty or not there yet; safe from any process."""
-    if not path.exists():
-        return 0
-    with closing(_reader(path)) as db:
-        try:
-            return int(db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0])
-        except sqlite3.OperationalError as exc:
-            if "no such table" in str(exc):  # its owner is just making it
-                return 0
-            raise
+    return SqliteJournal(path, read_only=True).head()
 
 
-def _reader(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+def _head(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(offset), 0) FROM event").fetchone()[0])
+
+
+def _of_types(after: int, types: Sequence[str]) -> str:
+    """Return the condition: by offset, not by an index over the whole history of a type (`+` forbids it), but from the start by that index."""
+    return f"{'+' if after else ''}type IN ({', '.join('?' * len(types))})"
 
 
 def _row(event: Event) -> Row:
@@ -203,3 +245,13 @@ def _event(row: tuple) -> tuple[int, Event]:
     offset, source, id_, _, type_, site, subject, occurred, recorded, data = row
     times = datetime.fromisoformat(occurred), datetime.fromisoformat(recorded)
     return offset, Event(type_, source, id_, site, subject, *times, json.loads(data))
+
+
+def _excerpt(row: tuple, fields: Sequence[str], counted: Sequence[str]) -> Excerpt:
+    offset, type_, id_, site, subject, occurred, recorded, told, *lengths = row
+    data = (
+        dict(zip((*fields, *counted), (*json.loads(told)[1:], *lengths), strict=True))
+        if fields
+        else dict(zip(counted, lengths, strict=True))
+    )
+    return Excerpt(offset, type_, id_, site, subject, datetime.fromisoformat(occurred), datetime.fromisoformat(recorded), data)
