@@ -64,7 +64,7 @@ def told(events: list[dict[str, Any]]) -> dict[str, int]:
 
 
 @pytest.mark.req("ENG-02")
-def test_it_is_simulated_once_and_every_step_reads_memory_on_one_process_and_on_a_cluster(tmp_path: Path) -> None:
+def test_it_is_simulated_once_and_every_step_reads_memory_also_on_a_cluster(tmp_path: Path) -> None:
     alone, log = proved(tmp_path / "local", "local[2]")
     with cluster(tmp_path) as master:
         spread, log_there = proved(tmp_path / "cluster", master)

@@ -403,7 +403,7 @@ def test_a_series_closes_under_an_association_that_is_held_open_in_silence(port,
         assert parrot.echo()
 
 
-def test_a_series_that_was_open_when_the_service_was_killed_is_closed_by_the_next_start(tmp_path):
+def test_a_series_left_open_by_a_killed_service_is_closed_by_the_next_start(tmp_path):
     ds, path = image(), tmp_path / "h"
     path.mkdir()
     with node(path, PHOTOPEAK_SERIES_QUIET_S="60") as (port, _):

@@ -192,7 +192,7 @@ def test_however_the_stream_is_cut_into_batches_the_changes_are_the_same(tmp_pat
 
 
 @pytest.mark.req("ANA-09")
-def test_a_sensor_that_is_never_heard_is_silent_and_what_comes_late_does_not_end_the_silence(tmp_path: Path) -> None:
+def test_a_sensor_never_heard_is_silent_and_a_late_reading_does_not_end_that(tmp_path: Path) -> None:
     rules = reference.rules(tables(tmp_path / "seeds"))
     tick = next(t for t in ticks(tmp_path / "seeds") if t["sensor_id"] == "ROOM-GC1/temperature")
     start = tick["read_at"]
@@ -300,7 +300,7 @@ class Sender:
 
 
 @pytest.mark.req("ENG-02", "ENG-11", "ANA-09")
-def test_states_are_as_expected_alike_on_a_cluster_and_each_change_is_written_once_whatever_is_killed(
+def test_states_are_as_expected_and_each_change_is_written_once_whatever_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seeds = tables(tmp_path / "seeds")

@@ -335,7 +335,7 @@ def test_an_override_that_comes_again_after_its_end_is_the_duplicate_that_it_is(
     assert post(door, said).json() == {"stored": 0, "duplicate": 1, "quarantined": []}
 
 
-def test_doses_of_the_nuclides_of_a_department_are_stored_and_an_unknown_one_is_named(door, new):
+def test_doses_of_a_departments_nuclides_are_stored_and_an_unknown_one_is_named(door, new):
     moments = {f"{k}_at_utc": "2026-03-01T00:30:00Z" for k in ("assayed", "residual", "administered", "lot_expires")}
     texts = {
         "agent": "x",

@@ -90,7 +90,7 @@ def days(release: duckdb.DuckDBPyConnection, device: str, columns: str = "state"
     return {(DAY - d).days: tuple(row) for d, *row in found}
 
 
-def test_a_failure_of_a_test_that_nobody_scheduled_makes_a_device_unfit_until_it_passes(
+def test_a_failed_unscheduled_test_makes_a_device_unfit_until_it_passes(
     release: duckdb.DuckDBPyConnection,
 ) -> None:
     found = days(release, "PETCT1", "state, tests_due, tests_done, tests_failed, state_at_opening, reason")
@@ -114,7 +114,7 @@ def test_a_failure_does_not_end_by_the_day_that_nobody_tests(release: duckdb.Duc
     assert alone[0][1] == "no test is scheduled"
 
 
-def test_history_begins_at_commissioning_or_with_the_data_that_came_when_the_device_joined(
+def test_history_begins_at_commissioning_or_with_the_data_a_device_joined_with(
     release: duckdb.DuckDBPyConnection,
 ) -> None:
     for device in ("OLD", "OLDER"):
@@ -126,7 +126,7 @@ def test_history_begins_at_commissioning_or_with_the_data_that_came_when_the_dev
     assert due.fetchall() == [(COMMISSIONED,)]
 
 
-def test_a_result_that_came_late_confirms_no_day_before_and_a_failure_is_never_too_late(
+def test_a_late_result_confirms_no_earlier_day_and_a_failure_is_never_too_late(
     release: duckdb.DuckDBPyConnection,
 ) -> None:
     found = days(release, "LATE", "state, reason, last_test_at_utc, last_test_arrived_at_utc, tests_failed, reason_zh")

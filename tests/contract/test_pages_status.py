@@ -217,7 +217,7 @@ def lead(page: str) -> str:
     return page.split('<section class="lead')[1].split("</section>")[0]
 
 
-def test_devices_stand_first_then_findings_by_whom_they_may_harm_and_none_is_left_out(published: Settings) -> None:
+def test_devices_stand_first_then_all_findings_by_whom_they_may_harm(published: Settings) -> None:
     page = client(published).get("/").text
     places = [
         page.index(p) for p in ('class="lead', 'id="devices"', 'id="findings"', 'id="tests"', 'class="doors"', 'class="services"')

@@ -148,9 +148,7 @@ def hospital(tmp_path: Path) -> Iterator[Hospital]:
 
 
 @pytest.mark.req("ANA-06")
-def test_a_failing_phantom_holds_the_worklist_of_its_device_until_it_passes_or_somebody_answers_for_it(
-    hospital: Hospital, tmp_path: Path
-) -> None:
+def test_a_failing_phantom_holds_the_worklist_until_it_passes_or_is_overridden(hospital: Hospital, tmp_path: Path) -> None:
     home = hospital.settings.home
     with node(home) as (hospital.port, run):
         # nobody has tested: offered with a warning, which is the policy that is delivered

@@ -131,7 +131,7 @@ def test_a_daily_report_with_a_dead_block_is_in_the_lake_with_its_device_day_and
     assert set(_recorded(hospital.settings, "phantom", Request())) == {r["series_uid"] for r in rows}
 
 
-def test_a_report_is_stored_once_without_names_and_what_cannot_be_read_is_quarantined(hospital):
+def test_a_report_is_stored_once_without_names_and_an_unreadable_one_quarantined(hospital):
     text = report(blocks()).replace(
         b"<bScandate>", b"<OperatorName>Li Si</OperatorName><bComments>for Zhang San</bComments><bScandate>"
     )
@@ -198,7 +198,7 @@ def test_series_of_another_time_device_or_patient_are_no_pair(hospital):
     assert len(rows) == 4 and not values(rows, "registration") and {r["status"] for r in rows} == {"not_measured"}
 
 
-def test_a_sheet_of_activities_joins_its_series_though_it_comes_late_and_its_correction_replaces_it(hospital):
+def test_a_late_sheet_of_activities_joins_its_series_and_a_correction_replaces_it(hospital):
     files = slices(iq_phantom(), (3.0, 3.0, 3.0), StudyInstanceUID="1.7.7", Units="BQML", DecayCorrection="START")
     uid = hospital.store(files, PatientID="IQ-7", StationName="PETCT1", AccessionNumber="A77")
     assert {r["status"] for r in hospital.analyse()} == {"indicative"}

@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.req("ANA-01")
-def test_the_register_holds_every_procedure_and_job_with_owner_start_input_and_output() -> None:
+def test_the_register_holds_every_procedure_and_job_with_owner_start_and_output() -> None:
     rows = reference.read(Component)
     assert {c.component for c in rows if c.kind == "procedure"} == set(MODULES)
     assert {c.component for c in rows if c.kind == "job"} == set(jobs.JOBS)

@@ -1,5 +1,6 @@
 """Documents name what is there: paths, verbs of make, rooms with a README."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from spark_jobs.procedures import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 30
+LONGEST_NAME = 80
 OF_AN_INSTALLATION = {"warehouse/candidate", "warehouse/current"}  # paths below the home
 ROOMS = (
     "bench", "connectors", "dags", "dashboards", "dbt_project", "devices", "docker", "expectations", "judgement", "messages", "photopeak", "plugins",
@@ -57,3 +59,9 @@ def test_every_procedure_has_a_page_of_its_version() -> None:
     pages = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "methods").glob("*.md")}
     stale = [name for name, module in MODULES.items() if f"version **{module.VERSION}**" not in pages.get(name, "")]
     assert stale == [] and set(pages) == set(MODULES), "make docs"
+
+
+def test_names_of_tests_are_short() -> None:
+    trees = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "tests").rglob("*.py")]
+    names = {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert {n for n in names if n.startswith("test_") and len(n) > LONGEST_NAME} == set()

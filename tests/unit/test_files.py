@@ -123,7 +123,7 @@ def test_a_file_cut_inside_a_sequence_ends_no_call(tmp_path, capsys):
     assert by["b.dcm"]["reason"] == "the file ends inside a sequence: it was cut short, or its lengths are wrong"
 
 
-def test_files_that_share_a_uid_and_differ_are_all_measured_and_the_collision_is_named(tmp_path, capsys):
+def test_differing_files_of_one_uid_are_all_measured_and_the_collision_is_named(tmp_path, capsys):
     uid = generate_uid()
     put(tmp_path, "a.dcm", large_flood(SOPInstanceUID=uid))
     put(tmp_path, "b.dcm", large_flood(0.6, 1, SOPInstanceUID=uid))

@@ -120,7 +120,7 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(STEPS)
-def test_sent_again_is_a_duplicate_whatever_became_known_in_between_and_other_words_are_a_conflict(steps):
+def test_sent_again_is_a_duplicate_whatever_became_known_other_words_a_conflict(steps):
     """The model is what was said alone: the first text of an id is stored, the same again is a duplicate, any other a conflict."""
     with tempfile.TemporaryDirectory() as folder:
         settings_ = load(home=Path(folder))

@@ -135,7 +135,7 @@ def test_a_kill_between_writing_and_committing_repeats_the_same_files(settings, 
     assert [n for _, n in rows(settings)] == [1, 2, 3, 4]
 
 
-def test_a_replay_doubles_nothing_though_two_consumers_have_cut_one_journal_differently(settings, door):
+def test_a_replay_doubles_nothing_though_two_consumers_cut_a_journal_differently(settings, door):
     door.append([event(0), batch(1)])
     ingest_sensors(settings)
     door.append([event(2), batch(3)])

@@ -292,9 +292,7 @@ def test_a_test_with_an_expired_or_unknown_phantom_never_reads_as_a_pass(
     assert now() == ("pass", None), "of another procedure, day or device"
 
 
-def test_a_release_that_did_not_know_of_the_expired_phantom_does_not_have_the_last_word(
-    hospital: Hospital, page: Callable
-) -> None:
+def test_a_release_unaware_of_an_expired_phantom_does_not_have_the_last_word(hospital: Hospital, page: Callable) -> None:
     key = hospital.measured("1.1", 600, flood(1.0))
     folder = hospital.settings.warehouse / "releases" / "1"
     folder.mkdir(parents=True)

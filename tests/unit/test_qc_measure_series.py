@@ -80,7 +80,7 @@ def test_two_heads_are_measured_apart():
 
 
 @pytest.mark.req("TST-06", "ENG-03")
-def test_a_myocardial_header_of_104_degrees_two_windows_and_repeated_views_is_understood():
+def test_a_myocardial_header_of_104_degrees_two_windows_repeated_views_is_read():
     """Each head and window counts its views from 1; NumberOfFramesInRotation and ScanArc do not say what was done."""
     frames, heads, windows, views = [], [], [], []
     for head, offset in ((1, 1.5), (2, -2.0)):

@@ -354,7 +354,7 @@ def test_an_examination_that_is_blocked_is_not_offered_and_the_journal_says_why(
     assert house.offered("GC1") == ["A1"] and told()[5:] == [("A2", "held", "HOLD-FORMS-MISSING")]
 
 
-def test_strangers_are_refused_and_counted_and_reference_data_that_is_gone_refuses_all(house: House) -> None:
+def test_strangers_are_refused_and_counted_and_missing_reference_data_refuses_all(house: House) -> None:
     house.states(GC1=FIT)
     house.order("A1")
     assert [house.ask("NOBODY") for _ in range(3)] == [([0xC010], [])] * 3
@@ -389,16 +389,14 @@ def test_statuses_of_a_limit_a_cancel_and_keys_that_cannot_be_used(house: House)
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_answer_is_in_the_character_set_that_was_asked_for_when_it_can_hold_the_text(
-    house: House, asked: Any, used: Any
-) -> None:
+def test_the_answer_is_in_the_requested_character_set_when_it_holds_the_text(house: House, asked: Any, used: Any) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     house.order("A1")
     (said,) = house.ask("GC1", SpecificCharacterSet=asked)[1]
     assert said.SpecificCharacterSet == used
 
 
-def test_a_patient_whom_the_vault_does_not_know_and_a_number_that_would_be_cut_are_not_offered(house: House) -> None:
+def test_an_unknown_patient_and_a_number_that_would_be_cut_are_not_offered(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     house.order("A1", patient_pseudonym="PT-2")
     house.order("A" * 17)
@@ -415,7 +413,7 @@ def test_a_patient_whom_the_vault_does_not_know_and_a_number_that_would_be_cut_a
     assert [r["accession_number"] for r in shown["not_offered"]] == ["A" * 17]
 
 
-def test_a_cancellation_of_a_bare_date_ends_the_order_and_a_replayed_older_one_does_not(house: House) -> None:
+def test_a_cancellation_by_bare_date_ends_the_order_and_an_older_one_does_not(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     for accession, before in (("A1", 0), ("A2", 1)):
         house.order(accession, occurred_precision="second")

@@ -184,7 +184,7 @@ def test_a_source_that_only_decays_is_no_patient(name, frames):
     assert all(r.procedure not in ("renal_dynamic", "hepatobiliary_dynamic") for r in results)
 
 
-def test_the_wrong_code_is_a_refusal_and_the_right_one_decides_where_the_look_is_unsure():
+def test_a_wrong_code_is_a_refusal_and_a_right_one_decides_an_unsure_look():
     wrong = one(dynamic(renal(), PerformedProtocolCodeSequence=code("PP-HEPATO")))
     assert wrong.status == "not_measured" and not wrong.measures
     one_kidney = renal()

@@ -31,7 +31,7 @@ def test_cupping_is_seen_at_the_edge():
 
 @pytest.mark.req("ANA-05", "ENG-03")
 @pytest.mark.parametrize(("grain_px", "copies"), [(0.0, 1), (1.2, 1), (0.6, 4)])
-def test_uncertainties_are_the_scatter_of_the_values_also_where_pixels_or_slices_vary_together(grain_px, copies):
+def test_uncertainties_are_the_scatter_of_values_also_of_correlated_pixels(grain_px, copies):
     found = []
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(0, 1, (256, 256))

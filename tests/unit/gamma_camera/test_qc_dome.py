@@ -57,7 +57,7 @@ def test_a_bump_of_the_crystal_is_never_taken_for_a_dome(width, amplitude):
 
 
 @pytest.mark.req("TST-02")
-def test_a_bump_under_a_near_source_is_seen_where_the_distance_is_declared_and_not_flattered_where_it_is_not():
+def test_a_bump_under_a_near_source_is_seen_and_never_flattered():
     x, y = grid(6.4, 96)
     pattern = 1 + 0.05 * np.exp(-(x**2 + y**2) / 120**2)
     truth = method.measure(flood(pattern), 6.4, **FIELD).value("ufov_iu_percent")
@@ -117,7 +117,7 @@ def head(items, milliseconds):
 
 
 @pytest.mark.req("ENG-03", "ANA-05")
-def test_detectors_that_are_brightest_in_different_windows_are_compared_in_the_photopeak():
+def test_detectors_brightest_in_different_windows_are_compared_in_the_photopeak():
     even = lit("RECTANGLE", (533.0, 387.0), 2.4, 250)
     frames = np.random.default_rng(3).poisson(np.stack([even * level for level in (2800, 3300, 3000, 2700)]))
     limits = [

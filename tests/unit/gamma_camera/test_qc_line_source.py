@@ -115,7 +115,7 @@ def test_four_bars_give_widths_and_pixel_size(pixel_mm, n, crossing):
             assert result.value(f"pixel_size_{axis}_mm") == pytest.approx(pixel_mm / np.cos(np.deg2rad(tilt)), rel=0.001)
 
 
-def test_bars_at_another_distance_are_refused_and_a_pixel_size_in_doubt_gives_no_verdict():
+def test_bars_at_another_distance_are_refused_a_doubtful_pixel_size_is_not_judged():
     image = np.rint(square(6.0, apart_mm=80.0))
     for seen, pixel_mm in ((image, 1.0), (np.rint(square(6.0)), 1.1), (np.rint(square(6.0)), 0.5)):
         result = four_bar.measure(seen, pixel_mm)

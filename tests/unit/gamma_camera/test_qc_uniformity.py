@@ -167,7 +167,7 @@ def test_a_declared_field_that_lost_a_strip_at_one_side_is_refused():
 @pytest.mark.req("ENG-03")
 @pytest.mark.parametrize("left", [0.0, 0.3])
 @pytest.mark.parametrize(("kind", "size"), FIELDS)
-def test_a_dead_band_that_cuts_the_field_in_two_does_not_leave_half_a_field_that_passes(kind, size, left):
+def test_a_dead_band_across_the_field_does_not_leave_half_a_field_that_passes(kind, size, left):
     pixel_mm, n = 2.4, 256
     x = (np.arange(n) - (n - 1) / 2) * pixel_mm
     across, down, skew = np.abs(x[None, :] + 90) < 30, np.abs(x[:, None]) < 7, np.abs(x[None, :] + x[:, None]) < 14
@@ -186,7 +186,7 @@ def disc(x_mm: float, y_mm: float, diameter_mm: float, left: float):
 @pytest.mark.req("TST-02")
 @pytest.mark.parametrize(("place", "diameter"), [((60, 190), 60), ((255, 185), 60), ((250, 0), 40)])
 @pytest.mark.parametrize("left", [0.48, 0.495, 0.5, 0.505])
-def test_a_photomultiplier_at_half_strength_at_the_rim_of_an_undeclared_field_is_no_rim(place, diameter, left):
+def test_a_half_strength_photomultiplier_at_an_undeclared_rim_is_no_rim(place, diameter, left):
     image = np.random.default_rng(5).poisson(3000 * lit("RECTANGLE", (530.0, 390.0), 2.4, 256) * disc(*place, diameter, left))
     assert method.measure(image, 2.4).value("ufov_iu_percent") > 20
 

@@ -98,7 +98,7 @@ def test_bars_of_an_impossible_resolution_are_refused():
     assert result.status == "not_measured" and "spacing" in result.reason
 
 
-def test_a_lit_area_beside_the_middle_of_the_image_passes_only_where_the_field_is_declared():
+def test_a_lit_area_beside_the_middle_passes_only_where_the_field_is_declared():
     for dead in (slice(0, 31), slice(0, 125), slice(215, 250)):
         undeclared = one(flood(columns=dead), 2.4)
         assert undeclared.status == "indicative" and "beside the middle" in undeclared.reason

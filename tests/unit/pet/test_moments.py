@@ -366,7 +366,7 @@ def with_creator(ds, group, creator, element, value, block=0x10, vr="DT"):
 
 
 @pytest.mark.parametrize("block", [0x10, 0x11, 0xE0])
-def test_the_vendors_own_reference_is_found_in_any_block_and_held_against_the_factors(frame, block):
+def test_the_vendors_reference_is_found_in_any_block_and_checked_by_the_factors(frame, block):
     ref, datasets = late_window()
     for ds in datasets:
         with_creator(ds, 0x0071, "SIEMENS MED PT", 0x22, "20260302101000.000000", block)
@@ -377,7 +377,7 @@ def test_the_vendors_own_reference_is_found_in_any_block_and_held_against_the_fa
         reference(frame, datasets)
 
 
-def test_without_the_vendors_element_factor_and_frame_time_together_tell_the_reference(frame):
+def test_without_the_vendors_element_factor_and_frame_time_give_the_reference(frame):
     ref, datasets = late_window()
     found = reference(frame, datasets)
     assert abs((found.moment - ref).total_seconds()) < 2 and "made anew" in found.notes[0]
@@ -410,7 +410,7 @@ def test_the_start_that_ge_writes_counts_where_the_series_was_made_anew(frame, b
     assert reference(frame, datasets).moment == SCAN - timedelta(minutes=5)
 
 
-def test_a_series_begun_long_before_its_first_acquisition_is_ambiguous_without_factors(frame):
+def test_a_series_begun_long_before_its_acquisition_is_ambiguous_without_factors(frame):
     """By C.8.9.1.1.5 START is the acquisition's start; a series that is an hour older may be of another moment."""
     with pytest.raises(Unreadable, match=r"SeriesTime says .* AcquisitionTime to"):
         reference(frame, [bed(s, SeriesTime="100000") for s in FIVE_BEDS])

@@ -144,7 +144,7 @@ def test_lung_and_noise_are_what_was_planted():
     assert variability[0] == pytest.approx(spread[0], rel=0.35) and variability[-1] == pytest.approx(spread[1], rel=0.35)
 
 
-def test_spheres_without_activities_are_indicative_and_a_sheet_of_activities_gives_the_verdict():
+def test_spheres_without_activities_are_indicative_and_a_sheet_gives_the_verdict():
     files = slices(iq_phantom(fwhm=7.0), (3.0, 3.0, 3.0), Units="BQML", DecayCorrection="START")
     (alone,) = measure_series(files)
     assert (alone.procedure, alone.status) == ("pet_nema_iq", "indicative") and "37 mm sphere" in alone.reason
@@ -170,7 +170,7 @@ def test_spheres_without_activities_are_indicative_and_a_sheet_of_activities_giv
 
 
 @pytest.mark.req("TST-08")
-def test_the_sheet_of_the_spheres_is_carried_to_the_moment_that_voxels_are_corrected_to():
+def test_the_sheet_of_the_spheres_is_decayed_to_the_moment_of_the_voxels():
     """By hand: 40 kBq/ml at the scan were 40·2^½ kBq/ml half a half-life earlier, at the injection."""
     scanned = datetime(2026, 4, 1, 10, 0)
     injected, volume = scanned - later(F18_S / 2), iq_phantom()

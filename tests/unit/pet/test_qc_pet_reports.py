@@ -65,7 +65,7 @@ def test_planted_blocks_are_counted_and_named(planted, left):
     assert render([], daily).startswith(b"\x89PNG") and render([], normalisation).startswith(b"\x89PNG")
 
 
-def test_no_morning_passes_with_dead_or_noisy_blocks_or_a_value_outside_the_vendors_bounds(tmp_path, capsys):
+def test_no_report_passes_with_dead_or_noisy_blocks_or_outside_the_vendors_bounds(tmp_path, capsys):
     half, dead = blocks(), np.zeros(192)
     half[:96] = 0
     assert measure_series([report(half)])[0].value("block_efficiency_outliers_count") == 96
