@@ -20,8 +20,8 @@ AS_OF = datetime(2026, 3, 10, 16, 0, tzinfo=UTC)  # its end on the site's wall c
 PLAN = ("identity_check", "dose_preparation", "injection", "uptake_end", "positioning", "acquisition", "image_review", "report")
 STAFF = {"identity_check": "N01", "dose_preparation": "RP01", "injection": "N01", "uptake_end": "N01", "positioning": "T01"}
 STAFF |= {"acquisition": "T01", "image_review": "D01", "report": "D01"}
-AGENT = {"BONE": ("Tc-99m MDP", "Tc-99m", 21624.0, 700.0), "FDG": ("F-18 FDG", "F-18", 6586.2, 300.0)}
-AGENT |= {"THYROID": ("Tc-99m pertechnetate", "Tc-99m", 21624.0, 150.0)}
+AGENT = {"BONE": ("Tc-99m MDP", "Tc-99m", 21624.12, 700.0), "FDG": ("F-18 FDG", "F-18", 6586.2, 300.0)}
+AGENT |= {"THYROID": ("Tc-99m pertechnetate", "Tc-99m", 21624.12, 150.0)}
 UPTAKE = {"BONE": 180, "FDG": 60, "THYROID": 22}
 
 
