@@ -11,7 +11,7 @@ from typing import Any
 
 from messages.catalogue import name_of, names, template
 
-__all__ = ["EITHER", "JOINED", "NUMBER", "both", "render"]
+__all__ = ["EITHER", "JOINED", "NUMBER", "both", "render", "source"]
 
 JOINED, EITHER = "joined", "either"  # of a list of messages under `parts`
 JOINTS = {JOINED: {"en": "; ", "zh": "；"}, EITHER: {"en": " or ", "zh": "或"}}
@@ -47,6 +47,11 @@ def render(message: str, language: str = "en", args: Mapping[str, Any] | None = 
 def both(message: str, joint: str = " ") -> str:
     """Return the English and, where it differs, the Chinese behind it, for outputs that are read in both languages."""
     return joint.join(dict.fromkeys((render(message, "en"), render(message, "zh"))))
+
+
+def source(text: str) -> str:
+    """Return where a limit is from, or who approved it, in English and, where it has a name there, in Chinese behind it."""
+    return " ".join(dict.fromkeys((text, name_of("source", text, "zh"))))
 
 
 def _filled(piece: str, args: Mapping[str, Any], language: str) -> str:

@@ -10,7 +10,7 @@ from messages.catalogue import VERSION, template
 from messages.message import Message
 from messages.render import JOINTS
 
-__all__ = ["fields", "from_fields", "from_text", "stored", "to_args", "to_text"]
+__all__ = ["columns", "fields", "from_fields", "from_text", "stored", "to_args", "to_text"]
 
 MARK = '{"code":'
 
@@ -25,6 +25,11 @@ def stored(reason: str | None, name: str = "reason") -> dict[str, Any]:
     """Return the same for what is kept, with the version of the catalogue that it was written by (null for prose)."""
     known = isinstance(reason, Message)
     return {**fields(reason, name), f"{name}_catalogue": VERSION if known else None}
+
+
+def columns(reason: str | None, name: str = "reason") -> dict[str, Any]:
+    """Return the same for a table: the arguments are JSON text."""
+    return {**stored(reason, name), f"{name}_args": to_args(reason)}
 
 
 def from_fields(row: Any, name: str = "reason") -> str | None:

@@ -24,7 +24,7 @@ from judgement import reference
 from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
-from messages import stored, to_args
+from messages import columns
 from spark_jobs.faults import of_method
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
@@ -127,10 +127,6 @@ def _same_methods(table: pa.Table) -> None:
         )
 
 
-def _reason(reason: str | None) -> dict[str, Any]:
-    return {**stored(reason), "reason_args": to_args(reason)}
-
-
 def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
     """Return the rows of one series; whatever goes wrong with it becomes its own row with the reason, and others go on."""
     base = {
@@ -149,7 +145,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
         instances, results = measured(series, analysis, objects)
         png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
-        return [{**base, "status": "not_measured", **_reason(of_method(exc, ()))}]
+        return [{**base, "status": "not_measured", **columns(of_method(exc, ()))}]
     href = f"pictures/{series['run_key']}.png" if any(r.figure is not None for r in results) else None
     rows = []
     for result in results:
@@ -158,7 +154,7 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
             "picture": href,
             "procedure": result.procedure,
             "status": result.status,
-            **_reason(result.reason),
+            **columns(result.reason),
             "detector": result.detector,
         }
         about |= {"method": result.method, "method_version": result.method_version}
