@@ -35,8 +35,8 @@ class Message(str):
         return Message, (self.code, self.args)
 
 
-def because(code: str, /, **args: Any) -> str:
-    """Return the message of a code with its arguments: a `Message`, which callers take for the text that it also is.
+def because(code: str, /, **args: Any) -> Message:
+    """Return the message of a code with its arguments.
 
     Parameters
     ----------
