@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from messages import because
+
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
@@ -56,7 +58,7 @@ def looks_like_document(data: bytes) -> bool:
 def parsed(data: bytes) -> Element | dict[str, Any]:
     """Return the root of the XML or the JSON object in these bytes, or raise `NoDocument` with the reason."""
     if len(data) > LARGEST_BYTES:
-        raise NoDocument(f"a document of {len(data) / 1e6:.0f} MB is no report of a quality test")
+        raise NoDocument(because("document.too_large", mb=len(data) / 1000000.0))
     return _xml(data) if _first(data) == b"<" else _json(data)
 
 
@@ -126,13 +128,13 @@ def _xml(data: bytes) -> Element:
     depth = 0
 
     def refuse(*_: object) -> int:
-        raise NoDocument("the XML declares a document type or an entity: such files are not opened")
+        raise NoDocument(because("document.declares_entity"))
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > DEEPEST:
-            raise NoDocument(f"the XML is nested deeper than {DEEPEST} levels")
+            raise NoDocument(because("document.nested_too_deep", most=DEEPEST))
         builder.start(name, attributes)
 
     def end(name: str) -> None:
@@ -146,9 +148,9 @@ def _xml(data: bytes) -> Element:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as exc:
-        raise NoDocument(f"the XML is damaged: {exc}") from None
+        raise NoDocument(because("document.xml_damaged", problem=exc)) from None
     except (LookupError, ValueError) as exc:  # an encoding that nobody knows; our own refusals pass through
-        raise exc if isinstance(exc, NoDocument) else NoDocument(f"the XML cannot be decoded: {exc}") from None
+        raise exc if isinstance(exc, NoDocument) else NoDocument(because("document.xml_undecodable", problem=exc)) from None
     return builder.close()
 
 
@@ -157,12 +159,12 @@ def _json(data: bytes) -> dict[str, Any]:
         sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
         _text(sheet)  # lone surrogates and numbers beyond all bounds could not be kept
     except (UnicodeError, ValueError, RecursionError) as exc:
-        raise NoDocument(f"this is neither DICOM nor readable JSON: {str(exc)[:200]}") from None
+        raise NoDocument(because("document.no_json", problem=str(exc)[:200])) from None
     if not isinstance(sheet, dict):
-        raise NoDocument("the JSON is no sheet of readings: an object with `procedure` is expected")
+        raise NoDocument(because("document.no_sheet"))
     procedure = sheet.get("procedure")
     if not isinstance(procedure, str) or not procedure:
-        raise NoDocument("the JSON does not say which `procedure` its readings are of")
+        raise NoDocument(because("document.procedure_missing"))
     return sheet
 
 
@@ -171,4 +173,4 @@ def _text(value: Any) -> bytes:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no reading")
+    raise ValueError(because("document.no_reading", text=text))

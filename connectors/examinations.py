@@ -15,6 +15,7 @@ from connectors.stores.journal.port import Journal
 from connectors.stores.journal.sqlite import SqliteJournal
 from judgement import reference
 from judgement.readiness import Readiness, readiness
+from messages import because
 
 __all__ = ["Examinations"]
 
@@ -61,7 +62,7 @@ class Examinations:
         journal, seen = self._journals[name], self._seen[name]
         head = journal.head()
         if head < seen:
-            raise OSError(f"the journal {name} is shorter than it was: start this service anew")
+            raise OSError(because("store.journal_shorter", journal=name))
         for one in journal.excerpts(seen, *kinds, fields=("accession_number", "patient_pseudonym")) if head > seen else ():
             accession, pseudonym = one.data["accession_number"], one.data["patient_pseudonym"]
             if one.type == "his.patient":

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connectors.events import canonical
 from connectors.settings import Settings
+from messages import because
 
 __all__ = ["Keys", "Unsealable", "Vault", "is_phantom"]
 
@@ -63,11 +64,11 @@ class Keys:
         """Return the plain bytes of what `seal` made; raise Unsealable for anything else."""
         head = len(MAGIC) + NONCE
         if sealed[: len(MAGIC)] != MAGIC:
-            raise Unsealable("these are no sealed bytes")
+            raise Unsealable(because("store.not_sealed"))
         try:
             return self._seal.decrypt(sealed[len(MAGIC) : head], sealed[head:], MAGIC)
         except InvalidTag:
-            raise Unsealable("sealed by another key, or changed since") from None
+            raise Unsealable(because("store.seal_other")) from None
 
 
 class Vault:
@@ -115,7 +116,7 @@ class Vault:
             except sqlite3.Error as exc:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                raise OSError(f"identity vault: {exc}") from exc
+                raise OSError(because("door.vault", problem=exc)) from exc
             if len(self._known) > 50_000:
                 self._known.clear()
             self._known |= {(pseudonym, channel): digest} | ({examined: b""} if accession_number else {})

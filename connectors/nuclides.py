@@ -10,6 +10,7 @@ from functools import cache
 
 from judgement import reference
 from judgement.rows import NuclideRow
+from messages import because
 
 __all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev"]
 
@@ -77,13 +78,13 @@ def half_life_s(names: Iterable[str | None] = (), stated_s: float | None = None)
     """
     nuclides = {n for n in map(nuclide_of, names) if n}
     if len(nuclides) > 1:
-        raise ValueError(f"the header names two nuclides: {', '.join(sorted(nuclides))}")
+        raise ValueError(because("header.nuclides_two", nuclides=sorted(nuclides)))
     nuclide = next(iter(nuclides), None)
     known = known_nuclides()[nuclide].half_life_s if nuclide else None
     if stated_s is None or not stated_s > 0:
         return known
     if known is not None and abs(stated_s / known - 1) > SAME:
-        raise ValueError(f"the stated half-life of {stated_s:g} s is not that of {nuclide} ({known:g} s)")
+        raise ValueError(because("header.half_life_contradicts", stated_s=stated_s, nuclide=nuclide, known_s=known))
     return float(stated_s)
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from connectors.events import utc_text
 from connectors.examinations import Examinations
 from judgement.readiness import Clue, Readiness
-from messages import render
+from messages import because, fields, render
 
 __all__ = ["answer", "body"]
 
@@ -22,14 +22,14 @@ def answer(examinations: Examinations, accession: str, step: str, at: str | None
     """Return what the door says to `GET /examinations/<accession>/readiness`; without `at` the question is about this moment."""
     moment = _time(at) if at else now()
     if moment is None:
-        return JSONResponse({"error": "at is no RFC 3339 time with an offset"}, 400)
+        return JSONResponse(fields(because("door.at_no_time"), "error"), 400)
     try:
         said = examinations.readiness(accession, moment, step)
     except (OSError, KeyError, ValueError) as exc:  # a damaged row of the reference data permits nothing
         LOG.error("no answer about an examination: %s: %s", type(exc).__name__, exc)
-        return JSONResponse({"error": "the journals or the reference data cannot be read: ask again later"}, 503)
+        return JSONResponse(fields(because("door.journals_unreadable"), "error"), 503)
     if said is None:
-        return JSONResponse({"error": f"no examination {accession[:64]} is known here"}, 404)
+        return JSONResponse(fields(because("door.examination_unknown", examination=accession[:64]), "error"), 404)
     return JSONResponse(body(said))
 
 
@@ -46,7 +46,7 @@ def _clues(clues: Iterable[Clue]) -> list[dict[str, Any]]:
     for clue in clues:
         told = asdict(clue)
         why = told.pop("reason")
-        out.append({**told, "reason_en": why, "reason_zh": render(why, "zh")})
+        out.append({**told, "reason_en": why, "reason_zh": render(why, "zh"), **fields(why)})
     return out
 
 

@@ -19,6 +19,7 @@ from connectors.identity import Keys, Vault
 from connectors.settings import Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.object_store.files import FileObjectStore
+from messages import because
 
 __all__ = ["CannotStart", "Stores", "opened", "port_taken", "run"]
 
@@ -69,7 +70,7 @@ def opened(settings: Settings, name: str) -> Iterator[Stores]:
             keys,
         )
     except OSError as exc:
-        raise CannotStart(f"cannot work in {settings.home}: {exc}") from exc
+        raise CannotStart(because("service.home_unusable", folder=settings.home, problem=exc)) from exc
     try:
         yield stores
     finally:
@@ -80,9 +81,7 @@ def opened(settings: Settings, name: str) -> Iterator[Stores]:
 def port_taken(settings: Settings, port: int, setting: str, exc: OSError) -> CannotStart:
     """Return what to raise when a port cannot be opened."""
     why = os.strerror(exc.errno or 0)
-    return CannotStart(
-        f"port {port} on {settings.host} cannot be opened ({why}): end what uses it or set {setting} to a free one."
-    )
+    return CannotStart(because("service.port_unusable", port=port, host=settings.host, problem=why, setting=setting))
 
 
 @contextmanager
@@ -92,12 +91,10 @@ def _alone(settings: Settings, name: str) -> Iterator[None]:
         (settings.home / "run").mkdir(parents=True, exist_ok=True)
         lock = (settings.home / "run" / f"{name}.lock").open("w")
     except OSError as exc:
-        raise CannotStart(f"{exc.filename} cannot be written ({exc.strerror}); set PHOTOPEAK_HOME to another folder.") from exc
+        raise CannotStart(because("service.file_not_writable", file=exc.filename, problem=exc.strerror)) from exc
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotStart(
-                f"another process of this service works for {settings.home}; stop it first (photopeak down)."
-            ) from None
+            raise CannotStart(because("service.already_running", folder=settings.home)) from None
         yield

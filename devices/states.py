@@ -26,7 +26,7 @@ from judgement.devices import DeviceTest, device_of, due_tests, has_opened, newe
 from judgement.phantoms import Declarations, Word
 from judgement.rows import Device, Limit, OpeningHours, Phantom, Scheduled
 from judgement.verdicts import judged, reason_of, summary
-from messages import fields, from_text
+from messages import fields, from_fields, from_text
 
 __all__ = ["confirm", "states"]
 
@@ -212,7 +212,8 @@ def _ask(sql: str, **given: Any) -> Iterable[Row]:
     with duckdb.connect(":memory:", config={"threads": 1}) as db:
         cursor = db.execute(sql, given)
         names = [d[0] for d in cursor.description or []]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [row | {"reason": from_fields(row)} if "reason" in row else row for row in rows]
 
 
 def _before(path: Path) -> Row | None:

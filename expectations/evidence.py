@@ -12,6 +12,7 @@ import duckdb
 import jinja2
 
 from expectations.history import write_text
+from messages import from_fields
 
 __all__ = ["Evidence", "read", "write"]
 
@@ -76,7 +77,7 @@ def _evidence(run: str, rows: list[dict[str, Any]], series: dict[str, Any]) -> E
         "picture": first["picture_href"],
         "verdict": next((v for v in WORST if v in verdicts), "none"),
         "facts": {name: first[name] for name in FACTS if first.get(name) is not None},
-        "reasons": list(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
+        "reasons": list(dict.fromkeys(from_fields(row) or "" for row in rows if row["reason"])),
         "measures": [row for row in rows if row["measure"]],
         "series_uid": first["series_uid"],
         "study_uid": series.get("study_uid"),

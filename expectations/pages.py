@@ -8,13 +8,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from connectors.words import reason
 from expectations import evidence, history
 from expectations.suites import HERE
+from messages import from_fields, name_of, render
 
 __all__ = ["texts", "write"]
 
-WRITTEN = ("reason", "reasons", "reason_at_opening", "standard", "clause", "limit_text")  # columns of sentences
+REASONS = ("reason", "reasons", "reason_at_opening")  # sentences; the same in Chinese, or code and arguments, stand beside them
+SOURCES = ("standard", "clause", "approver")
+BESIDE = ("_zh", "_code", "_args")
 # what a reader of a failing row needs first, and what is printed
 LEAD = {
     "measured_at_utc", "occurred_at_utc", "administered_at_utc", "started_at_utc", "at_utc", "hour_utc", "day", "month", "ordered_at_utc",
@@ -46,6 +48,8 @@ def write(
     suites = {s["name"]: s for s in run["suites"]}
     rules = sorted(run["rules"], key=lambda r: (r["success"], r["severity"] != "integrity", r["suite"], r["rule"]))
     for rule in rules:
+        # what says the same in Chinese or as data is shown with the English
+        rule["columns"] = [c for c in rule["columns"] if not any(c == f"{r}{b}" for r in REASONS for b in BESIDE)]
         for row in rule["rows"]:
             if row.get("picture_href") and not (reports / row["picture_href"]).is_file():
                 row["picture_href"] = None
@@ -97,12 +101,17 @@ def _environment(utc_offset_minutes: int) -> jinja2.Environment:
         shown = [c for c in rule["columns"] if c in LEAD]
         return shown[:WIDEST] if len(shown) > 1 else rule["columns"][:WIDEST]
 
-    def why(text: object) -> Markup | str:
-        """Return what is stored in English with the Chinese beside it where there is one."""
-        chinese = reason(str(text))
-        return both(text, chinese) if chinese != text else str(text)
+    def two(text: object, chinese: str | None) -> Markup | str:
+        return both(text, chinese) if chinese and chinese != text else str(text)
 
-    def cell(value: object, name: str, names: dict[str, dict[str, tuple[str, str]]]) -> Markup | str:
+    def why(text: object) -> Markup | str:
+        """Return a reason, or where a limit or rule is from, in both languages; prose stays as it is."""
+        said = render(str(text), "zh")
+        return two(text, said if said != text else name_of("source", str(text), "zh"))
+
+    def cell(
+        value: object, name: str, names: dict[str, dict[str, tuple[str, str]]], row: dict[str, Any] | None = None
+    ) -> Markup | str:
         if value is None or value == "":
             return "–"
         if name.endswith("_utc"):
@@ -112,7 +121,9 @@ def _environment(utc_offset_minutes: int) -> jinja2.Environment:
         register = names.get({"reported_by": "staff_id"}.get(name, name), {})
         if str(value) in register:
             return both(*register[str(value)])
-        if name in WRITTEN:
+        if name in REASONS:
+            return two(value, (row or {}).get(f"{name}_zh") or render(from_fields(row or {}, name) or "", "zh"))
+        if name in SOURCES:
             return why(value)
         if isinstance(value, float):
             return f"{value:.4g}"

@@ -15,6 +15,7 @@ from judgement.days import local_day
 from judgement.limits import MEASURED, limit_of, verdict
 from judgement.physical import unphysical
 from judgement.rows import Device, EnvironmentLimit, Limit, PhysicalRange, Room, Sensor, Site
+from messages import because, columns
 
 __all__ = ["ABNORMAL", "METHOD", "TICK", "VERSION", "WORST_FIRST", "Kept", "Rules", "advance", "us"]
 
@@ -147,9 +148,9 @@ def _unless_silent(kept: Kept, row: Row, now: int, rules: Rules) -> tuple[Kept, 
         return kept, []
     last = _minute(kept.heard)
     reason = (
-        f"no reading since {last}, longer than {patience} min"
+        because("sensor.silent", last=last, minutes=patience)
         if kept.event_id
-        else f"never heard since {last}, longer than {patience} min"
+        else because("sensor.never_heard", since=last, minutes=patience)
     )
     nothing = {**row, "value": None, "event_id": kept.event_id, "journal": kept.journal, "journal_offset": kept.journal_offset}
     return _entered(kept, {**nothing, "recorded_at": since}, SILENT, reason, None, since, rules)
@@ -159,23 +160,23 @@ def _stranger(row: Row, rules: Rules) -> str | None:
     """Return why a reading is of no sensor that this site knows, None when it is."""
     known = rules.sensors.get(row["sensor_id"])
     if known is None:
-        return "this sensor is not registered"
+        return because("sensor.not_registered")
     if (known.room_id, known.quantity) != (row["room_id"], row["quantity"]):
-        return f"this sensor is registered for {known.quantity} of room {known.room_id}"
+        return because("sensor.registered_elsewhere", quantity=known.quantity, room=known.room_id)
     site = rules.rooms.get(known.room_id)
-    return None if site == row["site_id"] else f"the room is of site {site}, the reading of site {row['site_id']}"
+    return None if site == row["site_id"] else because("sensor.other_site", site=site, reading_site=row["site_id"])
 
 
 def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str | None, Limit | None]:
     registered = rules.sensors[row["sensor_id"]].unit
     if row["quality"] == OVERLOAD:
-        return OVERLOAD, "the sensor is overloaded: the value is beyond its range", None
+        return OVERLOAD, because("sensor.overloaded"), None
     if row["quality"] != "good" or not _is_number(row["value"]):
-        return BAD_QUALITY, f"no usable value: quality {row['quality']}", None
+        return BAD_QUALITY, because("sensor.no_usable_value", quality=row["quality"]), None
     if ahead:
-        return BAD_QUALITY, "the reading is dated later than it arrived", None
+        return BAD_QUALITY, because("sensor.dated_after_arrival"), None
     if row["unit"] != registered:
-        return BAD_QUALITY, f"the reading is in {row['unit']}, the sensor is registered in {registered}", None
+        return BAD_QUALITY, because("sensor.unit_differs", unit=row["unit"], registered=registered), None
     impossible = unphysical(row["value"], row["quantity"], row["sensor_id"], rules.ranges)
     if impossible is not None:
         return BAD_QUALITY, impossible, None
@@ -183,10 +184,10 @@ def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str 
     limit = limit_of(rules.limits, "environment", row["quantity"], row["room_id"], None, day)
     judged = verdict(row["value"], MEASURED, limit)
     if limit is None or judged == "none":
-        return NO_LIMIT, "no limit in force" if limit is None else "the limit row has no value yet", limit
+        return NO_LIMIT, because("verdict.no_limit") if limit is None else because("verdict.limit_unknown"), limit
     if judged == "pass":
         return NORMAL, None, limit
-    return ABNORMAL, f"{row['value']:.10g} {row['unit']} is outside {_band(limit, row['unit'])}", limit
+    return ABNORMAL, because("sensor.outside", value=row["value"], unit=row["unit"], limit=_band(limit, row["unit"])), limit
 
 
 def _entered(
@@ -197,7 +198,7 @@ def _entered(
         return kept, []
     change = {
         **{k: row[k] for k in ("site_id", "room_id", "quantity", "sensor_id", "unit", "event_id", "journal", "journal_offset")},
-        "devices": rules.devices.get(row["room_id"], ""), "state": state, "before": kept.state or None, "since": since, "reason": reason,
+        "devices": rules.devices.get(row["room_id"], ""), "state": state, "before": kept.state or None, "since": since, **columns(reason),
         "value": row["value"] if state in (NORMAL, ABNORMAL, NO_LIMIT, UNKNOWN) and _is_number(row["value"]) else None,
         "limit_id": limit and limit.limit_id, "limit_version": limit and limit.version,
         "limit_low": limit and limit.fail_low, "limit_high": limit and limit.fail_high,

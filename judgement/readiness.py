@@ -317,7 +317,7 @@ def _clue(found: _Shortfall, rule: Rule) -> Clue:
 
 def _named(row: Row) -> dict[str, str]:
     """Return what a hospital named, for readers of either language."""
-    return {"en": f"{row.name_en} / {row.name_zh}", "zh": row.name_zh}
+    return {"en": row.name_en, "zh": row.name_zh}
 
 
 def _limits(low: float | None, high: float | None, unit: str | None) -> str:

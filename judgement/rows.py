@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
+from messages import because
+
 __all__ = [
     "Chart", "Component", "Consequence", "Day", "Device", "Drug", "EnvironmentLimit", "Form", "Limit", "MeasureName", "Member",
     "NuclideRow", "OpeningHours", "Phantom", "PhysicalRange", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site",
@@ -160,7 +162,13 @@ class Switch:
     @property
     def sentence(self) -> str:
         """Return what rows, reports and lists say; the warehouse makes the same text (int_component__switch)."""
-        return f"{self.component} is switched off by {self.approver.strip()} since {self.valid_from}: {self.reason.strip()}"
+        return because(
+            "component.switched_off",
+            component=self.component,
+            approver=self.approver.strip(),
+            since=self.valid_from,
+            reason=self.reason.strip(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

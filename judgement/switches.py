@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from judgement.rows import Component, Switch
 from judgement.validity import in_force
+from messages import joined
 
 __all__ = ["reasons", "said_of", "switched_off", "unclear"]
 
@@ -28,7 +29,7 @@ def reasons(off: Iterable[Switch]) -> dict[str, str]:
     said: dict[str, list[str]] = {}
     for s in off:
         said.setdefault(s.component, []).append(s.sentence)
-    return {name: "; ".join(dict.fromkeys(sentences)) for name, sentences in said.items()}
+    return {name: joined(dict.fromkeys(sentences)) or "" for name, sentences in said.items()}
 
 
 def said_of(off: Iterable[Switch]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from judgement.days import utc_text
 from judgement.rows import Device, Member, Policy, StationRow
 from judgement.validity import in_force
+from messages import because, stored
 
 __all__ = [
     "ACTIONS", "BLOCKED", "DEVICE_STATES", "FORMS_MISSING", "OFFERED", "Decision", "Override", "State", "Station", "Stations", "decide",
@@ -76,8 +77,8 @@ class Decision:
     override_until_utc: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
+        """Return the fields by name, and code and arguments of the reason."""
+        return {**asdict(self), **stored(self.reason)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def decide(
     A device without a state of today is not confirmed. Not fit and not confirmed without a policy in force, or with one that
     cannot be understood, hold; an override turns a hold, and nothing else, into an offer.
     """
-    unknown = State("not_confirmed", states if isinstance(states, str) else "no device state of today is known yet")
+    unknown = State("not_confirmed", states if isinstance(states, str) else because("hold.no_state_today"))
     now_is = unknown if isinstance(states, str) else states.get(device_id, unknown)
     policy = policy_of(policies, device_id, now_is.state)
     action = "offered" if now_is.state in ("fit", "conditional") else "held"

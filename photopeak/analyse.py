@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from connectors.words import both
+from messages import because, both
 
 __all__ = ["analyse"]
 
@@ -37,14 +37,14 @@ def analyse(
     nothing = [i for i in inputs if isinstance(i, Unmeasurable) and i.named]
     if len(nothing) == len(inputs):
         said = [f"{i.source}: {both(i.reason, JOINT)}" for i in nothing]
-        print("\n".join(said) or both("no path: name a DICOM file or a folder of them", JOINT), file=sys.stderr)
+        print("\n".join(said) or both(because("command.no_path"), JOINT), file=sys.stderr)
         return USAGE
     for folder in (picture, sr, pdf):
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            print(f"nothing can be written to {folder}: {exc.strerror}", file=sys.stderr)
+            print(because("command.folder_not_writable", folder=folder, problem=exc.strerror), file=sys.stderr)
             return USAGE
     show = print_json if json else print_table
     measured = [is_measured(row) for row in show(answers(inputs, Outputs(picture, sr, pdf)))]

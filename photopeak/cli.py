@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from messages import because, fields
+
 if TYPE_CHECKING:
     from connectors.settings import Settings
 
@@ -63,7 +65,7 @@ def status(as_json: Json = False) -> None:
     from photopeak import probe
 
     rows = probe.status(load())
-    print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else probe.table(rows))
+    print(json.dumps([r | fields(r["reason"]) for r in rows], indent=1, ensure_ascii=False) if as_json else probe.table(rows))
     raise typer.Exit(DONE if all(map(probe.is_well, rows)) else FAILED)
 
 
@@ -153,7 +155,7 @@ def components(as_json: Json = False) -> None:
     from photopeak import components as verb
 
     rows = verb.components(load())
-    print(json.dumps(rows, indent=1, ensure_ascii=False) if as_json else verb.table(rows))
+    print(json.dumps([r | fields(r["reason"]) for r in rows], indent=1, ensure_ascii=False) if as_json else verb.table(rows))
 
 
 @app.command()
@@ -192,7 +194,7 @@ def verify() -> None:
     from connectors.stores.lake.verify import verify as differences
 
     found = differences(load())
-    print("\n".join(map(both, found or ["the lake equals the journals up to the committed offsets"])))
+    print("\n".join(map(both, found or [because("verify.equal")])))
     raise typer.Exit(FAILED if found else DONE)
 
 
@@ -261,13 +263,13 @@ def sentence(error: Exception) -> tuple[str, int] | None:
     if name == "ValidationError" and hasattr(error, "errors"):
         wrong = error.errors()[0]
         place = "_".join(["PHOTOPEAK", *(str(p).upper() for p in wrong["loc"])])
-        return f"the setting {place} is wrong: {wrong['msg']}", USAGE
+        return because("command.setting_wrong", setting=place, problem=wrong["msg"]), USAGE
     if name in ("EnvironmentLacks", "SparkUnreachable"):
         return text, ENVIRONMENT
     # Spark's workers and libraries say it in the words of the system, within errors of their own
     if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in text:
-        place = getattr(error, "filename", None) or "no space left"
-        return f"the disk is full ({place}): free space and run the same command again", ENVIRONMENT
+        place = getattr(error, "filename", None) or because("command.no_space")
+        return because("command.disk_full", place=place), ENVIRONMENT
     if isinstance(error, OSError):
         return text, ENVIRONMENT if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) else FAILED
     if name in ("BuildFailed", "OtherMethods", "ServiceFailed", "SuiteError", "SwitchUnclear", "IOException") or type(error) in (
@@ -282,7 +284,7 @@ def sentence(error: Exception) -> tuple[str, int] | None:
 
 def both(text: str) -> str:
     """Return a sentence in English, and in Chinese on a line of its own where the catalogue has it."""
-    from connectors.words import both as in_both
+    from messages import both as in_both
 
     return in_both(text, "\n  ")
 

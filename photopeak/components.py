@@ -8,6 +8,7 @@ import duckdb
 from connectors.settings import Settings
 from judgement import reference
 from judgement.rows import Component
+from messages import because
 from photopeak.jobs import NOTHING_NEW, switched_off
 from photopeak.runs import last_runs
 
@@ -53,11 +54,11 @@ def _outcome(last: Row) -> str:
     if last["exit"] == 0:
         return "done"
     return (
-        f"failed: {last['reason']}"
+        because("job.failed", reason=last["reason"])
         if last["exit"] != NOTHING_NEW
-        else "did nothing, switched off"
+        else because("job.did_nothing")
         if last["reason"]
-        else "nothing new"
+        else because("job.nothing_new")
     )
 
 

@@ -14,13 +14,14 @@ from connectors.events import utc_text
 from connectors.settings import ROOT, Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal, head_of
 from connectors.stores.lake.lock import Locked
+from messages import because
 from photopeak.doctor import say
 
 __all__ = ["open_series", "run"]
 
 SEED = 20260331
 EXPECTED_S = 110  # from the last message to the published release, on two cores
-RELEASE = "release to publish"
+RELEASE = "demo.release_to_publish"
 PIN = "PHOTOPEAK_AS_OF_UTC="
 PATIENCE_S = 900  # without any progress of what waits
 
@@ -69,7 +70,7 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
     answer = folder / "answer_check.json"
     if not answer.exists():
         print(
-            say("the comparison with the answer key did not finish; see the lines above", "与标准答案的比较未完成，见上文"),
+            say(because("demo.comparison_unfinished"), "与标准答案的比较未完成，见上文"),
             file=sys.stderr,
         )
         return 1
@@ -130,9 +131,7 @@ def settle(settings: Settings) -> None:
         if left != best:
             best, since = left, time.monotonic()
         elif time.monotonic() - since > PATIENCE_S:
-            raise TimeoutError(
-                f"nothing has moved for {PATIENCE_S // 60} min while {left} still waits: `photopeak status` and Airflow's page say why"
-            )
+            raise TimeoutError(because("demo.no_progress", minutes=PATIENCE_S // 60, left=left))
         passed = time.monotonic() - began
         hope = say("longer than usual", "比平时更久")
         if passed < EXPECTED_S:
@@ -150,7 +149,7 @@ def _release_of_the_pin(settings: Settings, left: dict[str, int]) -> None:
     from warehouse import releases as warehouse
 
     published = warehouse.published_as_of(settings)
-    if published in (None, settings.as_of_utc) or any(n for what, n in left.items() if what != RELEASE):
+    if published in (None, settings.as_of_utc) or any(n for what, n in left.items() if what != because(RELEASE)):
         return
     with suppress(Locked):  # Airflow is at it
         for name in ("build_marts", "attest_quality"):
@@ -178,8 +177,12 @@ def outstanding(settings: Settings) -> dict[str, int]:
             # the poller goes on for as long as the platform runs: what it adds meanwhile is nothing to wait for
             events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
     measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
-    left = {"events": events, "open series": open_series(settings), "series to measure": sum(measured.values())}
-    return {**left, RELEASE: 0 if any(left.values()) else int(behind(settings))}
+    left = {
+        "events": events,
+        because("demo.open_series"): open_series(settings),
+        because("demo.series_to_measure"): sum(measured.values()),
+    }
+    return {**left, because(RELEASE): 0 if any(left.values()) else int(behind(settings))}
 
 
 def open_series(settings: Settings) -> int:
@@ -231,5 +234,5 @@ def _simulator(settings: Settings, verb: str, *arguments: str, must: bool = True
         [sys.executable, "-m", "simulator", verb, "--home", str(settings.home), *arguments], cwd=ROOT, env=env, check=False
     ).returncode
     if must and code:
-        raise RuntimeError(f"the pretend hospital ended with code {code}; the same command goes on where it stopped")
+        raise RuntimeError(because("demo.hospital_ended", code=code))
     return code

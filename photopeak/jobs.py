@@ -13,6 +13,7 @@ from judgement import reference
 from judgement import switches as register
 from judgement.days import local_day
 from judgement.rows import Component
+from messages import because
 from photopeak import runs
 
 __all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run", "switched_off"]
@@ -41,7 +42,7 @@ def run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
     However it ends is a line of `<home>/log/jobs.jsonl`.
     """
     if name not in JOBS:
-        raise JobUsage(f"there is no job {name!r}: the jobs are {', '.join(JOBS)}")
+        raise JobUsage(because("job.unknown", job=name, jobs=list(JOBS)))
     with runs.logged(settings, name) as note:
         note["account"], note["exit"] = _run(settings, name, request)
     return note["account"], note["exit"]
@@ -81,7 +82,7 @@ def _ingest(name: str) -> Callable[[Settings, Request], Account]:
         try:
             first, last = int(request.start or 1), int(request.end) if request.end else None
         except ValueError:
-            raise JobUsage(f"{name} takes journal offsets: --from 1 --to 500") from None
+            raise JobUsage(because("job.takes_offsets", job=name)) from None
         return ingest.replay(settings, ingest.CONSUMERS[name], first, last).to_json()
 
     return job
@@ -94,9 +95,7 @@ def _analyse(name: str, analysis: str) -> Callable[[Settings, Request], Account]
         if request.start is None and request.end is None:
             account = analyse.run(settings, analysis, series=request.series)
             if request.series and not account["read"]:
-                raise JobUsage(
-                    f"{name}: the lake holds no series {request.series} of this kind; `photopeak job ingest_pacs` brings what came in"
-                )
+                raise JobUsage(because("job.series_unknown", job=name, series=request.series))
             return account
         _only(name, request, "start", "end")
         accounts = [analyse.run(settings, analysis, series=uid) for uid in _recorded(settings, analysis, request)]
@@ -141,15 +140,17 @@ def _only(name: str, request: Request, *allowed: str) -> None:
     for field, option in options.items():
         if field not in allowed and getattr(request, field) is not None:
             if allowed:
-                raise JobUsage(f"{name} takes no {option} here, only {' '.join(options[a] for a in allowed)}")
-            raise JobUsage(f"{name} takes no {option}")
+                raise JobUsage(
+                    because("job.option_other", job=name, option=option, allowed=" ".join(options[a] for a in allowed))
+                )
+            raise JobUsage(because("job.no_option", job=name, option=option))
 
 
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise JobUsage(f"{text!r} is no moment: give it as 2026-01-31T16:00:00Z") from None
+        raise JobUsage(because("command.no_moment", text=text)) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from connectors.settings import ROOT, Settings, load
+from messages import because
 from photopeak.doctor import say
 from photopeak.services import PASSWORDS, EnvironmentLacks, airflow_environment, superset_environment
 
@@ -127,8 +128,11 @@ def metadata(settings: Settings, applications: set[str]) -> None:
         )
     for name in failed:
         log = settings.home / "log" / f"prepare-{name}.log"
-        last = next((line for line in reversed(log.read_text(errors="replace").splitlines()) if line.strip()), "no output")
-        raise EnvironmentLacks(f"{name} could not be prepared: {last.strip()[:300]}; see {log}, then run the same command again")
+        last = next(
+            (line for line in reversed(log.read_text(errors="replace").splitlines()) if line.strip()),
+            because("service.no_output"),
+        )
+        raise EnvironmentLacks(because("demo.not_prepared", name=name, problem=last.strip()[:300], file=log))
 
 
 def logins(settings: Settings) -> list[tuple[str, str, str]]:
@@ -139,7 +143,7 @@ def logins(settings: Settings) -> list[tuple[str, str, str]]:
 
 def _start(settings: Settings, name: str, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     if not Path(command[0]).exists():
-        raise EnvironmentLacks(f"the environment of {name} is not installed: run `make setup`")
+        raise EnvironmentLacks(because("service.not_installed", service=name))
     with (settings.home / "log" / f"prepare-{name}.log").open("wb") as log:
         return subprocess.Popen(
             command,

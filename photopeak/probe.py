@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.settings import ROOT, Settings
-from connectors.words import both
+from messages import because, both, joined
 from photopeak.reaper import descendants
 from photopeak.services import MARK, Service, near, services
 
@@ -29,7 +29,7 @@ def status(settings: Settings) -> list[Row]:
     """Return a row for each service: service, state ('up', 'starting', 'down', 'failed'), pid, url, reason."""
     listed, alive = services(settings), processes(settings)
     if alive is None:
-        reason = "not started: `photopeak up`"
+        reason = because("service.not_started")
         return [{"service": s.name, "state": "down", "pid": None, "url": s.url, "reason": reason} for s in listed.values()]
     airflow = _Airflow(settings)
     with ThreadPoolExecutor(len(listed)) as pool:
@@ -54,15 +54,19 @@ def _row(settings: Settings, service: Service, process: Row, airflow: "_Airflow"
     row: Row = {"service": service.name, "state": "down", "pid": pid, "url": service.url, "reason": None}
     log = settings.home / "log" / f"{service.name}.log"
     if said in ("FATAL", "BACKOFF") or (said == "EXITED" and not pid):
-        again = "tried again" if said == "BACKOFF" else "given up"
-        return {**row, "state": "failed", "reason": f"ended by itself, {again}: {_last_line(log)}"}
+        again = because("service.tried_again") if said == "BACKOFF" else because("service.given_up")
+        return {**row, "state": "failed", "reason": because("service.ended", again=again, problem=_last_line(log))}
     if pid is None or said in ("STOPPED", "STOPPING"):
-        return {**row, "reason": "stopped: `photopeak up`"}
+        return {**row, "reason": because("service.stopped")}
     problem = _problem(settings, service, pid, airflow)
     if problem is None:
         return {**row, "state": "up", "reason": airflow.import_errors() if service.name == "airflow-processor" else None}
     young = process["now"] - process["start"] < SLOW_S
-    return {**row, "state": "starting" if young else "failed", "reason": problem if young else f"{problem}: see {log}"}
+    return {
+        **row,
+        "state": "starting" if young else "failed",
+        "reason": problem if young else because("service.see_log", problem=problem, log=log),
+    }
 
 
 def _problem(settings: Settings, service: Service, pid: int, airflow: "_Airflow") -> str | None:
@@ -70,11 +74,11 @@ def _problem(settings: Settings, service: Service, pid: int, airflow: "_Airflow"
     if service.port is not None:
         family = {pid, *descendants(pid)}
         if not _listens(service.port, family):
-            return f"does not listen on port {service.port} yet"
+            return because("service.not_listening", port=service.port)
         if service.health and not _answers(near(settings), service.port, service.health):
-            return f"does not answer {service.health} on port {service.port}"
+            return because("service.not_answering", path=service.health, port=service.port)
     if service.heartbeat and not airflow.beats(service.heartbeat):
-        return "no heartbeat yet"
+        return because("service.no_heartbeat")
     return None
 
 
@@ -131,11 +135,13 @@ class _Airflow:
         for name, trace in rows:
             path = Path(name) if Path(name).is_absolute() else folder / name
             shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-            last = next((line.strip() for line in reversed((trace or "").splitlines()) if line.strip()), "no traceback")
+            last = next(
+                (line.strip() for line in reversed((trace or "").splitlines()) if line.strip()), because("airflow.no_traceback")
+            )
             lines = re.findall(rf'File "[^"]*{re.escape(path.name)}", line (\d+)', trace or "")
             place = ":".join([str(shown), *lines[-1:]])
-            texts.append(f"import error in {place}: {last}")
-        return "; ".join(texts) or None
+            texts.append(because("airflow.import_error", file=place, problem=last))
+        return joined(texts)
 
     def _rows(self, sql: str, *parameters: str) -> list[tuple[Any, ...]]:
         try:

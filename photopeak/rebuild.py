@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors.events import utc_text
 from connectors.settings import Settings
+from messages import because, joined
 from photopeak.jobs import JOBS, NOTHING_NEW, Account, Request, run
 
 __all__ = ["rebuild"]
@@ -29,7 +30,7 @@ def rebuild(settings: Settings) -> None:
 
     off = jobs.switched_off(settings, "job")
     if off:
-        raise RuntimeError(f"nothing was dropped, for it would not come back: {'; '.join(off.values())}")
+        raise RuntimeError(because("rebuild.nothing_dropped", reasons=joined(off.values())))
     require_spark(settings)  # before anything is dropped: without it the measures would not come back
     with ExitStack() as whole:
         whole.enter_context(locked(settings.consumers, "rebuild"))
@@ -40,7 +41,7 @@ def rebuild(settings: Settings) -> None:
                 whole.close()
             account, code = _in_turn(settings, name, moment if name == "build_marts" else None)
             if code not in (0, NOTHING_NEW):
-                raise RuntimeError(f"rebuild stopped at {name}, which ended with code {code}: photopeak job {name} says why")
+                raise RuntimeError(because("rebuild.stopped", job=name, code=code, again=name))
             print(
                 f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True
             )

@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 
 from connectors.documents import NoDocument, about, looks_like_document, parsed, utc_of
 from connectors.settings import Settings
-from connectors.words import both
+from messages import because, both
 from photopeak.services import near
 
 __all__ = ["send"]
@@ -44,7 +44,7 @@ def send(settings: Settings, paths: list[Path], to: str | None = None, device: s
         return USAGE
     images, reports = sorted_out
     if reports and to is not None:
-        print(both(f"{reports[0]} is a report: reports go to this installation's own door, leave --to out"), file=sys.stderr)
+        print(both(because("send.report_elsewhere", file=reports[0])), file=sys.stderr)
         return USAGE
     codes = [_send_images(settings, images, to)] if images else []
     codes += [_send_reports(settings, reports, device)] if reports else []
@@ -60,7 +60,7 @@ def _sorted(paths: list[Path]) -> tuple[Found, list[Path]] | str:
     reports = []
     for path in paths:
         if not path.exists():
-            return f"{path} does not exist: name a DICOM file, a report (XML, JSON) or a folder of them"
+            return because("send.path_missing", path=path)
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
             try:
                 meta = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"]).file_meta
@@ -70,8 +70,8 @@ def _sorted(paths: list[Path]) -> tuple[Found, list[Path]] | str:
                     if looks_like_document(opened.read(256)):
                         reports.append(file)
                     elif path.is_file():
-                        return f"{file} is neither a DICOM file with a header nor a report (XML, JSON): nothing was sent"
-    return (images, reports) if images or reports else "no DICOM file and no report there: nothing was sent"
+                        return because("send.unknown_file", file=file)
+    return (images, reports) if images or reports else because("send.nothing")
 
 
 def _send_images(settings: Settings, found: Found, to: str | None) -> int:
@@ -87,7 +87,7 @@ def _send_images(settings: Settings, found: Found, to: str | None) -> int:
             entity.add_requested_context(sop_class, syntax)
         association = entity.associate(host, port, ae_title=settings.dicom_ae_title)
         if not association.is_established:
-            print(both(f"no DICOM node answers at {host}:{port}: start it with `photopeak up dicom`"), file=sys.stderr)
+            print(both(because("send.no_dicom_node", host=host, port=port)), file=sys.stderr)
             return ENVIRONMENT
         try:
             for file, sop_class, syntax in found:
@@ -102,12 +102,23 @@ def _send_images(settings: Settings, found: Found, to: str | None) -> int:
                     said = (
                         f"status {status:04X}{FULL if status == 0xA700 else ''}"
                         if isinstance(status, int)
-                        else status or "no answer"
+                        else status or because("send.no_answer")
                     )
-                    print(both(f"{file} was not accepted: {said}"), file=sys.stderr)
+                    print(both(because("send.not_accepted", file=file, reason=said)), file=sys.stderr)
         finally:
             association.release()
-    print(both(f"{len(found) - refused} of {len(found)} objects accepted by dicom://{settings.dicom_ae_title}@{host}:{port}"))
+    print(
+        both(
+            because(
+                "send.objects_accepted",
+                accepted=len(found) - refused,
+                objects=len(found),
+                ae_title=settings.dicom_ae_title,
+                host=host,
+                port=port,
+            )
+        )
+    )
     return FAILED if refused else DONE
 
 
@@ -128,12 +139,12 @@ def _send_reports(settings: Settings, reports: list[Path], device: str | None) -
         except HTTPError as error:
             told = [{"reason": json.load(error).get("error", f"HTTP {error.code}")}]
         except (URLError, OSError):
-            print(both(f"no HTTP door answers at {url}: start it with `photopeak up events`"), file=sys.stderr)
+            print(both(because("send.no_http_door", url=url)), file=sys.stderr)
             return ENVIRONMENT
         for one in told:
             refused += 1
-            print(both(f"{file} was not accepted: {one['reason']}"), file=sys.stderr)
-    print(both(f"{len(reports) - refused} of {len(reports)} reports accepted by {url}"))
+            print(both(because("send.not_accepted", file=file, reason=one["reason"])), file=sys.stderr)
+    print(both(because("send.reports_accepted", accepted=len(reports) - refused, reports=len(reports), url=url)))
     return FAILED if refused else DONE
 
 
@@ -162,5 +173,5 @@ def _address(settings: Settings, to: str | None) -> tuple[str, int]:
     if not host or not port.isdigit():
         from photopeak.jobs import JobUsage
 
-        raise JobUsage(f"{to!r} is no address: give it as host:port")
+        raise JobUsage(because("send.no_address", text=to))
     return host, int(port)

@@ -7,6 +7,7 @@ import uvicorn
 
 from connectors.settings import Settings, load
 from connectors.stores.object_store.files import FileObjectStore
+from messages import because
 from photopeak import probe
 from terminals import reports, status
 from terminals.services import Services, cached
@@ -21,7 +22,7 @@ def from_probe(settings: Settings) -> Services:
         try:
             return probe.status(settings)
         except Exception as failed:
-            reason = f"the states could not be read ({failed}); run `photopeak status` to see why"
+            reason = because("service.states_unreadable", problem=failed)
             return [{"service": "supervisor", "state": "failed", "pid": None, "url": None, "reason": reason}]
 
     return cached(ask)

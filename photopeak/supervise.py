@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from connectors.settings import Settings
+from messages import because
 from photopeak import prepare, probe
 from photopeak.doctor import say
 from photopeak.prepare import logins
@@ -68,7 +69,7 @@ def up(settings: Settings, names: list[str] | None = None, *, prepare_only: bool
     began = time.monotonic()
     unknown = [n for n in names or () if n not in NAMES]
     if unknown:
-        raise EnvironmentLacks(f"there is no service {unknown[0]!r}: the services are {', '.join(NAMES)}")
+        raise EnvironmentLacks(because("service.unknown", service=unknown[0], services=list(NAMES)))
     settings = prepare.remember(settings)
     first = not (settings.home / "airflow" / "prepared").exists()
     wanted = names or list(NAMES)
@@ -104,15 +105,19 @@ def down(settings: Settings) -> None:
             time.sleep(0.2)
     left = _end_leftovers(settings)
     if pid is None and not left:
-        print(say("nothing is running", "没有正在运行的服务"))
+        print(say(because("service.nothing_running"), "没有正在运行的服务"))
     else:
-        print(say(f"stopped in {time.monotonic() - began:.0f} s", f"已停止，用时 {time.monotonic() - began:.0f} 秒"))
+        print(
+            say(
+                because("service.stopped_in", seconds=time.monotonic() - began), f"已停止，用时 {time.monotonic() - began:.0f} 秒"
+            )
+        )
 
 
 def run(settings: Settings, name: str) -> None:
     """Become one service, in the foreground."""
     if name not in NAMES:
-        raise EnvironmentLacks(f"there is no service {name!r}: the services are {', '.join(NAMES)}")
+        raise EnvironmentLacks(because("service.unknown", service=name, services=list(NAMES)))
     settings = prepare.remember(settings)
     prepare.files(settings)
     service = services(settings)[name]
@@ -132,10 +137,10 @@ def _lacks(settings: Settings, wanted: list[Service], running: set[str]) -> None
         if service.name == "spark" and find_java() is None:
             raise EnvironmentLacks(java()[1])
         if not shutil.which(service.command[0]):
-            raise EnvironmentLacks(f"{service.command[0]} is not installed, which {service.name} needs: run `make setup`")
+            raise EnvironmentLacks(because("service.command_missing", command=service.command[0], service=service.name))
         if service.port is not None and not is_free(settings.host, service.port):
             raise EnvironmentLacks(
-                f"port {service.port} of {service.name} is taken by another program: end that, or set {service.setting} to a free port"
+                because("service.port_taken", port=service.port, service=service.name, setting=service.setting)
             )
 
 
@@ -172,7 +177,7 @@ def _start_supervisor(settings: Settings) -> None:
     until = time.monotonic() + 20
     while probe.processes(settings) is None:
         if process.poll() is not None or time.monotonic() > until:
-            raise ServiceFailed(f"the supervisor does not start: see {settings.home / 'log' / 'supervisor.log'}")
+            raise ServiceFailed(because("service.supervisor_failed", file=settings.home / "log" / "supervisor.log"))
         time.sleep(0.1)
 
 
@@ -201,7 +206,12 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
         if broken or time.monotonic() - since > PATIENCE_S:
             one = (broken or [rows[n] for n in waiting])[0]
             raise ServiceFailed(
-                f"{one['service']} does not start ({one['reason']}): see {settings.home / 'log' / one['service']}.log"
+                because(
+                    "service.does_not_start",
+                    service=one["service"],
+                    reason=one["reason"],
+                    log=settings.home / "log" / one["service"],
+                )
             )
         if time.monotonic() - said > 8:
             said = time.monotonic()

@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 from connectors.settings import Settings
-from connectors.words import both
 from judgement import reference
 from judgement.environment import WORST_FIRST
+from messages import because, both, from_fields
 from spark_jobs.jobs.supervise import changes, supervised
 
 __all__ = ["current", "run", "table"]
@@ -81,7 +81,7 @@ def _line(row: Row) -> str:
     since = f"since 自 {row['since_utc']:%Y-%m-%d %H:%M:%S} UTC" if row["since_utc"] else ""
     value = f", then 当时 {row['value']:g} {row['unit']}" if row["value"] is not None else ""
     head = f"{row['sensor_id']:<28} {row['state'] + ' ' + CHINESE[row['state']]:<18} {since}{value}".rstrip()
-    return head + (f"\n      {both(row['reason'], chr(10) + '      ')}" if row["reason"] else "")
+    return head + (f"\n      {both(from_fields(row) or '', chr(10) + '      ')}" if row["reason"] else "")
 
 
 def _innermost(text: str) -> str:
@@ -90,4 +90,4 @@ def _innermost(text: str) -> str:
     said = [
         line for line in lines if line.startswith(("OSError: ", "RuntimeError: ", "connectors.", "ValueError: ", "KeyError: "))
     ]
-    return said[-1].partition(": ")[2] if said else (lines[0] if lines else "the query ended without a reason")[:500]
+    return said[-1].partition(": ")[2] if said else (lines[0] if lines else because("environment.query_ended"))[:500]

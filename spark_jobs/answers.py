@@ -16,6 +16,7 @@ from judgement import reference
 from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
+from messages import because
 from spark_jobs.faults import of_file, of_method
 from spark_jobs.folder import Heap, Unmeasurable
 from spark_jobs.measure import Found, measure_heap, read_object, render
@@ -150,7 +151,7 @@ def _report(
     try:
         _written(path, structured_report(list(found.images), judged, device))
     except Exception as exc:
-        return None, [f"the report cannot be written: {_why(exc, found.images)}"]
+        return None, [because("output.report_not_written", problem=_why(exc, found.images))]
     return str(path), []
 
 
@@ -162,7 +163,7 @@ def _picture(result: Result, folder: Path, number: int) -> tuple[str | None, lis
             return None, []
         _written(path, png)
     except Exception as exc:
-        return None, [f"the picture cannot be written: {_why(exc, ())}"]
+        return None, [because("output.picture_not_written", problem=_why(exc, ()))]
     return str(path), []
 
 
@@ -173,7 +174,7 @@ def _page(answer: _Answer, earlier: list[tuple[str, Result]], folder: Path, numb
     try:
         _written(path, page(answer.result, answer.row["verdict"], answer.row["limits"], answer.facts, earlier))
     except Exception as exc:
-        return None, [f"the page cannot be written: {_why(exc, ())}"]
+        return None, [because("output.page_not_written", problem=_why(exc, ()))]
     return str(path), []
 
 

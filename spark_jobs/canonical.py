@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.decoding import Unreadable
 
 __all__ = ["Turn", "canonise", "frame_vector"]
@@ -87,11 +88,9 @@ def frame_vector(ds: Any, keyword: str, frames: int) -> NDArray[np.int64] | None
         return None
     out = np.atleast_1d(np.asarray(value, np.int64))
     if out.size != frames:
-        raise Unreadable(f"{keyword} has {out.size} values for {frames} frames")
+        raise Unreadable(because("frames.vector_length", vector=keyword, values=out.size, frames=frames))
     if out.min(initial=1) < 1:
-        raise Unreadable(
-            f"{keyword} counts from {out.min()}: it numbers from 1 (PS3.3 C.8.4.8), and whose frame is whose is unknown"
-        )
+        raise Unreadable(because("frames.vector_from_other", vector=keyword, least=out.min()))
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.lean_pydicom import load_decoder
 
 __all__ = ["LARGEST_BYTES", "Unreadable", "decode", "is_deflated", "is_lossy", "refuse_cut", "refuse_inflated", "rescaled"]
@@ -33,16 +34,16 @@ def decode(ds: Any) -> NDArray:
 
     rows, columns, frames, allocated = _shape(ds)
     if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
-        raise Unreadable("a colour picture is a screen capture, not an image that can be measured")
+        raise Unreadable(because("image.colour_picture"))
     if (syntax := _syntax(ds)).is_private or not syntax.is_transfer_syntax:
-        raise Unreadable("the transfer syntax is not known: it is none of the standard")
+        raise Unreadable(because("image.transfer_syntax_unknown"))
     size = rows * columns * frames * allocated // 8
     if size > LARGEST_BYTES:
-        raise Unreadable(f"{frames} frames of {rows} × {columns} pixels cannot be: {size / 2**30:.0f} GiB")
+        raise Unreadable(because("image.frames_too_many", frames=frames, rows=rows, columns=columns, gib=size / 2**30))
     in_file = ds.get_item("PixelData", keep_deferred=True)
     try:
         if not ds.PixelData:
-            raise Unreadable("the image holds no pixels: its pixel data are empty")
+            raise Unreadable(because("image.pixels_empty"))
         if syntax in NATIVE:
             _same_length(len(ds.PixelData), size, frames)
         else:
@@ -52,17 +53,17 @@ def decode(ds: Any) -> NDArray:
     except Unreadable:
         raise
     except NotImplementedError:
-        raise Unreadable(f"the transfer syntax {syntax.name} is not supported") from None
+        raise Unreadable(because("image.transfer_syntax_unsupported", syntax=syntax.name)) from None
     except OSError as exc:
         if exc.errno is not None:
             raise
-        raise Unreadable("the file changed or went away while it was read") from None
+        raise Unreadable(because("file.changed")) from None
     except Exception:  # decoders of each transfer syntax raise what they like
-        raise Unreadable(f"the pixels cannot be decoded ({syntax.name}): they were cut short or are damaged") from None
+        raise Unreadable(because("image.not_decodable", syntax=syntax.name)) from None
     finally:
         ds["PixelData"] = in_file  # what was left in the file goes back to it
     if pixels.size != frames * rows * columns:
-        raise Unreadable(f"the header announces {frames} frames of {rows} × {columns}, decoded were {pixels.shape}")
+        raise Unreadable(because("image.decoded_size_differs", frames=frames, rows=rows, columns=columns, decoded=pixels.shape))
     return pixels.reshape(frames, rows, columns).astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
@@ -104,16 +105,16 @@ def refuse_inflated(data: bytes) -> None:
         grown += len(inflater.decompress(rest, 2**22))
         rest = inflater.unconsumed_tail
         if grown > LARGEST_BYTES:
-            raise Unreadable("the deflated file grows beyond 1 GiB")
+            raise Unreadable(because("image.deflated_too_large"))
 
 
 def _shape(ds: Any) -> tuple[int, int, int, int]:
     rows, columns, frames = int(ds.Rows), int(ds.Columns), int(ds.get("NumberOfFrames") or 1)
     allocated, stored = int(ds.get("BitsAllocated") or 0), int(ds.get("BitsStored") or 0)
     if frames < 1 or allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
-        raise Unreadable(f"{frames} frames of {stored} bits in {allocated} cannot be read as counts or Hounsfield units")
+        raise Unreadable(because("image.bits_unsupported", frames=frames, stored=stored, allocated=allocated))
     if int(ds.get("HighBit", stored - 1)) != stored - 1:
-        raise Unreadable(f"HighBit {int(ds.HighBit)} contradicts BitsStored {stored}: which bits hold the value is unknown")
+        raise Unreadable(because("image.high_bit_contradicts", high_bit=int(ds.HighBit), bits_stored=stored))
     return rows, columns, frames, allocated
 
 
@@ -132,9 +133,9 @@ def _syntax(ds: Any) -> Any:
 
 def _same_length(there: int, announced: int, frames: int) -> None:
     if there < announced:
-        raise Unreadable(f"the pixels are cut short: the header announces {announced} bytes, {there} are there")
+        raise Unreadable(because("image.cut_short", announced=announced, there=there))
     if there - announced >= announced // frames:
-        raise Unreadable(f"the header announces {frames} frames, but the pixels hold {there * frames // announced}")
+        raise Unreadable(because("image.frames_missing", announced=frames, there=there * frames // announced))
 
 
 def _same_size_inside(pixel_data: bytes, rows: int, columns: int) -> None:
@@ -144,7 +145,15 @@ def _same_size_inside(pixel_data: bytes, rows: int, columns: int) -> None:
     for fragment in generate_fragments(pixel_data):
         inside = _size_inside(fragment)
         if inside is not None and inside != (rows, columns):
-            raise Unreadable(f"the compressed pixels are {inside[0]} × {inside[1]}, the header says {rows} × {columns}")
+            raise Unreadable(
+                because(
+                    "image.compressed_size_differs",
+                    rows=inside[0],
+                    columns=inside[1],
+                    announced_rows=rows,
+                    announced_columns=columns,
+                )
+            )
 
 
 def _size_inside(stream: bytes) -> tuple[int, int] | None:
@@ -159,7 +168,7 @@ def _size_inside(stream: bytes) -> tuple[int, int] | None:
         if stream[at + 1] in FRAME_HEADERS:
             return struct.unpack(">HH", stream[at + 5 : at + 9])
         at += 2 + struct.unpack(">H", stream[at + 2 : at + 4])[0]
-    raise Unreadable("the compressed pixels do not say their size")
+    raise Unreadable(because("image.compressed_size_unknown"))
 
 
 def rescaled(stored: NDArray, slope: float, intercept: float) -> NDArray:

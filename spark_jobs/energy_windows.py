@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from connectors.nuclides import nuclide_of, photopeaks_kev
+from messages import because
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Choice", "Window", "nuclides_of", "of_photopeak", "windows_of"]
@@ -106,9 +107,7 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
         raise Unreadable(reasons[0])
     nuclides = sorted({p.nuclide for p in peaks if p.nuclide})
     if len(nuclides) > 1:
-        raise Unreadable(
-            f"the energy windows hold photopeaks of {' and '.join(nuclides)}: which one is to be measured is unknown"
-        )
+        raise Unreadable(because("window.photopeaks_many", nuclides=list(nuclides)))
     best = min((p.rank for p in peaks), default=0)
     out, notes = [], []
     for instance, own in found:
@@ -126,7 +125,7 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
             notes.append(chosen.text)
     left = len(series) - len(out)
     if left:
-        notes.append(f"{left} objects of other energy windows were left out")
+        notes.append(because("window.objects_left_out", objects=left))
     return Choice(out, tuple(dict.fromkeys(notes)))
 
 
@@ -143,7 +142,7 @@ def _peaks(instance: Instance) -> list[_Peak] | str:
         return _by_ranges(there, energies)
     if len(there) == 1:
         if SCATTER.search(there[0].name):
-            return f"energy window {there[0].label} is named as one for scatter: acquire in the photopeak"
+            return because("window.named_scatter", window=there[0].label)
         return []
     return _by_names(there)
 
@@ -158,13 +157,13 @@ def _there(instance: Instance, described: dict[int, Window]) -> list[Window] | s
         if (instance.kind or "").startswith("RECON"):
             return [next(w for w, h in zip(described.values(), holds, strict=True) if h or not any(holds))] if described else []
         if not all(holds):
-            return f"EnergyWindowVector is missing: which of {len(described)} energy windows a frame is of is unknown"
+            return because("window.vector_missing", windows=len(described))
         numbers = [1]
     if described and max(numbers) > len(described):
         if len(described) == len(numbers) == 1:
             (only,) = described.values()
             return [Window(numbers[0], only.name, only.ranges_kev)]
-        return f"EnergyWindowVector names window {max(numbers)}, EnergyWindowInformationSequence describes {len(described)}"
+        return because("window.vector_outside", window=max(numbers), described=len(described))
     return [described.get(n) or Window(n, "", ()) for n in numbers]
 
 
@@ -178,18 +177,16 @@ def _by_ranges(there: Sequence[Window], energies: dict[str, tuple[float, ...]]) 
                 continue
             holders.sort(key=lambda h: h[0])
             if len(holders) > 1 and holders[0][1].ranges_kev == holders[1][1].ranges_kev:
-                return f"energy windows {holders[0][1].label} and {holders[1][1].label} are the same: two candidates"
+                return because("window.same", first=holders[0][1].label, second=holders[1][1].label)
             window = holders[0][1]
             many = len(there) > 1
-            text = (
-                f"{len(there)} energy windows; {window.label} was measured: it holds the photopeak of {nuclide} ({energy:g} keV)"
-            )
+            text = because("window.photopeak_measured", windows=len(there), window=window.label, nuclide=nuclide, kev=energy)
             out.append(_Peak(window.number, text if many else "", nuclide, rank))
     if out:
         return out
     peaks = ", ".join(f"{n} ({', '.join(f'{e:g}' for e in own)} keV)" for n, own in energies.items() if own)
     labels = ", ".join(w.label for w in there)
-    return f"energy window {labels} holds no photopeak of {peaks}: it is for scatter, or the nuclide of the header is wrong"
+    return because("window.no_photopeak", windows=labels, photopeaks=peaks)
 
 
 def _by_names(there: Sequence[Window]) -> list[_Peak] | str:
@@ -200,10 +197,8 @@ def _by_names(there: Sequence[Window]) -> list[_Peak] | str:
     elif len(others) == 1:
         (window,) = others
     else:
-        return (
-            f"which of {len(there)} energy windows holds the photopeak is unknown: the header lacks their ranges, or the nuclide"
-        )
-    text = f"{len(there)} energy windows; {window.label} was measured: the others are named as windows for scatter"
+        return because("window.unknown", windows=len(there))
+    text = because("window.by_name_measured", windows=len(there), window=window.label)
     return [_Peak(window.number, text)]
 
 

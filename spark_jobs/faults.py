@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from messages import because
 from spark_jobs.qc.result import Result
 
 __all__ = ["element_at_fault", "no_numbers", "of_file", "of_image", "of_method", "refuse_no_numbers"]
@@ -38,7 +39,7 @@ SYSTEM = {
 
 def of_file(exc: OSError) -> str:
     """Return why a file cannot be opened, read or written."""
-    return SYSTEM.get(exc.errno or 0, f"the file cannot be read or written (error {exc.errno} of the system)")
+    return SYSTEM.get(exc.errno or 0, because("file.system_error", number=exc.errno))
 
 
 def element_at_fault(ds: Any) -> str | None:
@@ -47,7 +48,7 @@ def element_at_fault(ds: Any) -> str | None:
     An empty element that holds numbers elsewhere comes last: a method may live without it.
     """
     empty: list[str] = []
-    return _at_fault(ds, empty, 0) or next((f"{keyword} is empty" for keyword in empty), None)
+    return _at_fault(ds, empty, 0) or next((because("header.empty", keyword=keyword) for keyword in empty), None)
 
 
 def _at_fault(ds: Any, empty: list[str], depth: int) -> str | None:
@@ -76,9 +77,9 @@ def _of_another_type(keyword: str, tag: int, vr: str, count: int) -> str | None:
 
     expected = dictionary_VR(tag).split(" or ")
     if vr not in expected and (vr in KINDS or set(expected) & KINDS):
-        return f"{keyword} is of another type than the standard says"
+        return because("header.type_other", keyword=keyword)
     if dictionary_VM(tag) == "1" and count > 1 and vr != "SQ":
-        return f"{keyword} holds several values where one belongs"
+        return because("header.values_many", keyword=keyword)
     return None
 
 
@@ -89,7 +90,7 @@ def no_numbers(ds: Any) -> str | None:
         if type(value) is bytes and len(value) < 4096 and element.VR in (None, "DS") and NO_NUMBER.search(value):
             keyword = _keyword(tag)
             if keyword not in (None, "PixelSpacing") and _is_decimal(tag):  # who asks for the spacing says what is wrong with it
-                return f"{keyword} holds no number"
+                return because("header.no_number", keyword=keyword)
     return None
 
 
@@ -98,7 +99,7 @@ def of_image(exc: BaseException, datasets: Sequence[Any]) -> str:
     if isinstance(exc, OSError) and exc.errno is not None:
         return of_file(exc)
     found = next((f for ds in datasets if (f := element_at_fault(ds)) is not None), None)
-    return found or "the header contradicts itself, or an element that is needed is empty"
+    return found or because("header.contradicts_itself")
 
 
 def of_method(exc: BaseException, datasets: Sequence[Any]) -> str:
@@ -106,9 +107,9 @@ def of_method(exc: BaseException, datasets: Sequence[Any]) -> str:
     if isinstance(exc, OSError) and exc.errno is not None:
         return of_file(exc)
     if isinstance(exc, MemoryError):
-        return "the memory of this machine is too small for the series"
+        return because("series.memory")
     found = next((f for ds in datasets if (f := element_at_fault(ds)) is not None), None)
-    return found or f"the method did not foresee an image like this: please report it ({_place(exc)})"
+    return found or because("series.unforeseen", place=_place(exc))
 
 
 def refuse_no_numbers(results: Sequence[Result]) -> list[Result]:
@@ -124,7 +125,7 @@ def _with_numbers(result: Result) -> Result:
     ]
     if not wrong:
         return result
-    reason = f"{', '.join(dict.fromkeys(wrong))} came out as no number: the header or the pixels hold what cannot be"
+    reason = because("series.no_number", measures=list(dict.fromkeys(wrong)))
     return Result(result.procedure, "not_measured", reason, result.detector, result.method, result.method_version)
 
 
@@ -150,13 +151,17 @@ def _undecodable(keyword: str, element: Any) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else ""
     if element is not None and (element.VR in ("DS", "IS") or (element.VR is None and _is_decimal(element.tag))):
         return _no_number(keyword, text.split("\\"))
-    return f"{keyword} cannot be read: it does not hold what its type says"
+    return because("header.unreadable", keyword=keyword)
 
 
 def _no_number(keyword: str, values: Sequence[Any]) -> str:
     """Return the reason for numbers that are none; what is shown of them can be no name and no number of a person."""
     comma = next((text for text in (str(v).strip() for v in values) if COMMA.fullmatch(text)), None)
-    return f"{keyword} holds no number" if comma is None else f"{keyword} holds no number: {comma} has a decimal comma"
+    return (
+        because("header.no_number", keyword=keyword)
+        if comma is None
+        else because("header.decimal_comma", keyword=keyword, text=comma)
+    )
 
 
 def _wrong(keyword: str, vr: str, values: list[Any]) -> str | None:
@@ -164,7 +169,7 @@ def _wrong(keyword: str, vr: str, values: list[Any]) -> str | None:
     if vr in NUMERIC and not all(_is_number(v) for v in values):
         return _no_number(keyword, values)
     if vr in DATES and any(not DATES[vr].fullmatch(str(v).strip()) for v in values):
-        return f"{keyword} holds no time of day" if vr == "TM" else f"{keyword} holds no date"
+        return because("header.no_time", keyword=keyword) if vr == "TM" else because("header.no_date", keyword=keyword)
     return None
 
 

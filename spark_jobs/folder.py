@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.faults import of_file
 from spark_jobs.procedures import TOLD_BY
@@ -124,20 +125,20 @@ def _inside(folder: Path) -> Iterator[Path | Unmeasurable]:
     found = 0
 
     def note(exc: OSError) -> None:
-        reason = "the folder cannot be opened: permission is missing" if isinstance(exc, PermissionError) else of_file(exc)
+        reason = because("folder.no_permission") if isinstance(exc, PermissionError) else of_file(exc)
         refused.append(Unmeasurable(str(exc.filename), reason))
 
     names: list[Path] = []
     for place, folders, files in os.walk(folder, onerror=note):
         names += [Path(place) / f for f in files if not f.startswith(".")]
         links = [Path(place) / f for f in folders if (Path(place) / f).is_symlink()]
-        refused += [Unmeasurable(str(f), "the link to a folder is not followed: name the folder itself") for f in links]
+        refused += [Unmeasurable(str(f), because("folder.link")) for f in links]
     for name in sorted(names):
         found += 1
         yield _one(name)
     yield from refused
     if not found and not refused:
-        yield Unmeasurable(str(folder), "the folder holds no files: name a DICOM file or a folder of them", named=True)
+        yield Unmeasurable(str(folder), because("folder.empty"), named=True)
 
 
 def _one(path: Path) -> Path | Unmeasurable:
@@ -145,11 +146,11 @@ def _one(path: Path) -> Path | Unmeasurable:
         mode = path.stat().st_mode
     except OSError as exc:
         if path.is_symlink():
-            return Unmeasurable(str(path), "the link leads nowhere")
+            return Unmeasurable(str(path), because("file.link_broken"))
         missing = isinstance(exc, FileNotFoundError | NotADirectoryError)
         if missing:
-            return Unmeasurable(str(path), "the path does not exist: name a DICOM file or a folder of them", named=True)
+            return Unmeasurable(str(path), because("file.missing"), named=True)
         return Unmeasurable(str(path), of_file(exc))
     if not stat.S_ISREG(mode):
-        return Unmeasurable(str(path), "this is no ordinary file: a pipe, a socket or a device")
+        return Unmeasurable(str(path), because("file.not_ordinary"))
     return path

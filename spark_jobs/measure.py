@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from messages import because
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
@@ -122,11 +123,9 @@ def _found(series: Sequence[Series], measure: Callable[[list[Instance]], list[Re
 def _of_copies(series: Sequence[Series]) -> list[str]:
     """Return the notes on files that bear one SOP Instance UID."""
     copies, collided = sum(len(s.copies) for s in series), sum(s.collided for s in series)
-    notes = [f"{copies} files are copies of others of the series (equal pixels) and count once"] if copies else []
+    notes: list[str] = [because("series.copies", files=copies)] if copies else []
     if collided:
-        notes.append(
-            f"{collided} files bear the SOP Instance UID of another file with other contents: each was taken as an image of its own"
-        )
+        notes.append(because("series.uid_reused", files=collided))
     return notes
 
 
@@ -152,7 +151,7 @@ def _filled(document: Document) -> Document:
         return document
     again = read_object(Path(document.source))
     if not isinstance(again, Document):
-        raise Unreadable("the file changed or went away while it was read")
+        raise Unreadable(because("file.changed"))
     return again
 
 
@@ -186,7 +185,10 @@ def _together(instances: Sequence[bytes], analysis: str | None, beside: Sequence
             broken[str(exc)] = broken.get(str(exc), 0) + 1
     if not objects and broken:
         return [refused(reason) for reason in broken]
-    told = [refused(f"{n} of the {len(instances)} files of the series cannot be read: {reason}") for reason, n in broken.items()]
+    told = [
+        refused(because("series.files_unreadable", unreadable=n, files=len(instances), reason=reason))
+        for reason, n in broken.items()
+    ]
     return [*_readable_together(objects, analysis, beside, off), *told]
 
 
@@ -211,17 +213,13 @@ def _readable_together(
             return [result]
         if 0 in numbers:
             last = groups[numbers[-1]][0]
-            return [
-                told_elsewhere(
-                    PAIRED, f"compared with the {last.modality} series {_uid(last.series_uid)}, where the values stand"
-                )
-            ]
+            return [told_elsewhere(PAIRED, because("series.compared_with", modality=last.modality, series=_uid(last.series_uid)))]
     return [replace(r, warnings=(*r.warnings, *notes)) for r in measure_instances(series, analysis, documents, off=off)]
 
 
 def _uid(text: str) -> str:
     """Return a UID as a reason may show it: digits and dots (PS3.5 9.1), or that it is none."""
-    return text if UID.fullmatch(text) else "without a valid UID"
+    return text if UID.fullmatch(text) else because("series.without_uid")
 
 
 def told_elsewhere(procedure: str, reason: str) -> Result:
@@ -249,7 +247,7 @@ def measure_instances(
 ) -> list[Result]:
     """Return the same for instances that are read already, and for sheets that may tell what no header does."""
     if not series:
-        return [refused("the series holds no image")]
+        return [refused(because("series.no_image"))]
     try:
         results = refuse_switched_off(_measured(series, analysis, sheets, off or {}), off or {})
         return refuse_no_numbers(_unique(results))
@@ -266,9 +264,9 @@ def _measured(
     votes = header_votes(series)
     capture = first.is_capture and "whole_body_bone" not in votes
     if capture:
-        return [refused("a Secondary Capture is a picture of a screen, not an image that can be measured")]
+        return [refused(because("image.secondary_capture"))]
     if any((i.rows, i.columns, i.pixel_mm) != (first.rows, first.columns, first.pixel_mm) for i in series):
-        return [refused("the images of the series differ in size or spacing")]
+        return [refused(because("series.sizes_differ"))]
     doubt = _doubt(series)
     if doubt:
         return [_without_numbers(next(iter(votes)) if len(votes) == 1 else None, doubt)]
@@ -287,11 +285,13 @@ def _measured(
     by_pixels |= {CODES[c] for c in codes if c in CODES and seen in PROCEDURES[CODES[c]].also}
     choice = choose(codes, CODES, votes, by_pixels, seen)
     if choice.procedure is None:
-        return [refused(choice.reason or "no procedure fits")]
+        return [refused(choice.reason or because("series.no_procedure"))]
     procedure = PROCEDURES[choice.procedure]
     if procedure.analysis == "phantom" and choice.procedure not in by_pixels:
         # code and class agree, yet the wrong object on the table gives numbers that look right
-        return [_without_numbers(choice.procedure, f"the order says {choice.procedure}, but the pixels look like {seen}")]
+        return [
+            _without_numbers(choice.procedure, because("series.order_contradicts_pixels", procedure=choice.procedure, look=seen))
+        ]
     doubt = _doubt_of_kind(series, procedure, analysis) or (None if procedure.any_window else window.doubt)
     if doubt:
         return [_without_numbers(choice.procedure, doubt)]
@@ -315,10 +315,10 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
             return [
                 _without_numbers(
                     name,
-                    "the sheet came without the series that it tells of: name it by series_uid, study_uid or accession_number",
+                    because("sheet.without_series"),
                 )
             ]
-        return [refused("no procedure here reads a document of this kind")]
+        return [refused(because("document.no_procedure"))]
     device = (document.device_serial, document.station_name)
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]
     same.sort(key=lambda o: (o.acquired_on or "", o.source or ""))
@@ -341,14 +341,14 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     """Return why no procedure can measure a series, or None."""
     told = ({i.modality for i in series}, {i.device_serial for i in series}, {i.station_name for i in series})
     if any(len(names - {None}) > 1 for names in told):
-        return "the images of the series name different devices or modalities: whose they are is unknown"
+        return because("series.devices_differ")
     if any(i.pixel_mm is None for i in series):
-        return "PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told"
+        return because("header.pixel_spacing_unusable")
     if any(i.is_clipped for i in series):
-        return "clipped pixels: the largest value is the limit of the pixel type"
+        return because("image.clipped")
     counting = [i for i in series if i.modality == "NM" and not (i.kind or "").startswith("RECON")]
     if any(is_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in counting):
-        return "counts went beyond the largest value that a pixel can hold and began at 0 again: acquire with fewer counts or a finer matrix"
+        return because("image.counts_wrapped")
     return _copied(counting)
 
 
@@ -366,7 +366,7 @@ def _copied(counting: Sequence[Instance]) -> str | None:
             place = (k, head, window)
             first = seen.setdefault((crc32(data), data[: 2**10]), place)
             if first != place:
-                return "two images of different detectors, energy windows or objects hold the same pixels: one is a copy of the other"
+                return because("series.images_copied")
     return None
 
 
@@ -378,16 +378,16 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
     """Return why a series of a known procedure must not be measured, or None."""
     kind = procedure.analysis
     if asked not in (None, kind):
-        return f"a {kind} series is no {asked} series"
+        return because("series.other_analysis", is_of=kind, asked=asked)
     if kind == "phantom":
         if not procedure.reconstructed and any(i.modality in ("NM", "CT") and i.image_type[:1] == ("DERIVED",) for i in series):
-            return "processed pixels (ImageType DERIVED): measure the image as acquired"
+            return because("image.derived")
         if any(i.is_lossy for i in series):
-            return "the pixels went through lossy compression"
+            return because("image.lossy")
         if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
-            return "negative counts: the pixels were processed"
+            return because("image.negative_counts")
         if procedure.module.PROCEDURE in PLANAR and any(is_cut_off(f) for i in series for f in i.pixels):
-            return "many pixels hold the same largest value: the counts were cut off"
+            return because("image.counts_cut_off")
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.canonical import Turn, canonise, frame_vector
 from spark_jobs.decoding import LARGEST_BYTES, Unreadable, decode, is_deflated, is_lossy, refuse_cut, refuse_inflated, rescaled
 from spark_jobs.faults import no_numbers, of_file, of_image
@@ -114,7 +115,7 @@ class Instance:
 
     def _decoded(self) -> NDArray:
         if self.dataset.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
-            raise Unreadable("MONOCHROME1 is read for PT, NM and CT only")
+            raise Unreadable(because("image.monochrome1"))
         return self.turn.of(decode(self.dataset))
 
     @property
@@ -138,9 +139,7 @@ class Instance:
         counts = self.values
         whole = np.rint(counts)
         if float(np.abs(counts - whole).max(initial=0.0)) > FRACTION:
-            raise Unreadable(
-                f"a rescale of {scale.slope:g} × value + {scale.intercept:g} in a counting image: stored values are no counts"
-            )
+            raise Unreadable(because("image.counts_rescaled", slope=scale.slope, intercept=scale.intercept))
         return whole.astype(np.int64)
 
     @property
@@ -149,9 +148,7 @@ class Instance:
         scale = self.scale
         if scale.valid is not None and not (scale.valid[0] <= self.stored.min() and self.stored.max() <= scale.valid[1]):
             low, high = scale.valid
-            raise Unreadable(
-                f"RealWorldValueMappingSequence scales stored values from {low:g} to {high:g} alone: others are there"
-            )
+            raise Unreadable(because("scale.real_world_range", low=low, high=high))
         return rescaled(self.stored, scale.slope, scale.intercept)
 
     @cached_property
@@ -177,7 +174,7 @@ class Instance:
         """Return the first frame in Hounsfield units; a missing rescale is a refusal."""
         slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
         if slope is None or intercept is None:
-            raise Unreadable("RescaleSlope or RescaleIntercept is missing: stored values are no Hounsfield units")
+            raise Unreadable(because("ct.rescale_missing"))
         _ = self.scale  # what else scales the values is refused
         stored = self.stored[0]
         hu = stored.astype(np.float32) * float(slope) + float(intercept)
@@ -216,7 +213,7 @@ class Instance:
         if several and frames > 1 and self.is_counting:
             count = max(int(self.dataset.get(several[0]) or 1), len(self.dataset.get(several[1]) or []) if several[1] else 0)
             if count > 1:
-                raise Unreadable(f"{keyword} is missing: which of {frames} frames is of which of {count} {several[2]} is unknown")
+                raise Unreadable(because("frames.vector_missing", vector=keyword, frames=frames, count=count, what=several[2]))
         return np.ones(frames, np.int64)
 
     @cached_property
@@ -235,7 +232,7 @@ def read_file(path: Path) -> Instance:
     """Return the instance in a file, or raise `Unreadable` with the reason. The pixels stay in the file until they are asked for."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise Unreadable("the file is larger than 1 GiB: no image that is known here")
+            raise Unreadable(because("image.too_large"))
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if is_deflated(head):  # what is left in a deflated file could not be found again
@@ -259,14 +256,14 @@ def _read(place: BytesIO | Path, head: bytes, source: str | None) -> Instance:
     except OSError as exc:
         if exc.errno is not None:  # the disk; what pydicom raises at the end of a file has none
             raise
-        raise Unreadable("the file ends inside a sequence: it was cut short, or its lengths are wrong") from None
+        raise Unreadable(because("file.ends_in_sequence")) from None
     except EOFError:
-        raise Unreadable("the file ends inside a sequence: it was cut short, or its lengths are wrong") from None
+        raise Unreadable(because("file.ends_in_sequence")) from None
     except Exception:  # pydicom raises many kinds, and their texts may quote a name
-        raise Unreadable("the DICOM file is damaged: its elements do not follow each other as they must") from None
+        raise Unreadable(because("image.damaged")) from None
     try:
         if bare and not ds.get("SOPClassUID") and not ds.get("Rows"):
-            raise Unreadable("this is no DICOM file")
+            raise Unreadable(because("image.no_dicom"))
         refuse_cut(ds, place.stat().st_size if isinstance(place, Path) else None)
         return _instance(_lean(ds), source)
     except (Unreadable, OSError):
@@ -345,21 +342,19 @@ def _instance(ds: Any, source: str | None) -> Instance:
         raise Unreadable(reason)
     if "PixelData" not in ds:
         if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
-            raise Unreadable(
-                "the pixels are of floating point, which no scanner's image here has: export whole numbers with a rescale"
-            )
+            raise Unreadable(because("image.floating_point"))
         if "Rows" in ds or is_image(sop_class):
-            raise Unreadable("the image has no pixel data: the file was cut short, or they were taken out")
+            raise Unreadable(because("image.pixels_missing"))
         if not sop_class:
-            raise Unreadable("the object does not say what it is and holds no pixels: the file was cut short, or it is no image")
-        raise Unreadable("the object holds no pixels")
+            raise Unreadable(because("image.unknown_object"))
+        raise Unreadable(because("image.no_pixels"))
     if not ds.get("Rows") or not ds.get("Columns"):
-        raise Unreadable("Rows or Columns is missing")
+        raise Unreadable(because("image.no_size"))
     reason = no_numbers(ds)
     if reason is not None:
         raise Unreadable(reason)
     if "PerFrameFunctionalGroupsSequence" in ds:
-        raise Unreadable("an enhanced multi-frame object (functional groups) is not supported: export single slices")
+        raise Unreadable(because("image.enhanced"))
     codes = [
         str(item.get("CodeValue", ""))
         for name in CODE_SEQUENCES

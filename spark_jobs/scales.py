@@ -6,6 +6,7 @@ Whatever is there is applied or refused; stored values that something scales are
 from dataclasses import dataclass
 from typing import Any
 
+from messages import because
 from spark_jobs.decoding import Unreadable
 
 __all__ = ["Scale", "scale_of"]
@@ -34,7 +35,7 @@ def scale_of(ds: Any, modality: str, *, counting: bool) -> Scale:
         Whether the values are counts of an acquisition: then only a scale to counts will do.
     """
     if ds.get("ModalityLUTSequence"):
-        raise Unreadable("a Modality LUT scales the stored values, and it is not applied here: export the values themselves")
+        raise Unreadable(because("scale.modality_lut"))
     slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
     rescale = Scale(1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
     if modality == "NM":
@@ -43,7 +44,7 @@ def scale_of(ds: Any, modality: str, *, counting: bool) -> Scale:
     if mapped is None or _same(mapped, rescale):
         return rescale
     if modality != "NM" or not _same(rescale, Scale()):
-        raise Unreadable("RescaleSlope and RealWorldValueMappingSequence contradict each other: the values are unknown")
+        raise Unreadable(because("scale.real_world_contradicts"))
     return mapped
 
 
@@ -55,15 +56,13 @@ def _mapped(ds: Any, modality: str, counting: bool) -> Scale | None:
         if modality in OWN_UNIT and unit.lower() not in OWN_UNIT[modality]:
             continue  # SUV and other further quantities
         if item.get("RealWorldValueSlope") is None:
-            raise Unreadable(
-                "a table of real world values (RealWorldValueLUTData) scales the stored values: it is not applied here"
-            )
+            raise Unreadable(because("scale.real_world_table"))
         scale = Scale(float(item.RealWorldValueSlope), float(item.get("RealWorldValueIntercept") or 0), _range(item))
         if counting and unit.lower() not in COUNTS and not _same(scale, Scale()):
-            raise Unreadable(f"RealWorldValueMappingSequence scales the stored values to {unit or '?'}, not to counts")
+            raise Unreadable(because("scale.no_counts", unit=unit or "?"))
         found.append(scale)
     if any(not _same(f, found[0]) or f.valid != found[0].valid for f in found):
-        raise Unreadable("RealWorldValueMappingSequence scales the stored values in several ways: which one holds is unknown")
+        raise Unreadable(because("scale.real_world_many"))
     return found[0] if found else None
 
 
@@ -82,11 +81,11 @@ def _of_vendor(ds: Any, rescale: Scale, counting: bool) -> Scale:
     own = Scale(_private(ds, 0x0057, 0x07, 1.0), _private(ds, 0x0057, 0x06, 0.0))
     if not _same(own, Scale()) and not _same(own, rescale):
         if not _same(rescale, Scale()):
-            raise Unreadable("RescaleSlope and the vendor's own rescale contradict each other: the values are unknown")
+            raise Unreadable(because("scale.vendor_contradicts"))
         rescale = own
     factor = _private(ds, 0x0033, 0x38, 1.0)
     if counting and abs(factor - 1) > SAME:
-        raise Unreadable(f"the vendor's own pixel scale factor is {factor:g}: stored values are no counts")
+        raise Unreadable(because("scale.vendor_factor", factor=factor))
     return rescale
 
 

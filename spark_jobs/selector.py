@@ -6,6 +6,8 @@ Header free text (descriptions, names of protocols) has no vote: in real files p
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from messages import because
+
 __all__ = ["Choice", "choose"]
 
 
@@ -34,19 +36,19 @@ def choose(
     """
     ordered = {known[c] for c in codes if c in known}
     if len(ordered) > 1:
-        return Choice(None, f"the order names {len(ordered)} procedures: {', '.join(sorted(ordered))}")
+        return Choice(None, because("series.order_many", count=len(ordered), procedures=sorted(ordered)))
     if ordered:
         (asked,) = ordered
         if pixels and asked not in pixels:
-            return Choice(None, f"the order says {asked}, but the pixels look like {' or '.join(sorted(pixels))}")
+            return Choice(None, because("series.order_other_test", procedure=asked, others=sorted(pixels)))
         if asked in header or asked in pixels:
             return Choice(asked)
-        return Choice(None, f"the order says {asked}, but neither the header's class nor the pixels ({look}) agree")
+        return Choice(None, because("series.order_contradicts", procedure=asked, look=look))
     agreed = set(header) & set(pixels)
     if len(agreed) == 1:
         return Choice(agreed.pop())
     if agreed:
-        return Choice(None, f"the image fits {len(agreed)} procedures ({', '.join(sorted(agreed))}): put the code on the order")
+        return Choice(None, because("series.pixels_fit_many", count=len(agreed), procedures=sorted(agreed)))
     if pixels:
-        return Choice(None, f"the pixels look like {' or '.join(sorted(pixels))}, but the header's class does not")
-    return Choice(None, f"no procedure fits: the pixels look like {look}")
+        return Choice(None, because("series.class_contradicts", looks=sorted(pixels)))
+    return Choice(None, because("series.looks_like", look=look))

@@ -1,5 +1,7 @@
 """What the first bytes of a file, and the class of a DICOM object, say it is: a reason of its own for all that is no image."""
 
+from messages import because
+
 __all__ = ["foreign", "is_bare", "is_image", "no_image"]
 
 # what people put into folders of images; the first match counts
@@ -56,17 +58,17 @@ LONGEST_FIRST = 128  # bytes: a group length, a character set, an image type, a 
 def foreign(head: bytes) -> str:
     """Return what a file is that is no DICOM file, from its first 512 bytes, as a reason."""
     if not head:
-        return "the file is empty"
+        return because("file.empty")
     if head[257:262] == TAR:
-        return "this is an archive (tar): unpack it, and name the folder"
+        return because("file.tar")
     found = next((words for start, words in SIGNATURES if head.startswith(start)), None)
-    return "this is no DICOM file" if found is None else f"this is {found}"
+    return because("image.no_dicom") if found is None else because("file.other", what=found)
 
 
 def no_image(sop_class: str) -> str | None:
     """Return why an object of this class holds no image to measure; None for classes that may."""
     found = [start for start in CLASSES if f"{sop_class}.".startswith(f"{start.removesuffix('.')}.")]
-    return CLASSES[max(found, key=len)] if found else None
+    return because("image.class_without_image", what=CLASSES[max(found, key=len)]) if found else None
 
 
 def is_image(sop_class: str) -> bool:

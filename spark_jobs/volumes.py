@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.reading import Instance, Unreadable
 
@@ -43,26 +44,26 @@ def volume_of(series: Sequence[Instance]) -> Volume:
     if len(series) == 1 and len(series[0].pixels) > 1:
         return _frames(series[0])
     if any(len(i.pixels) != 1 for i in series):
-        raise Unreadable("the series mixes single slices and stacks: two candidates")
+        raise Unreadable(because("volume.mixed"))
     if len(series) < 3:
-        raise Unreadable(f"{len(series)} slices are no volume")
+        raise Unreadable(because("volume.slices_few", slices=len(series)))
     axes = _axes(series[0].dataset)
     normal = np.cross(axes[0], axes[1])
     places = []
     for i in series:
         if np.abs(_axes(i.dataset) - axes).max() > 1e-3:
-            raise Unreadable("the slices of the series point different ways")
+            raise Unreadable(because("volume.directions_differ"))
         places.append(_position(i.dataset))
     order = np.argsort([float(np.dot(p, normal)) for p in places], kind="stable")
     along = np.array([float(np.dot(places[k], normal)) for k in order])
     gaps = np.diff(along)
     middle = median(gaps)
     if not np.isfinite(along).all() or middle > MOST_MM:
-        raise Unreadable("ImagePositionPatient is absurd: the places of slices are unknown")
+        raise Unreadable(because("volume.position_absurd"))
     if middle < LEAST_MM or (gaps < 0.5 * middle).any():
-        raise Unreadable("two slices lie at one place: two candidates")
+        raise Unreadable(because("tomogram.slices_doubled"))
     if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.02):
-        raise Unreadable("the slices are not evenly spaced: one is missing")
+        raise Unreadable(because("volume.spacing_uneven"))
     first_slice = _rescaled(series[order[0]])[0]
     values = np.empty((len(order), *first_slice.shape), np.float32)  # one copy: a CT of 230 slices has 240 MB
     for at, k in enumerate(order):
@@ -78,12 +79,12 @@ def _frames(instance: Instance) -> Volume:
     axes = _axes(place)
     spacing = next((float(v) for v in (ds.get("SpacingBetweenSlices"), ds.get("SliceThickness")) if v not in (None, 0)), 0.0)
     if not LEAST_MM <= abs(spacing) <= MOST_MM:
-        raise Unreadable("SpacingBetweenSlices and SliceThickness are missing or absurd: the distance of slices is unknown")
+        raise Unreadable(because("volume.distance_unknown"))
     numbers = instance.vector("SliceVector") if ds.get("SliceVector") is not None else np.arange(1, len(instance.pixels) + 1)
     if len(np.unique(numbers)) < len(numbers):
-        raise Unreadable("SliceVector names a slice twice: two candidates")
+        raise Unreadable(because("tomogram.slice_vector_doubled"))
     if np.ptp(numbers) >= len(numbers):
-        raise Unreadable(f"SliceVector has gaps: of {np.ptp(numbers) + 1} slices {len(numbers)} are there")
+        raise Unreadable(because("tomogram.slices_missing", slices=np.ptp(numbers) + 1, there=len(numbers)))
     values = _rescaled(instance)[np.argsort(numbers, kind="stable")]
     # a negative spacing says that slices run against the normal of rows and columns (NM multi-frame module)
     return _volume(values, _position(place), spacing * np.cross(axes[0], axes[1]), instance, axes)
@@ -92,7 +93,7 @@ def _frames(instance: Instance) -> Volume:
 def _volume(values: NDArray, origin: NDArray, slice_step: NDArray, instance: Instance, axes: NDArray) -> Volume:
     pixel = instance.pixel_mm
     if pixel is None:
-        raise Unreadable("PixelSpacing is missing, zero, negative, absurd or not square: no millimetre can be told")
+        raise Unreadable(because("header.pixel_spacing_unusable"))
     # along a row the column index grows (first three direction cosines), down a column the row index
     return Volume(values.astype(np.float32, copy=False), origin, np.column_stack([slice_step, pixel * axes[1], pixel * axes[0]]))
 
@@ -100,23 +101,23 @@ def _volume(values: NDArray, origin: NDArray, slice_step: NDArray, instance: Ins
 def _axes(ds: Any) -> NDArray[np.float64]:
     value = ds.get("ImageOrientationPatient")
     if value is None or len(value) != 6:
-        raise Unreadable("ImageOrientationPatient is missing: the direction of slices is unknown")
+        raise Unreadable(because("volume.orientation_missing"))
     axes = np.array([float(v) for v in value]).reshape(2, 3)
     lengths = np.linalg.norm(axes, axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(float(axes[0] @ axes[1])) > 0.01:
-        raise Unreadable("ImageOrientationPatient holds no two directions at right angles")
+        raise Unreadable(because("volume.orientation_unusable"))
     return axes
 
 
 def _position(ds: Any) -> NDArray[np.float64]:
     value = ds.get("ImagePositionPatient")
     if value is None or len(value) != 3:
-        raise Unreadable("ImagePositionPatient is missing: the places of slices are unknown")
+        raise Unreadable(because("volume.position_missing"))
     return np.array([float(v) for v in value])
 
 
 def _rescaled(instance: Instance) -> NDArray[np.float32]:
     if instance.dataset.get("RescaleSlope") is None and instance.modality in ("PT", "CT"):
-        raise Unreadable("RescaleSlope is missing: each slice may be scaled differently")
+        raise Unreadable(because("volume.slope_missing"))
     scale = instance.scale
     return instance.stored.astype(np.float32) * np.float32(scale.slope) + np.float32(scale.intercept)

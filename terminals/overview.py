@@ -20,11 +20,14 @@ __all__ = ["consequences", "intake_now", "local_text", "overview", "room_names",
 
 FINDINGS = """
 select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
-  occurred_at_utc, value, unit, limit_text, reason, picture_href, rank
-from marts.fct_finding where severity <> 'info' order by rank
+  occurred_at_utc, value, unit, limit_text, reason, to_json(f) ->> 'reason_code' as reason_code,
+  to_json(f) ->> 'reason_args' as reason_args, picture_href, rank
+from marts.fct_finding f where severity <> 'info' order by rank
 """
 DEVICES = """
 select d.device_id, d.name_en, d.name_zh, y.day, coalesce(y.state, 'not_confirmed') as state, y.reason,
+  to_json(y) ->> 'reason_code' as reason_code,
+  to_json(y) ->> 'reason_args' as reason_args,
   y.tests_due, y.tests_done, y.examinations
 from marts.dim_device d
 left join (
@@ -60,7 +63,8 @@ def _of_release(path: Path, changed: int) -> dict[str, Any]:
         def ask(sql: str) -> list[dict[str, Any]]:
             cursor = connection.execute(sql)
             names = [d[0] for d in cursor.description or []]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return [row | {"reason": from_fields(row)} if "reason" in row else row for row in rows]
 
         release = ask("select * from marts.mart_release")
         counts = {r["severity"]: r["n"] for r in ask("select severity, count(*) as n from marts.fct_finding group by severity")}

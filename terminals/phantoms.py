@@ -23,6 +23,7 @@ from judgement import reference
 from judgement.devices import UNREGISTERED, device_of
 from judgement.rows import Device, Limit
 from judgement.verdicts import INVALID, judged, summary
+from messages import from_fields
 
 __all__ = ["Arrival", "Phantoms", "arrivals", "reports"]
 
@@ -33,11 +34,9 @@ MEASURED = """
 SELECT DISTINCT filename, series_uid, analysis, instance_count
 FROM read_parquet($files, hive_partitioning = false, filename = true)"""
 ROWS = """
-SELECT procedure, detector, region, measure, value, unit, status, reason, picture, run_key, acquired_at_utc AT TIME ZONE 'UTC' AS acquired_at_utc
-FROM read_parquet($file, hive_partitioning = false)"""
+SELECT * REPLACE (acquired_at_utc AT TIME ZONE 'UTC' AS acquired_at_utc) FROM read_parquet($file, hive_partitioning = false)"""
 RELEASED = """
-SELECT run_key, procedure, detector, region, measure, value, unit, status, reason, picture_href AS picture, verdict, phantom_state,
-  warn_low, warn_high, limit_low AS fail_low, limit_high AS fail_high
+SELECT *, picture_href AS picture, limit_low AS fail_low, limit_high AS fail_high
 FROM marts.fct_phantom_test WHERE run_key IN (SELECT unnest($keys))"""
 FACTS = ("is_phantom", "accession_number", "device_serial", "station_name", "modality")
 NAMES = ("device_id", "device_serial", "station_name", "kind")  # what a report says of itself
@@ -234,4 +233,5 @@ def _ask(sql: str, given: Row, database: Path | None = None) -> list[Row]:
     with duckdb.connect(str(database or ":memory:"), read_only=database is not None, config={"threads": 1}) as db:
         cursor = db.execute(sql, given)
         names = [d[0] for d in cursor.description or []]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [row | {"reason": from_fields(row)} if "reason" in row else row for row in rows]

@@ -20,7 +20,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from connectors.stores.object_store.port import ObjectStore
-from connectors.words import both
+from messages import because, both
 from terminals.headers import NOTHING_FROM_ELSEWHERE, guard
 from terminals.words import choose, texts
 
@@ -48,8 +48,8 @@ def from_command(timeout_s: float = 60.0) -> Draw:
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
             except subprocess.TimeoutExpired:
-                return f"the picture was not ready after {timeout_s:.0f} s: load this page again"
-            return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["the picture could not be made"])[-1]
+                return because("picture.too_slow", seconds=timeout_s)
+            return None if done.returncode == 0 else (done.stderr.strip().splitlines() or [because("picture.failed")])[-1]
 
     return draw
 
@@ -95,7 +95,7 @@ def create_app(
         reason = None if path.is_file() or draw is None else draw(run_key)
         if path.is_file():
             return FileResponse(path)
-        return PlainTextResponse(f"no picture 没有图像: {both(reason or 'none was made')}\n", status_code=404)
+        return PlainTextResponse(f"no picture 没有图像: {both(reason or because('picture.none_made'))}\n", status_code=404)
 
     @app.get("/evidence/{run_key}.zip")
     def archive(run_key: Annotated[str, PathParameter(pattern=r"^[\w-]{1,80}$")]) -> Response:
@@ -107,7 +107,7 @@ def create_app(
             _pack(json.loads(listed.read_text(encoding="utf-8"))["images"], images, file)
         except OSError as exc:
             file.close()
-            return PlainTextResponse(f"{both('an image of this run cannot be read')}: {exc}\n", status_code=404)
+            return PlainTextResponse(f"{both(because('picture.image_unreadable'))}: {exc}\n", status_code=404)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         headers = {"Content-Disposition": f'attachment; filename="{run_key[:12]}.zip"', "Content-Length": str(size)}

@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from connectors.settings import Settings, load
-from connectors.words import reason as reason_in
+from messages import name_of as named
+from messages import render as reason_in
 from spark_jobs.measure_names import name_of
 from spark_jobs.pictures import TITLES
 from terminals.headers import guard
@@ -84,6 +85,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             number=_number,
             unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
             why=lambda text: reason_in(text, language),
+            source=lambda text: named("source", text, language),
         )
 
     app.mount("/assets", StaticFiles(directory=HERE / "assets"))

@@ -25,12 +25,14 @@ from connectors.stores.lake.tables import ensure_tables
 from judgement import reference
 from judgement.devices import impossible
 from judgement.rows import Component, Device, Scheduled, Site
+from messages import because, joined
 from messages.catalogue import FILES
 from spark_jobs.schemas.measures import MEASURES
 
 __all__ = ["PROJECT", "BuildFailed", "behind", "build_marts", "clear", "publish", "published_as_of", "run_key"]
 
 PROJECT = ROOT / "dbt_project"
+SCHEDULE = "dbt_project/seeds/phantom_schedule.csv"
 KEEP = 5  # releases, beside those that a link names
 LINKS = ("candidate", "current")
 TABLES = ("events", "measures", "readings")
@@ -98,7 +100,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
 def publish(settings: Settings, release: Path) -> str:
     """Make this release folder, the one that was attested, what everybody reads, and return its run key."""
     if not (release / "qc.duckdb").exists():
-        raise BuildFailed(f"the release {release.name} is gone; the published one stays: run `photopeak job build_marts` again")
+        raise BuildFailed(because("release.gone", release=release.name))
     _link(settings, "current", release)
     return str(_note(release).get("run_key"))
 
@@ -137,11 +139,15 @@ def _refuse_unknown_site(settings: Settings, project: Path) -> None:
     """Raise when the reference data do not know this site, or know another clock of it: its rows would vanish, or lie on wrong days."""
     offsets = {s.site_id: s.utc_offset_minutes for s in reference.read(Site, project / "seeds")}
     if settings.site_id not in offsets:
-        raise BuildFailed(f"site {settings.site_id} (PHOTOPEAK_SITE_ID) is not in dbt_project/seeds/sites.csv: add its row")
+        raise BuildFailed(because("site.unknown", site=settings.site_id))
     if offsets[settings.site_id] != settings.utc_offset_minutes:
         raise BuildFailed(
-            f"site {settings.site_id} has an offset of {offsets[settings.site_id]} min in dbt_project/seeds/sites.csv and of "
-            f"{settings.utc_offset_minutes} min in PHOTOPEAK_UTC_OFFSET_MINUTES: make them the same"
+            because(
+                "site.offset_differs",
+                site=settings.site_id,
+                registered=offsets[settings.site_id],
+                setting=settings.utc_offset_minutes,
+            )
         )
 
 
@@ -155,7 +161,7 @@ def _refuse_impossible_schedule(project: Path) -> None:
     except reference.BadReference as exc:
         raise BuildFailed(f"dbt_project/seeds/{exc}") from exc
     if wrong:
-        raise BuildFailed("; ".join(f"dbt_project/seeds/phantom_schedule.csv:{n + 2}: {why}" for n, why in wrong))
+        raise BuildFailed(joined(because("reference.row_wrong", file=SCHEDULE, line=n + 2, reason=why) for n, why in wrong))
 
 
 def _settled_key(as_of_utc: datetime, project: Path) -> str:
@@ -167,7 +173,7 @@ def _settled_key(as_of_utc: datetime, project: Path) -> str:
 
 def _moment(as_of_utc: datetime) -> str:
     if as_of_utc.tzinfo is None:
-        raise ValueError("as_of_utc has no offset: give it as 2026-01-31T16:00:00Z")
+        raise ValueError(because("command.as_of_without_offset"))
     return as_of_utc.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -229,7 +235,7 @@ def _dbt(settings: Settings, key: str, moment: str, project: Path) -> Path:
     if done.returncode != 0:
         for half in work.glob("qc.duckdb*"):
             half.unlink()
-        told = "; ".join(_failures(results)) or f"dbt build failed: {done.stdout.strip()[-1500:]}"
+        told = "; ".join(_failures(results)) or because("release.build_failed", problem=done.stdout.strip()[-1500:])
         full = os.strerror(errno.ENOSPC)  # in the words of DuckDB and of Python alike
         if full in done.stdout + told:
             raise OSError(errno.ENOSPC, full, str(work))
@@ -241,7 +247,7 @@ def _failures(results: Path) -> Iterator[str]:
     if not results.exists():
         return
     for one in json.loads(results.read_text())["results"]:
-        if one["status"] in ("error", "fail", "runtime error"):
+        if one["status"] in ("error", "fail", because("airflow.runtime_error")):
             kind, _, *name = one["unique_id"].split(".")
             yield f"{kind} {name[0]}: {' '.join(str(one.get('message') or one['status']).split())[:400]}"
 

@@ -17,6 +17,7 @@ from connectors.examinations import Examinations
 from connectors.service import opened, port_taken, run
 from connectors.settings import Settings
 from connectors.stores.journal.sqlite import SqliteJournal
+from messages import because
 
 __all__ = ["main"]
 
@@ -41,7 +42,7 @@ def _work(settings: Settings, stop: threading.Event) -> None:
         watch.start()
         holds.start()
         threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-        print(f"dicom: ready on dicom://{settings.dicom_ae_title}@{settings.host}:{settings.dicom_port}", flush=True)
+        print(because("dicom.ready", ae_title=settings.dicom_ae_title, host=settings.host, port=settings.dicom_port), flush=True)
         stop.wait()
         socketserver.BaseServer.shutdown(server)  # pynetdicom's own also looks for it among servers that the AE has made itself
         server.server_close()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from messages import because
+
 __all__ = ["Event", "InvalidEvent", "canonical", "from_cloudevent", "utc_text"]
 
 
@@ -59,27 +61,27 @@ def canonical(value: object) -> bytes:
 def utc_text(moment: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds; a naive datetime is an error."""
     if moment.tzinfo is None:
-        raise InvalidEvent("time without an offset")
+        raise InvalidEvent(because("event.time_without_offset"))
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def from_cloudevent(body: object, recorded_at: datetime, default_site: str) -> Event:
     """Read a structured-mode CloudEvent; raise InvalidEvent with the first thing that is wrong with its envelope."""
     if not isinstance(body, dict):
-        raise InvalidEvent("not a JSON object")
+        raise InvalidEvent(because("event.no_object"))
     if body.get("specversion") != "1.0":
-        raise InvalidEvent("specversion is not 1.0")
+        raise InvalidEvent(because("event.specversion"))
     for name in ("id", "source", "type", "time"):
         if not isinstance(body.get(name), str) or not 0 < len(body[name]) <= 256:
-            raise InvalidEvent(f"{name} is missing, empty, no text or longer than 256 characters")
+            raise InvalidEvent(because("event.attribute_unusable", name=name))
     if not isinstance(body.get("data"), dict):
-        raise InvalidEvent("data is not a JSON object")
+        raise InvalidEvent(because("event.data_no_object"))
     try:
         occurred = datetime.fromisoformat(body["time"])
     except ValueError:
-        raise InvalidEvent("time is not RFC 3339") from None
+        raise InvalidEvent(because("event.time_no_rfc3339")) from None
     if occurred.tzinfo is None:
-        raise InvalidEvent("time has no offset")
+        raise InvalidEvent(because("event.time_has_no_offset"))
     return Event(
         body["type"], body["source"], body["id"], str(body.get("siteid") or default_site), str(body.get("subject") or ""),
         occurred.astimezone(UTC), recorded_at, body["data"],

@@ -4,18 +4,26 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
 
 from connectors.events.envelope import Event, InvalidEvent
 from connectors.nuclides import nuclide_named
+from messages import because
 
 __all__ = ["TYPES", "validate"]
 
 # what looks like a nuclide, and so is nobody's name: it may be repeated
 NUCLIDE = re.compile(r"\^?[0-9]{1,3}m?\^? ?-?[A-Z][a-z]?|[A-Z][a-z]?[ -]?\^?[0-9]{1,3}m?\^?")
 FOLDER = Path(__file__).parent / "schemas"
+REASONS = {
+    "type": "event.value_type", "enum": "event.value_enum", "minLength": "event.value_short", "minItems": "event.value_short",
+    "maxLength": "event.value_long", "maxItems": "event.value_long", "minimum": "event.value_low", "exclusiveMinimum": "event.value_low",
+    "maximum": "event.value_high", "exclusiveMaximum": "event.value_high", "pattern": "event.value_pattern", "format": "event.value_format",
+    "uniqueItems": "event.value_doubled",
+}  # fmt: skip
 TYPES = tuple(sorted(p.stem for p in FOLDER.glob("*.json")))
 
 
@@ -25,19 +33,30 @@ def validate(event: Event) -> None:
     The text says place and reason, never the value: it goes to journal, lake and log, and the value may be somebody's name.
     """
     if event.type not in TYPES:
-        raise InvalidEvent(f"unknown type {event.type!r}")
+        raise InvalidEvent(because("event.type_unknown", type=event.type))
     error = best_match(_validator(event.type).iter_errors(event.data))
     if error is not None:
         place = "/".join(map(str, error.absolute_path)) or "data"
         if error.validator == "format" and error.validator_value == "nuclide":
-            if NUCLIDE.fullmatch(error.instance):
-                raise InvalidEvent(f"{place}: {error.instance} is not in the reference data of nuclides")
-            raise InvalidEvent(f"{place}: the value is not in the reference data of nuclides")
+            named = NUCLIDE.fullmatch(error.instance)
+            raise InvalidEvent(
+                because("event.nuclide_unknown", place=place, nuclide=error.instance if named else because("event.the_value"))
+            )
         if error.validator in ("additionalProperties", "unevaluatedProperties"):  # their names are a sender's words too
-            raise InvalidEvent(f"{place}: a property that this type does not have")
-        value = repr(error.instance)
-        said = f"the value{error.message.removeprefix(value)}" if error.message.startswith(value) else error.message
-        raise InvalidEvent(f"{place}: {said[:300]}")
+            raise InvalidEvent(because("event.key_unknown", place=place))
+        raise InvalidEvent(_told(place, error))
+
+
+def _told(place: str, error: ValidationError) -> str:
+    bound: Any = error.validator_value
+    data: Any = error.instance
+    missing = error.validator == "required" and [k for k in bound if k not in data]
+    if missing:
+        return because("event.key_missing", place=place, keys=missing[:1])
+    code = REASONS.get(str(error.validator), "event.value_wrong")
+    if not isinstance(bound, int | float):
+        bound = [repr(b) for b in ([bound] if isinstance(bound, str) else bound)]
+    return because(code, place=place, bound=bound)
 
 
 @cache

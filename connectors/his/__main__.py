@@ -8,6 +8,7 @@ from connectors.his.intake import Intake
 from connectors.his.server import Listener
 from connectors.service import Stores, opened, port_taken, run
 from connectors.settings import Settings
+from messages import because
 
 __all__ = ["main"]
 
@@ -28,7 +29,7 @@ async def _serve(settings: Settings, stores: Stores, stop: threading.Event) -> N
         port = await listener.start(settings.host, settings.hl7_port)
     except OSError as exc:
         raise port_taken(settings, settings.hl7_port, "PHOTOPEAK_HL7_PORT", exc) from exc
-    print(f"hl7: ready on mllp://{settings.host}:{port}", flush=True)
+    print(because("hl7.ready", host=settings.host, port=port), flush=True)
     await asyncio.to_thread(stop.wait)
     await listener.stop()
 

@@ -12,6 +12,7 @@ from connectors.free_text import BLOT, Secrets, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
+from messages import because
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
 
@@ -74,11 +75,11 @@ def patient(message: Message) -> Patient:
     """Return the patient of PID; raise InvalidMessage without one."""
     pid = message.first("PID")
     if pid is None:
-        raise InvalidMessage("no PID segment", error="100")
+        raise InvalidMessage(because("hl7.no_pid"), error="100")
     numbers = dict(zip(reversed(pid.repetitions(3, 5)), reversed(pid.repetitions(3)), strict=True))
     patient_id = numbers.get("MR") or numbers.get("PI") or next(filter(None, pid.repetitions(3)), "")
     if not patient_id:
-        raise InvalidMessage("PID-3 holds no patient identifier", error="101")
+        raise InvalidMessage(because("hl7.no_patient_id"), error="101")
     identity = {
         "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": pid.get(8),
         "address": pid.text(11), "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
@@ -115,7 +116,7 @@ def said_at(message: Message, utc_offset_minutes: int) -> Told:
     """Return MSH-7 in UTC; raise InvalidMessage without it, for nothing else dates a message."""
     sent = _time(message.header, 7, _zone(message, utc_offset_minutes))
     if sent is None:
-        raise InvalidMessage("MSH-7 (date and time of the message) is missing", error="101", location="MSH^1^7")
+        raise InvalidMessage(because("hl7.msh_7_missing"), error="101", location="MSH^1^7")
     return sent
 
 
@@ -134,10 +135,15 @@ def facts(message: Message, pseudonym: str, who: Patient, utc_offset_minutes: in
     elif (code, trigger) == ("ORU", "R01"):
         found = [_results(said, g) for g in _groups(message) if g.obx]
     else:
-        kind = f"message type {code}^{trigger}" if KIND.fullmatch(f"{code}^{trigger}") else "this message type (MSH-9)"
-        raise InvalidMessage(f"{kind} is not taken here (ADT, ORM^O01, OMI^O23, ORU^R01 are)", "AR", "200", "MSH^1^9")
+        kind = (
+            because("hl7.type", type=code, trigger=trigger) if KIND.fullmatch(f"{code}^{trigger}") else because("hl7.this_type")
+        )
+        raise InvalidMessage(because("hl7.type_not_taken", kind=kind), "AR", "200", "MSH^1^9")
     if not found:
-        raise InvalidMessage(f"{code}^{trigger} without {'OBX' if code == 'ORU' else 'ORC or OBR'} segment", error="100")
+        raise InvalidMessage(
+            because("hl7.segment_missing", type=code, trigger=trigger, segment="OBX" if code == "ORU" else "ORC or OBR"),
+            error="100",
+        )
     return found
 
 
@@ -184,7 +190,7 @@ def _time(segment: Segment | None, field: int, zone: timezone, component: int = 
 def _unreadable(name: str, field: int, component: int = 1) -> InvalidMessage:
     place = f"{name}-{field}" + (f".{component}" if component > 1 else "")
     location = f"{name}^1^{field}" + (f"^1^{component}" if component > 1 else "")
-    return InvalidMessage(f"{place} is no date and time that can be read", error="102", location=location)
+    return InvalidMessage(because("hl7.no_time", field=place), error="102", location=location)
 
 
 def _first(*told: Told | None) -> Told | None:
@@ -195,7 +201,7 @@ def _visit(said: _Said) -> Fact:
     pid, pv1, evn = (said.message.first(name) for name in ("PID", "PV1", "EVN"))
     trigger = said.message.kind[1] or (evn.get(1) if evn else "")
     if not trigger:
-        raise InvalidMessage("MSH-9 names no trigger event", error="101")
+        raise InvalidMessage(because("hl7.no_trigger"), error="101")
     assert pid is not None
     born = re.match(r"(1[89]|20)\d\d", said.who.identity["birth_date"] or "")
     location = "^".join(filter(None, (pv1.get(3, n) for n in range(1, 5)))) if pv1 else ""
@@ -212,13 +218,13 @@ def _order(said: _Said, group: _Group) -> Fact:
     code, trigger = said.message.kind
     orc, obr = group.orc, group.obr
     if obr is None or not obr.get(4):
-        raise InvalidMessage(f"{code}^{trigger} without an examination code (OBR-4)", error="101")
+        raise InvalidMessage(because("hl7.no_exam_code", type=code, trigger=trigger), error="101")
     accession = _accession(group)
     if accession is None:
-        raise InvalidMessage("no accession number (ORC-3, OBR-18 or OBR-3)", error="101")
+        raise InvalidMessage(because("hl7.no_accession_number"), error="101")
     control = orc.get(1) if orc else ""
     if not control:
-        raise InvalidMessage("no order control code (ORC-1)", error="101")
+        raise InvalidMessage(because("hl7.no_order_control"), error="101")
     planned = _first(
         _time(obr, 36, said.zone), _time(group.tq1, 7, said.zone), _time(orc, 7, said.zone, 4), _time(obr, 27, said.zone, 4)
     )
@@ -255,7 +261,7 @@ def _results(said: _Said, group: _Group) -> Fact:
     observations, doubts = [], list[dict[str, str]]()
     for obx in group.obx:
         if not obx.get(3):
-            raise InvalidMessage("OBX without an observation code (OBX-3)", error="101")
+            raise InvalidMessage(because("hl7.no_observation_code"), error="101")
         observations.append(_observation(said, obx, doubts))
     return said.fact("his.observation", accession or said.pseudonym, _time(obr, 22, said.zone), {
         "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": said.pseudonym,

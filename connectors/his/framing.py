@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from messages import because
+
 __all__ = ["MAX_MESSAGE_BYTES", "Frame", "Framer", "wrap"]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -61,7 +63,7 @@ class Framer:
             return _junk(rest)
         if rest.endswith(b"\x1c"):
             return [Frame(rest[:-1])]
-        return [Frame(rest, "the end block (FS CR) is missing")] if rest.strip() else []
+        return [Frame(rest, because("hl7.no_end_block"))] if rest.strip() else []
 
     def _step_outside(self, frames: list[Frame]) -> bool:
         start = self._buffer.find(VT)
@@ -82,7 +84,7 @@ class Framer:
         mark = MARK.search(self._buffer, self._scan)
         end = mark.start() if mark else len(self._buffer)
         if end > self._max:
-            frames.append(Frame(bytes(self._buffer[: self._max]), f"longer than {self._max} bytes"))
+            frames.append(Frame(bytes(self._buffer[: self._max]), because("hl7.too_long", bytes=self._max)))
             self._break()
             return False
         self._scan = end
@@ -108,7 +110,7 @@ class Framer:
         if len(after) < len(HEAD) and HEAD.startswith(bytes(after)):
             return False
         if after == HEAD:
-            self._finish(frames, end, skip=1, inside=True, fault="the end block (FS CR) is missing; another message follows")
+            self._finish(frames, end, skip=1, inside=True, fault=because("hl7.no_end_block_before_next"))
         else:
             self._scan = end + 1
         return True
@@ -130,4 +132,4 @@ def wrap(message: bytes) -> bytes:
 
 def _junk(content: bytes) -> list[Frame]:
     content = content.strip()
-    return [Frame(content, "bytes outside a frame (no VT before them)")] if content else []
+    return [Frame(content, because("hl7.bytes_outside_frame"))] if content else []

@@ -17,10 +17,11 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import ObjectStore
 from connectors.stores.space import require_space
+from messages import because
 
 __all__ = ["Intake"]
 
-DISK_FULL = "the disk is full; nothing was kept, send this message again later"
+DISK_FULL = "hl7.disk_full"
 
 
 Outcome = Literal["stored", "duplicate", "quarantined"]
@@ -71,7 +72,7 @@ class Intake:
         except OSError as exc:
             answer = _refusal(exc)
         except Exception as exc:  # a fault of ours must neither end the service nor lose the bytes
-            fault = InvalidMessage(f"this reader failed on the message ({type(exc).__name__})")
+            fault = InvalidMessage(because("hl7.reader_failed", kind=type(exc).__name__))
             answer = self._quarantine(frame.content, message, now, peer, fault)
         local = now.astimezone(self._zone)
         said = (answer.code, local, self._settings.site_id, answer.reason, answer.error, answer.location)
@@ -97,7 +98,7 @@ class Intake:
         except _Taken as exc:
             stored = self._journal.read(exc.offset - 1, 1)
             if not stored or stored[0][1].data.get("message_sha256") != digest:
-                raise InvalidMessage("another message with this MSH-10 was stored before", error="205") from None
+                raise InvalidMessage(because("hl7.control_id_reused"), error="205") from None
             # the same bytes, read by an older version of this code or under another clock setting
             self._journal.append([self._outcome(message, content, now, "duplicate", _sender(message))])
         # behind the journal, so that a refused message changes no identity; a duplicate comes here too, after a kill in between
@@ -108,7 +109,7 @@ class Intake:
     def _read(self, message: Message, digest: str, now: datetime) -> tuple[list[Event], dict[str, str | None]]:
         control_id = message.header.get(10)
         if not control_id or len(control_id) > 200:
-            raise InvalidMessage("MSH-10 (message control id) is missing or longer than 200 characters", error="101")
+            raise InvalidMessage(because("hl7.control_id_unusable"), error="101")
         said_at(message, self._settings.utc_offset_minutes)
         who = patient(message)
         pseudonym = self._keys.pseudonym(who.patient_id)
@@ -157,7 +158,7 @@ class Intake:
 
 def _refusal(exc: OSError) -> _Answer:
     full = exc.errno == errno.ENOSPC or "full" in str(exc)
-    return _Answer("refused", "AE", DISK_FULL if full else f"nothing was kept, send this message again later: {exc}", "207")
+    return _Answer("refused", "AE", because(DISK_FULL) if full else because("hl7.nothing_kept", problem=exc), "207")
 
 
 def _best_effort(content: bytes) -> Message | None:

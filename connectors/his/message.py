@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from connectors.charsets import SINGLE, Reading, reading
+from messages import because
 
 __all__ = ["InvalidMessage", "Message", "Segment", "declared_name", "parse"]
 
@@ -94,7 +95,7 @@ def parse(content: bytes) -> Message:
     """Return the message; raise InvalidMessage with the first thing that is wrong with its structure."""
     content = content.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n \t")
     if not content.startswith(b"MSH") or len(content) < 8:
-        raise InvalidMessage("does not begin with an MSH segment", "AR", "100")
+        raise InvalidMessage(because("hl7.no_msh"), "AR", "100")
     declared = CHARACTER_SETS.get(_declared(content))
     whole = reading(content, declared)
     separator, marks = whole.text[3], _marks(whole.text)
@@ -106,7 +107,7 @@ def parse(content: bytes) -> Message:
             continue
         name, *fields = line.split(separator)
         if not SEGMENT.fullmatch(name):
-            raise InvalidMessage(f"segment {number} does not begin with a segment name", error="100")
+            raise InvalidMessage(because("hl7.segment_name", segment=number), error="100")
         segments.append(Segment(name, (name, *((separator, *fields) if name == "MSH" else fields)), marks, codec))
     return Message(tuple(segments), whole.codec, whole.doubtful or any(r.doubtful for r in read))
 
@@ -130,10 +131,10 @@ def declared_name(codec: str) -> str:
 def _marks(text: str) -> str:
     separator = text[3]
     if separator.isalnum() or separator.isspace():
-        raise InvalidMessage("MSH-1 is no field separator", "AR", "100")
+        raise InvalidMessage(because("hl7.no_field_separator"), "AR", "100")
     marks = text[4:].split(separator, 1)[0]
     if not 2 <= len(marks) <= 5 or len(set(marks)) != len(marks):
-        raise InvalidMessage("MSH-2 holds no encoding characters", "AR", "100")
+        raise InvalidMessage(because("hl7.no_encoding_characters"), "AR", "100")
     return separator + (marks + r"^~\&"[len(marks) :])[:4]
 
 

@@ -12,6 +12,7 @@ from connectors.http.app import make_app
 from connectors.http.door import Door
 from connectors.service import opened, port_taken, run
 from connectors.settings import Settings
+from messages import because
 
 __all__ = ["main"]
 
@@ -34,7 +35,7 @@ def _work(settings: Settings, stop: threading.Event) -> None:
         )
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         serving.start()
-        print(f"events: ready on http://{settings.host}:{settings.events_port}", flush=True)
+        print(because("door.ready", host=settings.host, port=settings.events_port), flush=True)
         while serving.is_alive() and not stop.wait(0.2):
             pass  # a server that ends by itself ends the service, and the supervisor starts it again
         server.should_exit = True

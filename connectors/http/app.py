@@ -16,11 +16,12 @@ from connectors.events import InvalidEvent
 from connectors.examinations import Examinations
 from connectors.http.door import REPORT, Door
 from connectors.questions import answer
+from messages import because, fields
 
 __all__ = ["LARGEST", "make_app"]
 
 LARGEST = 8 << 20
-STRANGER = "unknown token: send Authorization: Bearer <token of this device>"
+STRANGER = "door.token_unknown"
 LOG = logging.getLogger("photopeak.events")
 
 
@@ -38,16 +39,16 @@ def make_app(
     async def events(request: Request) -> JSONResponse:
         sender = await run_in_threadpool(_sender, request.headers.get("authorization", ""), tokens)
         if sender is None:
-            return _refusal(401, STRANGER, {"WWW-Authenticate": "Bearer"})
+            return _refusal(401, because(STRANGER), {"WWW-Authenticate": "Bearer"})
         raw = await _body(request)
         if raw is None:
-            return _refusal(413, f"the body is larger than {LARGEST >> 20} MiB: send smaller batches")
+            return _refusal(413, because("door.body_too_large", mib=LARGEST >> 20))
         return await run_in_threadpool(_handle, door, raw, dict(request.headers), sender)
 
     @app.get("/examinations/{accession:path}/readiness")
     def ready(accession: str, request: Request, step: str = "injection", at: str | None = None) -> JSONResponse:
         if _sender(request.headers.get("authorization", ""), tokens) is None:
-            return _refusal(401, STRANGER, {"WWW-Authenticate": "Bearer"})
+            return _refusal(401, because(STRANGER), {"WWW-Authenticate": "Bearer"})
         return answer(examinations, accession, step, at, now)
 
     return app
@@ -63,11 +64,11 @@ def _handle(door: Door, raw: bytes, headers: dict[str, str], sender: str) -> JSO
         try:
             return JSONResponse(door.take(bodies, sender).to_json(), 202)
         except RecursionError:
-            door.quarantine_body(raw, "the body is nested too deep", sender)
-            return _refusal(400, "the body is nested too deep")
+            door.quarantine_body(raw, because("door.body_too_deep"), sender)
+            return _refusal(400, because("door.body_too_deep"))
     except OSError as exc:
         LOG.error("refused events of %s: %s", sender, exc)
-        return _refusal(507, f"nothing was stored, send it again later: {exc.strerror or exc}")
+        return _refusal(507, because("door.nothing_stored", problem=exc.strerror or exc))
 
 
 def _bodies(raw: bytes, headers: dict[str, str]) -> list[object]:
@@ -79,22 +80,22 @@ def _bodies(raw: bytes, headers: dict[str, str]) -> list[object]:
     try:
         said = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
-        raise InvalidEvent(f"the body is no JSON: {exc}") from None
+        raise InvalidEvent(because("door.body_no_json", problem=exc)) from None
     if kind == "application/cloudevents-batch+json":
         if not isinstance(said, list) or not said:
-            raise InvalidEvent("the body is no batch of events: a JSON list with at least one")
+            raise InvalidEvent(because("door.body_no_batch"))
         return said
     if kind == "application/cloudevents+json":
         if not isinstance(said, dict):
-            raise InvalidEvent("the body is no event: a JSON object")
+            raise InvalidEvent(because("door.body_no_event"))
         return [said]
     if "ce-specversion" in headers:
         return [{**attributes, "data": said}]
-    raise InvalidEvent("no event: send application/cloudevents+json, application/cloudevents-batch+json or ce-* headers")
+    raise InvalidEvent(because("door.body_no_cloudevent"))
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(because("door.attribute_no_json", name=name))
 
 
 async def _body(request: Request) -> bytes | None:
@@ -121,4 +122,4 @@ def _sender(authorization: str, tokens: Callable[[], dict[str, str]]) -> str | N
 
 
 def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": reason}, status, headers)
+    return JSONResponse(fields(reason, "error"), status, headers)

@@ -22,7 +22,7 @@ from connectors.stores.space import require_space
 from judgement.physical import unphysical
 from judgement.reference import read
 from judgement.rows import PhysicalRange
-from messages import fields
+from messages import because, fields
 
 __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
 
@@ -41,7 +41,7 @@ FREE_TEXT = {
     "examination.preparation": ("note", 256),
     "examination.step": ("note", 256),
 }
-CONFLICT = "an event with this source and id and other content is there already"
+CONFLICT = "door.event_reused"
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 LOG = logging.getLogger("photopeak.events")
 
@@ -109,19 +109,19 @@ class Door:
     def quarantine_body(self, raw: bytes, reason: str, sender: str) -> None:
         """Keep a body that holds no event at all; raise OSError when it cannot be kept."""
         require_space(self._settings.journals, self._settings.min_free_mib)
-        self._quarantine("(no event)", raw, reason, sender, self._now(), Account())
+        self._quarantine(because("door.no_event"), raw, reason, sender, self._now(), Account())
 
     def _event(self, body: object, sender: str, at: datetime) -> Event:
         content = _document(body)
         event = from_cloudevent({**body, "data": {}} if content is not None else body, at, self._settings.site_id)  # type: ignore[dict-item]
         if event.type not in ACCEPTED:
-            raise InvalidEvent(f"type {event.type!r} is not one that this door takes")
+            raise InvalidEvent(because("door.type_not_taken", type=event.type))
         if event.source != f"urn:photopeak:{sender}":
-            raise InvalidEvent(f"source {event.source!r} is not the sender's, urn:photopeak:{sender}")
+            raise InvalidEvent(because("door.source_other", source=event.source, sender=sender))
         if not SITE.fullmatch(event.site) or len(event.subject) > 256:
-            raise InvalidEvent("siteid or subject is malformed")
+            raise InvalidEvent(because("door.attributes_malformed"))
         if event.site != self._settings.site_id:  # the marts would drop it silently
-            raise InvalidEvent(f"siteid {event.site!r} is not this door's site, {self._settings.site_id}")
+            raise InvalidEvent(because("door.site_other", site=event.site, own=self._settings.site_id))
         if content is not None:
             event = replace(event, data=self._report(content, event))
         validate(event)
@@ -131,22 +131,18 @@ class Door:
             told = event if content is None else replace(event, data={"document": _digest(content)})
             return replace(event, said=self._keys.mark(told.content()))
         except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
-            raise InvalidEvent(f"data cannot be kept as JSON: {exc}") from None
+            raise InvalidEvent(because("door.data_no_json", problem=exc)) from None
 
     def _refuse_over(self, event: Event, at: datetime) -> None:
         """Raise InvalidEvent for an override that can lift nothing any more: whoever sent it must not believe that it does."""
         try:
             until = datetime.fromisoformat(event.data["until_utc"])
         except ValueError:
-            raise InvalidEvent(f"until_utc {event.data['until_utc']} is no moment") from None
+            raise InvalidEvent(because("override.no_moment", until=event.data["until_utc"])) from None
         if until <= event.occurred_at:
-            raise InvalidEvent(
-                f"until_utc {utc_text(until)} is not after the event's time {utc_text(event.occurred_at)}: give an end that is still to come"
-            )
+            raise InvalidEvent(because("override.ends_before", until=utc_text(until), event=utc_text(event.occurred_at)))
         if until <= at and self._journal.find(event.source, event.id) is None:  # sent again, it is the duplicate that it was
-            raise InvalidEvent(
-                f"until_utc {utc_text(until)} is past, it is {utc_text(at)} now: give an end that is still to come"
-            )
+            raise InvalidEvent(because("override.past", until=utc_text(until), now=utc_text(at)))
 
     def _report(self, content: bytes, event: Event) -> dict[str, Any]:
         """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""
@@ -180,7 +176,7 @@ class Door:
                 told = Secrets.of(*self._vault.recall(pseudonym).values()).blotted(told, pseudonym)
             told = without_numbers(without_ids(told, self._known))
         except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
-            raise OSError(f"identity vault: {exc}") from exc
+            raise OSError(because("door.vault", problem=exc)) from exc
         return event if told == said else replace(event, data={**event.data, name: told[:longest]})
 
     def _known(self, word: str) -> str | None:
@@ -198,7 +194,7 @@ class Door:
                 about = (_digest(one.keep), len(one.keep), at)
                 if receipt.outcome == "conflict" and not self._said_before(one, sender):
                     self._sealed.put(one.keep)
-                    told.append(intake_outcome(site, "events", one.event.id, "quarantined", *about, CONFLICT, sender))
+                    told.append(intake_outcome(site, "events", one.event.id, "quarantined", *about, because(CONFLICT), sender))
                 else:
                     became: Literal["stored", "duplicate"] = "stored" if receipt.outcome == "stored" else "duplicate"
                     told.append(intake_outcome(site, "events", one.event.id, became, *about, None, sender))
@@ -211,7 +207,7 @@ class Door:
             elif outcome.data["outcome"] == "duplicate":
                 account.duplicate += 1
             else:
-                account.quarantined.append({"id": one.event.id, **fields(CONFLICT)})
+                account.quarantined.append({"id": one.event.id, **fields(because(CONFLICT))})
 
     def _said_before(self, one: _Good, sender: str) -> bool:
         """Return whether the event that is there was these bytes, by its outcome: its row may be older than the marks."""
@@ -250,17 +246,18 @@ def _document(body: object) -> bytes | None:
             return base64.b64decode(coded, validate=True)
         return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
     except (ValueError, TypeError) as exc:
-        raise InvalidEvent(f"the document cannot be decoded: {exc}") from None
+        raise InvalidEvent(because("document.undecodable", problem=exc)) from None
 
 
 def _name(body: object) -> str:
     said = body.get("id") if isinstance(body, dict) else None
-    return said[:256] if isinstance(said, str) and said else "(no id)"
+    return said[:256] if isinstance(said, str) and said else because("door.no_id")
 
 
 def _readable(text: str) -> str:
     """Return text that can be written as UTF-8: JSON may bring lone surrogates."""
-    return text.encode("utf-8", "replace").decode()
+    readable = text.encode("utf-8", "replace").decode()
+    return text if readable == text else readable
 
 
 def _text(body: object) -> bytes:

@@ -11,6 +11,7 @@ from connectors.sensors.poller import Poller
 from connectors.service import CannotStart, run
 from connectors.settings import Settings
 from connectors.stores.journal.sqlite import SqliteJournal
+from messages import because
 
 __all__ = ["first_mapping", "main"]
 
@@ -26,7 +27,7 @@ def _work(settings: Settings, stop: threading.Event) -> None:
         first_mapping(settings)
         journal = SqliteJournal(settings.journals / "modbus.db")
     except OSError as exc:
-        raise CannotStart(f"cannot work in {settings.home}: {exc}") from exc
+        raise CannotStart(because("service.home_unusable", folder=settings.home, problem=exc)) from exc
     try:
         asyncio.run(_poll(settings, journal, stop))
     finally:
@@ -48,7 +49,7 @@ async def _poll(settings: Settings, journal: SqliteJournal, stop: threading.Even
     poller = Poller(settings, journal)
     poller.reload()
     polling = asyncio.create_task(poller.run())
-    print(f"modbus: ready, polls {len(poller.mapping.points)} sensors of {settings.sensor_map}", flush=True)
+    print(because("modbus.ready", sensors=len(poller.mapping.points), file=settings.sensor_map), flush=True)
     stopping = asyncio.create_task(asyncio.to_thread(stop.wait))
     await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
     try:

@@ -12,6 +12,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from connectors.sensors.decode import Block, blocks, decoded
 from connectors.sensors.mapping import WORDS, Point
+from messages import because
 
 __all__ = ["Gateway", "Patience", "Reading"]
 
@@ -55,7 +56,7 @@ class Gateway:
 
     host: str
     port: int
-    reason: str = "not asked yet"
+    reason: str = field(default_factory=lambda: because("modbus.not_asked_yet"))
     since: datetime | None = None
     last_answer: datetime | None = None
     _client: AsyncModbusTcpClient | None = None
@@ -97,13 +98,13 @@ class Gateway:
         except (OSError, ModbusException, TimeoutError) as exc:
             self.close()
             self._line.failed(loop.time())
-            return _unread(points, f"{self.name} cannot be reached ({type(exc).__name__})")
+            return _unread(points, because("modbus.unreachable", gateway=self.name, kind=type(exc).__name__))
         out: list[Reading] = []
         for (unit, _), group in groupby(points, key=_unit):
             mine = list(group)
             patience = self._units.setdefault(unit, Patience())
             if loop.time() < patience.until:
-                out += _unread(mine, f"unit {unit} does not answer")
+                out += _unread(mine, because("modbus.unit_silent", unit=unit))
                 continue
             out += await self._read_unit(mine, patience)
         return out
@@ -124,7 +125,9 @@ class Gateway:
                 self.close()  # an answer that comes late must not be taken for that of the next request
                 patience.failed(asyncio.get_running_loop().time())
                 rest = [*inside, *(p for b in todo for p in b[2])]
-                return out + _unread(rest, f"unit {unit} of {self.name} does not answer ({type(exc).__name__})")
+                return out + _unread(
+                    rest, because("modbus.unit_of_gateway_silent", unit=unit, gateway=self.name, kind=type(exc).__name__)
+                )
             self.last_answer = datetime.now(UTC)
             self._line.answered()
             if isinstance(answer, ExceptionResponse):
@@ -135,7 +138,7 @@ class Gateway:
                 out += _refused(inside, answer.exception_code)
                 if answer.exception_code in NO_ANSWER_CODES:
                     patience.failed(asyncio.get_running_loop().time())
-                    return out + _unread((p for b in todo for p in b[2]), f"unit {unit} does not answer")
+                    return out + _unread((p for b in todo for p in b[2]), because("modbus.unit_silent", unit=unit))
                 continue
             patience.answered()
             out += _decoded(inside, start, count, answer)
@@ -163,7 +166,7 @@ class Gateway:
         # pymodbus takes the answer to another function, and the number 0 for any: both would become values
         function, number = FUNCTIONS[kind], self._client.ctx.request_transaction_id
         if answer.function_code & 0x7F != function or answer.transaction_id != number or answer.dev_id != unit:
-            raise ModbusException(f"the answer belongs to another request (function {answer.function_code})")
+            raise ModbusException(because("modbus.other_request", function=answer.function_code))
         return answer
 
 
@@ -184,7 +187,9 @@ def _refused(points: Iterable[Point], code: int) -> list[Reading]:
 def _decoded(points: Iterable[Point], start: int, count: int, answer: ModbusPDU) -> list[Reading]:
     now, registers = datetime.now(UTC), list(answer.registers)
     if len(registers) != count:
-        return [Reading(p, None, "invalid", now, f"{len(registers)} registers came for {count}") for p in points]
+        return [
+            Reading(p, None, "invalid", now, because("modbus.registers_other", there=len(registers), asked=count)) for p in points
+        ]
     out = []
     for p in points:
         value, quality, reason = decoded(p, registers[p.register - start : p.end - start])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from messages import because
+
 __all__ = ["COLUMNS", "DEFAULT", "UNITS", "WORDS", "BadLine", "Mapping", "Point", "read_mapping"]
 
 DEFAULT = Path(__file__).parent / "sensors.csv"
@@ -83,24 +85,24 @@ def read_mapping(content: bytes) -> Mapping:
             header = cells
             missing = [c for c in COLUMNS if c not in cells]
             if missing:
-                return Mapping((), (BadLine(number, line, f"line {number}: the header lacks {', '.join(missing)}"),))
+                return Mapping((), (BadLine(number, line, because("modbus.header_lacks", line=number, columns=list(missing))),))
             continue
         try:
             if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} columns, the header has {len(header)}")
+                raise ValueError(because("modbus.columns_other", cells=len(cells), header=len(header)))
             point = _point(dict(zip(header, cells, strict=True)))
             if point.sensor_id in points:
-                raise ValueError(f"sensor_id {point.sensor_id} stands in a line above too")
+                raise ValueError(because("modbus.sensor_doubled", sensor=point.sensor_id))
             points[point.sensor_id] = point
         except ValueError as exc:
-            bad.append(BadLine(number, line, f"line {number}: {exc}"))
+            bad.append(BadLine(number, line, because("modbus.line_wrong", line=number, problem=exc)))
     return Mapping(tuple(points.values()), tuple(bad))
 
 
 def _point(row: dict[str, str]) -> Point:
     for name in ("sensor_id", "room_id", "host"):
         if not NAME.fullmatch(row[name]):
-            raise ValueError(f"{name} {row[name]!r} is empty or holds spaces")
+            raise ValueError(because("modbus.cell_empty", column=name, value=row[name]))
     _one_of(row, "quantity", UNITS)
     _one_of(row, "unit", (UNITS[row["quantity"]],))
     _one_of(row, "kind", ("holding", "input"))
@@ -113,13 +115,13 @@ def _point(row: dict[str, str]) -> Point:
         _number(row, "poll_s", float, 0.1, 86400, default="5"),
     )  # fmt: skip
     if point.end > 65536:
-        raise ValueError("register 65535 is the last one, and this type needs two")
+        raise ValueError(because("modbus.last_register"))
     return replace(point, overload_raw=tuple(_as_read(point.type, v) for v in overload))
 
 
 def _one_of(row: dict[str, str], name: str, known: Any) -> None:
     if row[name] not in known:
-        raise ValueError(f"{name} {row[name]!r} is none of {', '.join(known)}")
+        raise ValueError(because("modbus.cell_unknown", column=name, value=row[name], known=list(known)))
 
 
 def _number(
@@ -129,11 +131,11 @@ def _number(
     try:
         value = read(text)
     except ValueError:
-        raise ValueError(f"{name} {text!r} is no number") from None
+        raise ValueError(because("modbus.cell_no_number", column=name, value=text)) from None
     if isinstance(value, float) and not math.isfinite(value) and read is not _raw:
-        raise ValueError(f"{name} {text!r} is no number")
+        raise ValueError(because("modbus.cell_no_number", column=name, value=text))
     if value < low or value > high:
-        raise ValueError(f"{name} {text} is outside {low:g} to {high:g}")
+        raise ValueError(because("modbus.cell_outside", column=name, value=text, low=low, high=high))
     return value
 
 

@@ -20,7 +20,7 @@ from connectors.sensors.gateway import Gateway, Reading
 from connectors.sensors.mapping import BadLine, Mapping, Point, read_mapping
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
-from messages import fields
+from messages import because, fields
 
 __all__ = ["Poller", "write_health"]
 
@@ -88,7 +88,7 @@ class Poller:
                 return
             content = path.read_bytes()
         except OSError as exc:
-            self._complain(f"{path} cannot be read ({exc.strerror}); the mapping read before stays in force")
+            self._complain(because("modbus.mapping_unreadable", file=path, problem=exc.strerror))
             return
         self._seen = seen
         mapping = read_mapping(content)
@@ -179,10 +179,10 @@ class Poller:
         """Make the waiting events durable in one append; while the disk refuses they wait, and the oldest make room."""
         try:
             if shutil.disk_usage(self.settings.home).free < self.settings.min_free_mib * 1024 * 1024:
-                raise OSError(errno.ENOSPC, "the disk is full; make room on it")
+                raise OSError(errno.ENOSPC, because("modbus.disk_full"))
             receipts = self.journal.append(list(self.waiting))
         except OSError as exc:
-            self._complain(f"readings cannot be kept and wait in memory: {exc}")
+            self._complain(because("modbus.readings_wait", problem=exc))
             return
         taken = [e.id for e, r in zip(self.waiting, receipts, strict=True) if r.outcome == "conflict"]
         if (

@@ -4,6 +4,8 @@ import errno
 import shutil
 from pathlib import Path
 
+from messages import because
+
 __all__ = ["require_space"]
 
 
@@ -13,6 +15,4 @@ def require_space(folder: Path, min_free_mib: int) -> None:
         folder = folder.parent
     free_mib = shutil.disk_usage(folder).free >> 20
     if free_mib < min_free_mib:
-        raise OSError(
-            errno.ENOSPC, f"only {free_mib} MiB free, {min_free_mib} MiB needed: free some space or lower PHOTOPEAK_MIN_FREE_MIB"
-        )
+        raise OSError(errno.ENOSPC, because("store.disk_low", free_mib=free_mib, needed_mib=min_free_mib))

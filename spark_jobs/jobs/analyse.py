@@ -24,7 +24,7 @@ from judgement import reference
 from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
-from messages import columns
+from messages import because, columns, from_text
 from spark_jobs.faults import of_method
 from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
 from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
@@ -121,10 +121,7 @@ def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str,
 def _same_methods(table: pa.Table) -> None:
     """Raise unless all rows were measured by the methods that the run keys name: workers keep the code that they once loaded."""
     if set(table["methods"].to_pylist()) - {methods_digest()}:
-        raise OtherMethods(
-            "the methods were edited while Spark was running, and nothing was written: end the process of `spark` that `photopeak status` "
-            "names, which starts it anew, and run this again"
-        )
+        raise OtherMethods(because("job.methods_edited"))
 
 
 def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
@@ -183,10 +180,10 @@ def measured(series: dict[str, Any], analysis: str, objects: Path) -> tuple[list
     """Return the bytes and the results of a series as `waiting` describes it."""
     instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
     if series.get("refusal"):
-        return instances, [refused(series["refusal"])]
-    off = series.get("off") or {}
+        return instances, [refused(from_text(series["refusal"]) or "")]
+    off = {name: from_text(why) or "" for name, why in (series.get("off") or {}).items()}
     if series.get("elsewhere"):
-        told = told_elsewhere(series["kind"].removeprefix("json "), series["elsewhere"])
+        told = told_elsewhere(series["kind"].removeprefix("json "), from_text(series["elsewhere"]) or "")
         return instances, refuse_switched_off([told], off)
     beside = [(objects / i["object_key"]).read_bytes() for i in series.get("beside", ())]
     return instances, measure_series(instances, analysis, beside, off=off)
@@ -214,9 +211,7 @@ def require_spark(settings: Settings) -> str:
     try:
         socket.create_connection((host, int(port or 15002)), 3).close()
     except OSError:
-        raise SparkUnreachable(
-            f"no Spark Connect server answers at {settings.spark_url}: start it with `photopeak up spark`"
-        ) from None
+        raise SparkUnreachable(because("job.no_spark", url=settings.spark_url)) from None
     return address
 
 

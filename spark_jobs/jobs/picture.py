@@ -12,6 +12,7 @@ import duckdb
 
 from connectors.settings import Settings, load
 from connectors.stores.lake.write import place
+from messages import because, both
 from spark_jobs.jobs.analyse import measured, picture, waiting
 
 __all__ = ["NoPicture", "draw"]
@@ -34,7 +35,7 @@ def draw(settings: Settings, key: str) -> Path:
         return target
     found = sorted(settings.lake.glob(f"measures/site_id=*/day=*/{key}.parquet")) if re.fullmatch(r"[0-9a-f]{64}", key) else []
     if not found:
-        raise NoPicture("no run has this key")
+        raise NoPicture(because("picture.unknown_run"))
     row = duckdb.sql("SELECT * FROM read_parquet($path, hive_partitioning = false) LIMIT 1", params={"path": str(found[0])})
     facts = dict(zip(row.columns, row.fetchall()[0], strict=True))
     for series in waiting(settings, facts["analysis"], facts["series_uid"]):
@@ -42,10 +43,10 @@ def draw(settings: Settings, key: str) -> Path:
             instances, results = measured(series, facts["analysis"], settings.objects / "clear")
             png = picture(instances, results, facts)
             if png is None:
-                raise NoPicture("this procedure has no picture")
+                raise NoPicture(because("picture.none_of_procedure"))
             place(target, partial(Path.write_bytes, data=png))
             return target
-    raise NoPicture("the methods, or what the series is measured from, have changed since: its newest run has a picture")
+    raise NoPicture(because("picture.outdated"))
 
 
 def main(arguments: list[str]) -> int:
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
     try:
         print(draw(load(), arguments[0]))
     except NoPicture as exc:
-        print(exc, file=sys.stderr)
+        print(both(str(exc)), file=sys.stderr)
         return 1
     return 0
 

@@ -30,6 +30,7 @@ from connectors.stores.lake.lock import Locked, locked
 from connectors.stores.lake.write import place
 from judgement import reference
 from judgement.environment import TICK, Kept, advance, us
+from messages import because
 
 __all__ = ["CHANGES", "ROWS", "Reader", "Span", "changes", "folder", "supervised"]
 
@@ -47,7 +48,7 @@ CHANGES = pa.schema(
         *((name, pa.string()) for name in (*KEY, "devices", "state", "before")),
         ("since_utc", TIME),
         ("value", pa.float64()),
-        *((name, pa.string()) for name in ("unit", "reason", "limit_id")),
+        *((name, pa.string()) for name in ("unit", "reason", "reason_code", "reason_args", "reason_catalogue", "limit_id")),
         ("limit_version", pa.int64()),
         ("limit_low", pa.float64()),
         ("limit_high", pa.float64()),
@@ -84,7 +85,7 @@ def supervised(settings: Settings, once: bool, seeds: Path = reference.SEEDS) ->
     with locked(settings.consumers, LOCK):
         home = folder(settings)
         if any((home / "changes").glob("*.parquet")) and not any((home / "checkpoint").glob("offsets/*")):
-            raise RuntimeError(f"{home} has lost its checkpoint: remove the folder, and all is derived again from the journals")
+            raise RuntimeError(because("environment.checkpoint_lost", folder=home))
         spark = session(settings)
         # a query dies with its server: there is nothing to wait for
         spark.client.set_retry_policies([DefaultPolicy(max_retries=3)])
@@ -165,8 +166,9 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         for name in SENSORS.journals:
             if end[name] < start[name]:
                 raise OSError(
-                    f"journal {name} ends at {end[name]}, but the environment was read up to {start[name]}: the journal was removed "
-                    f"or replaced; restore it, or remove {self.options['home']}"
+                    because(
+                        "environment.journal_replaced", journal=name, end=end[name], read=start[name], folder=self.options["home"]
+                    )
                 )
         most = None if isinstance(limit, ReadAllAvailable) else EVENTS_A_BATCH
         taken = {n: end[n] if most is None else min(end[n], start[n] + most) for n in SENSORS.journals}
@@ -219,7 +221,7 @@ class Reader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         try:
             with suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                raise Locked("nobody watches the environment any more: the query ends, and the next one goes on from here")
+                raise Locked(because("environment.nobody_watches"))
         finally:
             os.close(fd)
 

@@ -17,6 +17,7 @@ from judgement.days import local_day
 from judgement.devices import UNREGISTERED, device_of
 from judgement.rows import Component, Device
 from judgement.switches import reasons, said_of, switched_off
+from messages import because
 from spark_jobs.measure import methods_digest
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.clinical.header import CLASSES
@@ -153,7 +154,7 @@ def _device(facts: Facts) -> Facts:
     if named == UNREGISTERED or own == named:
         return {} if any(said) else {"station_name": declared}
     if own != UNREGISTERED:
-        return {"refusal": f"the report is of {own}, and it was sent as one of {named}: which device it is of is not known"}
+        return {"refusal": because("report.device_contradicts", named=own, sent_as=named)}
     return {"station_name": declared, "device_serial": None}
 
 
@@ -230,7 +231,7 @@ def _reported(reports: Sequence[Facts], states: Sequence[Facts]) -> list[Facts]:
         series = known.get(name) if name else None
         first = earliest[_scanner(r)]
         if series is not None:
-            told = f"its values stand with the series that it tells of, {series['series_uid']}"
+            told = because("series.values_elsewhere", series=series["series_uid"])
             out.append({**_beside(r, [series]), "elsewhere": told})
         else:
             out.append(_beside(r, [first] if first["acquired_at_utc"] < r["acquired_at_utc"] else []))

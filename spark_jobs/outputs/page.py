@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from connectors.words import both as in_both
+from messages import because
+from messages import both as in_both
+from messages import source as in_both_languages
 from spark_jobs.measure_names import name_of
 from spark_jobs.outputs.plots import control_chart, image_of, profile
 from spark_jobs.pictures import PAINTERS, STATUS, TITLES, chinese_font
@@ -174,7 +176,7 @@ def _sources(limits: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _source(limit: Mapping[str, Any]) -> str:
-    parts = (limit["standard"], limit["clause"], f"version {limit['version']} since {limit['valid_from']}")
+    parts = (limit["standard"], limit["clause"], because("limit.version", version=limit["version"], since=limit["valid_from"]))
     return ", ".join(str(p) for p in parts if p)
 
 
@@ -209,7 +211,7 @@ def _table(
         figure.text(LEFT, y, more, color=WORST, fontsize=size)
     if not result.measures:
         y -= 0.015
-        figure.text(LEFT, y, "no value" + ("  无数值" if both else ""), color=GREY)
+        figure.text(LEFT, y, because("verdict.no_value") + ("  无数值" if both else ""), color=GREY)
     return y
 
 
@@ -230,7 +232,7 @@ def _row(
         (_shortened(label, 0.295, size), INK),
         (f"{_figures(m.value)}{spread}", INK),
         ("" if m.unit == "1" else m.unit, INK),
-        (none or (("value unknown" + (" 限值待定" if both else "")) if unknown else _bounds(limit, "warn")), GREY),
+        (none or ((because("limit.value_unknown") + (" 限值待定" if both else "")) if unknown else _bounds(limit, "warn")), GREY),
         ("" if unknown else _bounds(limit, "fail"), GREY),
         ((f"{verdict} {VERDICTS[verdict]}" if both else verdict) if limit else "–", COLOURS[verdict]),
         (f"[{sources[_source(limit)]}]" if limit else "", GREY),
@@ -258,7 +260,7 @@ def _foot(result: Result, limits: Sequence[Mapping[str, Any]], sources: Mapping[
         approvers = sorted({str(x["approver"]) for x in limits if x["approver"]})
         lines.append(
             _Line(
-                f"Limits approved{' 限值批准' if both else ''}: {'; '.join(map(in_both, approvers) if both else approvers) or 'nobody'}"
+                f"Limits approved{' 限值批准' if both else ''}: {'; '.join(map(in_both_languages, approvers) if both else approvers) or 'nobody'}"
             )
         )
     if result.method:

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from connectors.words import both
-from messages import from_fields
+from messages import because, both, from_fields
 
 __all__ = ["print_json", "print_table"]
 
@@ -54,7 +53,11 @@ def print_table(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in rows:
         name = row["inputs"][0] + (f" and {len(row['inputs']) - 1} more" if len(row["inputs"]) > 1 else "")
         detector = f" · detector {row['detector']}" if row["detector"] else ""
-        title = f"{row['procedure']} {TITLES.get(row['procedure'], ('', ''))[1]}" if row["procedure"] else "unknown procedure"
+        title = (
+            f"{row['procedure']} {TITLES.get(row['procedure'], ('', ''))[1]}"
+            if row["procedure"]
+            else because("series.procedure_unknown")
+        )
         state = f"{row['status']} {STATUS[row['status']]}"
         console.print(Text(f"{title.rstrip()}{detector} · {state} · {name}", style="bold"), soft_wrap=True)
         if row["reason"]:
@@ -117,7 +120,12 @@ def _measures(row: dict[str, Any], sources: dict[str, int]) -> Any:
 
 
 def _source(limit: dict[str, Any]) -> str:
-    parts = (limit["standard"], limit["clause"], f"version {limit['version']} since {limit['valid_from']}", limit["approver"])
+    parts = (
+        limit["standard"],
+        limit["clause"],
+        because("limit.version", version=limit["version"], since=limit["valid_from"]),
+        limit["approver"],
+    )
     return ", ".join(str(p) for p in parts if p)
 
 
@@ -126,7 +134,7 @@ def _bounds(limit: dict[str, Any] | None) -> str:
     if limit is None:
         return "–"
     fail, warn = (_range(limit[f"{kind}_low"], limit[f"{kind}_high"]) for kind in ("fail", "warn"))
-    return ", ".join([*([fail] if fail else []), *([f"warn {warn}"] if warn else [])]) or "value unknown"
+    return ", ".join([*([fail] if fail else []), *([f"warn {warn}"] if warn else [])]) or because("limit.value_unknown")
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
-from connectors.words import both as in_both
+from messages import both as in_both
 from spark_jobs.pictures import clinical, combined, ct, gamma_camera, pet, spect
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result

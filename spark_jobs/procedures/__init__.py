@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from types import ModuleType
 
+from messages import because
 from spark_jobs.procedures import clinical
 from spark_jobs.procedures.combined import artefacts, registration
 from spark_jobs.procedures.ct import phantoms as ct_phantoms
@@ -58,4 +59,4 @@ def look(series: Sequence[Instance]) -> str:
         if word in known:
             return word
         words += [word] if word is not None else []
-    return words[0] if words else "no kind of image that is known here"
+    return words[0] if words else because("series.no_known_kind")

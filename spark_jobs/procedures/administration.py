@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.nuclides import half_life_s, nuclide_of
+from messages import because
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
 from spark_jobs.procedures.moments import assumed, injected
@@ -53,7 +54,7 @@ def factor_of(series: Sequence[Instance], told: Administration | None = None) ->
             return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
         kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
         if unit == "GML" and kind != BY_WEIGHT:
-            raise Unreadable(f"SUVType is {shown('SUVType', kind)}: these values are no SUV by body weight")
+            raise Unreadable(because("header.suv_type_other", type=shown("SUVType", kind)))
         factor = private_value(ds, *PHILIPS_SUV)
         return suv_factor(unit, None, None, float(factor) if factor is not None else None), ()
     except ValueError as exc:
@@ -67,14 +68,14 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     item = _agent(series)
     dose = float(item.get("RadionuclideTotalDose") or 0)
     if dose <= 0:
-        raise Unreadable("RadionuclideTotalDose is missing or zero: the activity is unknown")
+        raise Unreadable(because("header.total_dose_missing"))
     notes = []
     if dose < LARGEST_MBQ:
-        notes.append(f"a dose of {dose:g} is taken as MBq")
+        notes.append(because("header.dose_taken_as_mbq", dose=dose))
         dose *= 1e6
     half_life = half_life_of([item])
     if half_life is None:
-        raise Unreadable("RadionuclideHalfLife and the nuclide are missing: no decay can be told")
+        raise Unreadable(because("header.half_life_missing"))
     reference = reference_moment(series, half_life)
     seconds = (reference.moment - _injection(series, half_life)).total_seconds()
     activity = decayed(given_activity(dose, 0.0, half_life), seconds, half_life)
@@ -93,15 +94,12 @@ def half_life_of_sheet(series: Sequence[Instance], name: Any) -> float:
     nuclide = nuclide_of(str(name or ""))
     half_life = half_life_s([nuclide])
     if half_life is None:
-        raise Unreadable("the sheet's nuclide is missing or unknown: its activities cannot be carried to the scan")
+        raise Unreadable(because("sheet.nuclide_missing"))
     for item in agents(series[0].dataset):
         try:
             half_life_s([nuclide, *names_of(item)], float(item.get("RadionuclideHalfLife") or 0) or None)
         except ValueError:
-            raise Unreadable(
-                f"the sheet's nuclide is {nuclide}, and the header's another, or of another half-life: which of them is right "
-                "is unknown"
-            ) from None
+            raise Unreadable(because("sheet.nuclide_contradicts", nuclide=nuclide)) from None
     return half_life
 
 
@@ -117,7 +115,7 @@ def _injection(series: Sequence[Instance], half_life: float) -> datetime:
 def _agent(series: Sequence[Instance]) -> Any:
     items = agents(series[0].dataset)
     if len(items) != 1:
-        raise Unreadable(f"the header tells {len(items)} radiopharmaceuticals, not one: the activity is unknown")
+        raise Unreadable(because("header.radiopharmaceuticals_many", count=len(items)))
     return items[0]
 
 
@@ -126,20 +124,20 @@ def _refuse_contradiction(series: Sequence[Instance]) -> None:
     told = [i.dataset for i in series]
     for name in OF_SERIES:
         if len({str(ds.get(name)) for ds in told}) > 1:
-            raise Unreadable(f"the slices have different {name}: two candidates")
+            raise Unreadable(because("header.slices_differ", keyword=name))
     if len({str(private_value(ds, *PHILIPS_SUV)) for ds in told}) > 1:
-        raise Unreadable("the slices have different SUV factors (7053,xx00): two candidates")
+        raise Unreadable(because("header.suv_factors_differ"))
     given = [agents(ds) for ds in told]
     for name in OF_AGENT:
         if len({tuple(str(item.get(name)) for item in items) for items in given}) > 1:
-            raise Unreadable(f"the slices have different {name}: two candidates")
+            raise Unreadable(because("header.slices_differ", keyword=name))
     if len({tuple(n for item in items for n in names_of(item)) for items in given}) > 1:
-        raise Unreadable("the slices have different RadionuclideCodeSequence: two candidates")
+        raise Unreadable(because("header.nuclides_differ"))
 
 
 def unit_of(series: Sequence[Instance]) -> str:
     """Return Units, empty where it is missing; slices that differ are `Unreadable`."""
     units = {str(i.dataset.get("Units") or "").strip().upper() for i in series}
     if len(units) > 1:
-        raise Unreadable(f"the slices have different units: {', '.join(sorted(shown('Units', u) for u in units))}")
+        raise Unreadable(because("header.units_differ", units=sorted(shown("Units", u) for u in units)))
     return units.pop()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical.dynamic import FrameTimes
 from spark_jobs.reading import Instance
 
@@ -24,19 +25,19 @@ def frame_times(instance: Instance, mine: NDArray[np.int64]) -> tuple[NDArray[np
     items = list(ds.get("PhaseInformationSequence") or [])
     own = _phases(instance, items, mine, streams)
     if own is None:
-        return f"PhaseVector is missing: which of {len(mine)} frames is of which of {len(items)} phases is unknown"
+        return because("frames.phase_vector_missing", frames=len(mine), phases=len(items))
     vector = ds.get("FrameTimeVector")
     if not items and vector is not None and len(np.atleast_1d(vector)) == len(mine) and streams == 1:
         return _by_vector(np.asarray(vector, np.float64) / 1000, _number(ds, "ActualFrameDuration"))
     alone = _number(ds, "ActualFrameDuration") or _number(ds, "FrameTime")
     if own.min() < 1 or (items and own.max() > len(items)):
-        return "PhaseVector points outside PhaseInformationSequence"
+        return because("frames.phase_vector_outside")
     start, starts, durations, missing, order = 0.0, [], [], [], []
     for phase in range(1, max(int(own.max()), len(items)) + 1):
         item = items[phase - 1] if items else ds
         lasting = _number(item, "ActualFrameDuration") or alone
         if not lasting:
-            return "neither PhaseInformationSequence nor ActualFrameDuration nor FrameTime says how long a frame lasted"
+            return because("frames.no_duration")
         step = (lasting + (_number(item, "PauseBetweenFrames") or 0.0)) / 1000
         if not items:  # a shorter FrameTime is for the display
             step = max(step, (_number(ds, "FrameTime") or 0.0) / 1000)
@@ -55,7 +56,7 @@ def frame_times(instance: Instance, mine: NDArray[np.int64]) -> tuple[NDArray[np
         start += length * step
     at = np.array(order, np.int64)
     begun = np.array(starts) - starts[0]
-    notes = [f"{len(missing)} frames that the header announces are missing"] if missing else []
+    notes = [because("frames.announced_missing", count=len(missing))] if missing else []
     return at, FrameTimes(begun, np.array(durations), own[at], tuple(missing), tuple(notes))
 
 
@@ -98,7 +99,7 @@ def _by_vector(steps: NDArray[np.float64], lasting: float | None) -> tuple[NDArr
     starts -= starts[0]
     between = np.diff(starts)
     if len(between) < 2 or (between <= 0).any():
-        return "FrameTimeVector does not run forward: the time of frames is unknown"
+        return because("frames.time_vector_backwards")
     missing = []
     usual = between.copy()
     for k in range(len(between)):
@@ -107,7 +108,7 @@ def _by_vector(steps: NDArray[np.float64], lasting: float | None) -> tuple[NDArr
             usual[k] = beside[0]
             missing += [(1, k + 2 + m) for m in range(round(between[k] / beside[0]) - 1)]
     durations = np.append(usual, usual[-1]) if lasting is None else np.full(len(starts), lasting / 1000)
-    notes = [f"{len(missing)} frames are missing between others"] if missing else []
+    notes = [because("frames.missing_between", count=len(missing))] if missing else []
     return np.arange(len(starts)), FrameTimes(starts, durations, np.ones(len(starts), np.int64), tuple(missing), tuple(notes))
 
 

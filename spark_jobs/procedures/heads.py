@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["ANTERIOR", "POSTERIOR", "Head", "apart", "detector_item", "facing", "field_of_view", "heads_of", "view_of"]
@@ -60,9 +61,9 @@ def apart(heads: Sequence[Head]) -> str | None:
             abs((a - b + 180) % 360 - 180) > SAME_DEG for k, a in enumerate(known) for b in known[:k]
         )
         if not (turned and len(moments) == 1):
-            return f"{len(same)} objects speak of detector {number}: whether they are {len(same)} heads or one is unknown"
+            return because("heads.detector_doubled", objects=len(same), detector=number, heads=len(same))
     if len({_moment(h.instance) for h in heads}) > 1:
-        return "the heads were acquired at different times"
+        return because("heads.times_differ")
     return None
 
 
@@ -79,7 +80,7 @@ def detector_item(instance: Instance, detector: int) -> Any:
         return items[detector - 1] if items else {}
     if len(items) == 1 and len(_different(instance.vector("DetectorVector"))) == 1:
         return items[0]
-    raise Unreadable(f"DetectorVector names detector {detector}, DetectorInformationSequence describes {len(items)}")
+    raise Unreadable(because("heads.vector_outside", detector=detector, described=len(items)))
 
 
 def field_of_view(instance: Instance, about: Any) -> tuple[str | None, tuple[float, ...]]:
@@ -119,12 +120,12 @@ def facing(instance: Instance, wanted: str) -> Instance:
     if len(right) == 1:
         return instance.only(np.flatnonzero(detectors == right[0]))
     if len(right) > 1:
-        raise Unreadable(f"{len(right)} detectors see the {wanted} side: two candidates")
+        raise Unreadable(because("heads.view_doubled", detectors=len(right), view=wanted))
     silent = [d for d, v in views.items() if v is None]
     if not silent:
-        raise Unreadable(f"the {wanted} view is needed, and no detector has it")
+        raise Unreadable(because("heads.no_view", view=wanted))
     if len(views) > 1:
-        raise Unreadable(f"the {wanted} view is needed, and ViewCodeSequence does not say which of {len(views)} detectors has it")
+        raise Unreadable(because("heads.view_unknown", view=wanted, detectors=len(views)))
     return instance
 
 

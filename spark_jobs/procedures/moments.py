@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from messages import because
 from spark_jobs.reading import Unreadable
 
 __all__ = [
@@ -63,7 +64,7 @@ def clock_offset(ds: Any) -> timedelta | None:
     if text:
         offset = _offset(text)
         if offset is None:
-            raise Unreadable(f"TimezoneOffsetFromUTC is {text}, which is no offset")
+            raise Unreadable(because("header.timezone_unusable", offset=text))
         return offset
     whole = parsed(ds.get("AcquisitionDateTime"))
     if whole is not None and whole.tzinfo is not None:
@@ -93,7 +94,7 @@ def on_clock(ds: Any, moment: datetime, name: str) -> datetime:
         return moment
     offset = clock_offset(ds)
     if offset is None and not moment.utcoffset():
-        raise Unreadable(f"{name} is in UTC, and the header does not tell how far its own clock is from that")
+        raise Unreadable(because("header.clock_unknown", what=name))
     return moment.replace(tzinfo=None) if offset is None else _utc(moment) + offset
 
 
@@ -123,7 +124,7 @@ def acquired(ds: Any) -> datetime | None:
     if day is not None:
         beside = datetime.combine(day, time)
         if here is not None and abs((here - beside).total_seconds()) > SAME_S:
-            raise Unreadable("AcquisitionDateTime and AcquisitionTime contradict each other")
+            raise Unreadable(because("header.acquisition_times_contradict"))
         return here or beside
     if here is not None:
         return here
@@ -155,17 +156,15 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
     text = _text(item.get(START))
     time = _clock(item.get(BARE))
     if time is None and _text(item.get(BARE)):
-        raise Unreadable("RadiopharmaceuticalStartTime is no time")
+        raise Unreadable(because("header.start_time_unreadable"))
     moment = parsed(text)
     if text and moment is None:
         day = _day(text)
         if day is None or time is None:
-            raise Unreadable("RadiopharmaceuticalStartDateTime is no date and time")
+            raise Unreadable(because("header.start_date_time_unreadable"))
         moment = datetime.combine(day, time)
     if moment is None and time is None:
-        raise Unreadable(
-            "the moment of the activity is missing: neither RadiopharmaceuticalStartDateTime nor RadiopharmaceuticalStartTime is given"
-        )
+        raise Unreadable(because("header.activity_moment_missing"))
     if moment is None and time is not None:
         return _bare(datetime.combine(scan.date(), time), scan, half_life_s)
     assert moment is not None
@@ -173,16 +172,14 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
     if time is not None:
         apart = (here - datetime.combine(here.date(), time)).total_seconds() % DAY_S
         if min(apart, DAY_S - apart) > SAME_S:
-            raise Unreadable("RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime contradict each other")
+            raise Unreadable(because("header.start_times_contradict"))
     seconds = (scan - here).total_seconds()
     if seconds < -SAME_S:
         raise Unreadable(
-            f"the activity is dated {here:%Y-%m-%d %H:%M}, which does not come before the scan at {scan:%Y-%m-%d %H:%M}"
+            because("header.activity_not_before_scan", moment=f"{here:%Y-%m-%d %H:%M}", scan=f"{scan:%Y-%m-%d %H:%M}")
         )
     if half_life_s and seconds > OLDEST * half_life_s:
-        raise Unreadable(
-            f"the activity is dated {seconds / half_life_s:.0f} half-lives before the scan: its date is wrong, or the source is dead"
-        )
+        raise Unreadable(because("source.activity_too_old", half_lives=seconds / half_life_s))
     return here
 
 
@@ -191,7 +188,7 @@ def assumed(ds: Any, item: Any) -> tuple[str, ...]:
     moment = parsed(item.get(START))
     if moment is None or not moment.utcoffset() or clock_offset(ds) is not None:
         return ()
-    return (f"{START} has the offset {moment:%z}, and the header tells none: it was taken as that of its clock",)
+    return (because("header.offset_taken", what=START, offset=f"{moment:%z}"),)
 
 
 def _bare(clock: datetime, scan: datetime, half_life_s: float | None) -> datetime:
@@ -202,20 +199,14 @@ def _bare(clock: datetime, scan: datetime, half_life_s: float | None) -> datetim
     longest = LONGEST_BARE_HALF_LIVES * (half_life_s or DAY_S)
     short = half_life_s is not None and half_life_s * LEAST_HALF_LIVES_A_DAY <= DAY_S
     if after and not (short and seconds <= min(longest, LONGEST_OVER_MIDNIGHT_S)):
-        raise Unreadable(
-            f"RadiopharmaceuticalStartTime {clock:%H:%M} lies after the scan at {scan:%H:%M}, and no date explains it"
-        )
+        raise Unreadable(because("header.start_after_scan", moment=f"{clock:%H:%M}", scan=f"{scan:%H:%M}"))
     if half_life_s is None:
         return moment
     if not short:
-        raise Unreadable(
-            "RadiopharmaceuticalStartTime has no day, and in a day the nuclide does not decay away: the day must be given "
-            "(RadiopharmaceuticalStartDateTime)"
-        )
+        raise Unreadable(because("header.start_day_needed"))
     if seconds > longest:
         raise Unreadable(
-            f"RadiopharmaceuticalStartTime {clock:%H:%M} lies {seconds / half_life_s:.1f} half-lives before the scan at {scan:%H:%M}: "
-            "the time is wrong, or is of another day"
+            because("header.start_too_early", moment=f"{clock:%H:%M}", half_lives=seconds / half_life_s, scan=f"{scan:%H:%M}")
         )
     return moment
 
@@ -228,12 +219,10 @@ def moment_of_sheet(ds: Any, sheet: Mapping[str, Any], when: str) -> datetime:
     told = {k: iso(v) for k, v in sheet.items() if k.endswith("_at")}
     moment = told.get(when)
     if moment is None:
-        raise Unreadable(f"the sheet's {when} is no moment")
+        raise Unreadable(because("sheet.key_no_moment", key=when))
     if len({m.utcoffset() for m in told.values() if m is not None}) > 1 and clock_offset(ds) is None:
-        raise Unreadable(
-            "the sheet's moments have different offsets from UTC, and the header tells none: they cannot be compared"
-        )
-    return on_clock(ds, moment, f"the sheet's {when}")
+        raise Unreadable(because("sheet.offsets_differ"))
+    return on_clock(ds, moment, because("sheet.key", key=when))
 
 
 def iso(value: Any) -> datetime | None:

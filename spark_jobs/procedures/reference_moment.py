@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from messages import because
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.moments import acquired, on_clock, parsed, series_begun
 from spark_jobs.qc.terms import shown
@@ -41,9 +42,7 @@ def decay_correction(series: Sequence[Instance]) -> str:
     """Return DecayCorrection, empty where it is missing; slices that differ are `Unreadable`."""
     found = {str(i.dataset.get("DecayCorrection") or "").strip().upper() for i in series}
     if len(found) > 1:
-        raise Unreadable(
-            f"the slices have different DecayCorrection: {', '.join(sorted(shown('DecayCorrection', f) for f in found))}"
-        )
+        raise Unreadable(because("header.decay_corrections_differ", found=sorted(shown("DecayCorrection", f) for f in found)))
     return found.pop()
 
 
@@ -57,7 +56,7 @@ def scan_start(series: Sequence[Instance]) -> datetime:
     moments = [m for m in (acquired(i.dataset) for i in series) if m is not None]
     start = min(moments) if moments else series_begun(series[0].dataset)
     if start is None:
-        raise Unreadable("neither the series nor an acquisition has date and time: the start of the scan is unknown")
+        raise Unreadable(because("header.scan_start_unknown"))
     return start
 
 
@@ -80,18 +79,18 @@ def reference_of(series: Sequence[Instance], half_life_s: float, injection: Call
     """
     correction = decay_correction(series)
     if correction not in ("START", "ADMIN"):
-        raise Unreadable(f"DecayCorrection is {correction or 'missing'}: voxels refer to no one moment")
+        raise Unreadable(because("header.decay_correction_other", correction=correction or "missing"))
     evidence = _Evidence(series, half_life_s)
     ds = series[0].dataset
     vendors = _vendors(ds, SIEMENS_REFERENCE, "(0071,1022)")
     if correction == "ADMIN":
         given = injection()
         if vendors is not None and not evidence.same(vendors, given):
-            raise _contradiction("DecayCorrection ADMIN", given, "the vendor's (0071,xx22)", vendors)
+            raise _contradiction("DecayCorrection ADMIN", given, because("header.vendor_moment_0071"), vendors)
         evidence.hold(given, "DecayCorrection ADMIN")
         return Reference(given, evidence.notes(given))
     if vendors is not None:
-        evidence.hold(vendors, "the vendor's (0071,xx22)")
+        evidence.hold(vendors, because("header.vendor_moment_0071"))
         return Reference(vendors, evidence.notes(vendors))
     return _start(series, evidence)
 
@@ -107,11 +106,11 @@ def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:
     if begun is not None and not anew:
         starts["SeriesTime"] = begun
     if vendors is not None and (first is None or vendors <= first):
-        starts["the vendor's (0009,xx0D)"] = vendors
+        starts[because("header.vendor_moment_0009")] = vendors
     if first is not None:
         starts["AcquisitionTime"] = first
     if not starts:
-        raise Unreadable("neither the series nor an acquisition has date and time: the start of the scan is unknown")
+        raise Unreadable(because("header.scan_start_unknown"))
     if not evidence.tells:
         if len(starts) == 3:  # the vendor's own start of the scan explains why the first acquisition at hand is later
             del starts["AcquisitionTime"]
@@ -125,10 +124,7 @@ def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:
         return Reference(agreeing[0], evidence.notes(agreeing[0]))
     derived = evidence.derived()
     if anew and derived is not None:  # who made the series anew gave it a time of its own, and left the numbers of the frames
-        note = (
-            f"the series was made anew after the scan: its voxels are decay-corrected to {derived:%Y-%m-%d %H:%M} by DecayFactor and "
-            "FrameReferenceTime"
-        )
+        note = because("header.reference_by_decay_factor", moment=f"{derived:%Y-%m-%d %H:%M}")
         return Reference(derived, (note, *evidence.notes(derived)))
     name, chosen = next(iter(starts.items()))
     raise evidence.contradiction(name, chosen)
@@ -141,8 +137,13 @@ def _vendors(ds: object, where: tuple[int, str, int], name: str) -> datetime | N
 
 def _contradiction(one: str, first: datetime, other: str, second: datetime) -> Unreadable:
     return Unreadable(
-        f"{one} says that voxels are decay-corrected to {first:%Y-%m-%d %H:%M}, {other} to {second:%Y-%m-%d %H:%M}: which is right is "
-        "unknown"
+        because(
+            "header.reference_contradicts",
+            first=one,
+            moment=f"{first:%Y-%m-%d %H:%M}",
+            second=other,
+            other=f"{second:%Y-%m-%d %H:%M}",
+        )
     )
 
 
@@ -174,17 +175,14 @@ class _Evidence:
         if name == "FrameReferenceTime" and apart and min(values) == max(values):
             return None
         if max(values) > (math.exp(MOST) if name == "DecayFactor" else 1000 * MOST / self.rate):
-            raise Unreadable(f"{name} is {max(values):g}, which no scan has")
+            raise Unreadable(because("header.value_absurd", what=name, value=max(values)))
         back = [math.log(v) / self.rate if name == "DecayFactor" else v / 1000 for v in values]
         lows = [a - timedelta(seconds=b) for (a, _, _), b in zip(self._slices, back, strict=True)]
         highs = [low + timedelta(seconds=t / 2) for low, (_, t, _) in zip(lows, self._slices, strict=True)]
         low, high = max(lows), min(highs)
         if low > high and self.apart(low, high) > 2 * SAME:
             if name == "DecayFactor":
-                raise Unreadable(
-                    f"DecayFactor of the slices does not follow their AcquisitionTime (by {100 * self.apart(low, high):.0f} %): they are "
-                    "decay-corrected to no one moment"
-                )
+                raise Unreadable(because("header.decay_factor_uneven", percent=100 * self.apart(low, high)))
             return None
         return min(low, high), max(low, high)
 
@@ -239,11 +237,8 @@ class _Evidence:
             if inside > SAME and left < inside / 2:
                 worst = max(worst, math.expm1(inside))
         if worst > IN_FRAME:
-            raise Unreadable(
-                f"DecayFactor leaves out the decay during a frame, which is {100 * worst:.0f} %: whether voxels are corrected for it is "
-                "unknown"
-            )
-        return (f"DecayFactor leaves out the decay during a frame, up to {100 * worst:.1f} %",) if worst else ()
+            raise Unreadable(because("header.decay_in_frame_unknown", percent=100 * worst))
+        return (because("header.decay_in_frame", percent=100 * worst),) if worst else ()
 
 
 def _number(instance: Instance, name: str) -> float:

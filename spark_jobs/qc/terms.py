@@ -1,5 +1,7 @@
 """Terms that the standard defines, by element: a reason shows no other, because anything may stand in a header, a name too."""
 
+from messages import because
+
 __all__ = ["shown"]
 
 # PS3.3: PET Series (C.8.9.1), PET Image (C.8.9.4), Modality LUT (C.11.1), NM Detector (C.8.4.11)
@@ -19,4 +21,4 @@ TERMS = {
 def shown(element: str, value: object) -> str:
     """Return a value of a header as a reason may show it: a term of the standard as it stands, of another only that it is another."""
     term = str(value or "").strip().upper()
-    return "missing" if not term else term if term in TERMS[element] else "none of the standard's terms"
+    return "missing" if not term else term if term in TERMS[element] else because("look.no_term")

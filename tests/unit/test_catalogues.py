@@ -1,21 +1,50 @@
-"""The catalogues: every code in both languages with the same arguments, known kinds of names, no Latin word in a Chinese sentence."""
+"""The catalogues against the code, the models and the reference data: every code in both languages, the same arguments, none unused."""
 
+import ast
+import csv
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter
 
 from messages.catalogue import LANGUAGES, codes, names, template
 from messages.catalogue import _read as read
 from messages.render import LISTS, NUMBER
 
-WORD = re.compile(r"(?<![\w./`{^_-])[A-Za-z][A-Za-z]{2,}(?![\w./}^_-])")
-# units, names of things that are written so in Chinese too, keywords of standards
-LATIN = {"ACR", "DICOM", "NEMA", "JSON", "XML", "SUV", "FWHM", "MTF", "PET", "SPECT", "ATC", "UTC", "MBq", "min"}
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("photopeak", "terminals", "warehouse", "devices", "judgement", "expectations", "spark_jobs", "connectors")
+MODELS = ROOT / "dbt_project"
+WORD = re.compile(r"(?<![\w./`{^_:-])[A-Za-z][A-Za-z]{2,}(?![\w./}^_:-])")
+# what Chinese writes so too: units, keywords of DICOM and of CloudEvents, names of programs and of phantoms, words of a command
+LATIN = {
+    "Modality", "cps",
+    "Airflow", "Authorization", "Bearer", "Capture", "Columns", "Connect", "Instance", "Jaszczak", "Java", "MBq", "Python", "Rows",
+    "SUVType", "Secondary", "Spark", "Units", "application", "ce", "data", "dbt", "dicom", "down", "events", "functional", "groups", "job",
+    "json", "kcps", "kcts", "min", "modbus", "nuclide", "photopeak", "root", "siteid", "specversion", "subject", "tar", "time", "venv",
+}  # fmt: skip
 
 
 def test_both_languages_hold_the_same_codes_with_the_same_arguments() -> None:
-    assert len(codes()) > 20 and set(read("en")["messages"]) == set(read("zh")["messages"])
-    wrong = [c for c in sorted(codes()) if _arguments(c, "en") != _arguments(c, "zh")]
-    assert wrong == []
+    assert len(codes()) > 700 and set(read("en")["messages"]) == set(read("zh")["messages"])
+    assert [c for c in sorted(codes()) if arguments(c, "en") != arguments(c, "zh")] == []
+
+
+def test_every_code_that_code_and_models_name_is_there_with_its_arguments() -> None:
+    wrong, seen = [], 0
+    for place, code, given in [*in_code(), *in_models()]:
+        seen += 1
+        if code not in codes():
+            wrong.append((place, code, "unknown"))
+        elif given is not None and given != arguments(code, "en"):
+            wrong.append((place, code, sorted(given ^ arguments(code, "en"))))
+    assert seen > 800 and wrong == []
+
+
+def test_no_code_is_unused() -> None:
+    written = {n.value for _, tree in trees() for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    written |= {code for _, code, _ in in_models()}
+    assert sorted(codes() - written) == []
 
 
 def test_codes_are_dotted_and_sorted() -> None:
@@ -29,7 +58,7 @@ def test_every_format_is_one_of_numbers_or_a_kind_of_names() -> None:
     wrong = []
     for code in sorted(codes()):
         for language in LANGUAGES:
-            for _, name, spec, _ in Formatter().parse(template(code, language).replace("[[", "").replace("]]", "")):
+            for _, name, spec, _ in Formatter().parse(whole(code, language)):
                 kind, _, joint = (spec or "").partition("|")
                 if name is not None and (joint not in LISTS or (kind and not NUMBER.fullmatch(kind) and not names(kind, "zh"))):
                     wrong.append((code, name, spec))
@@ -39,7 +68,7 @@ def test_every_format_is_one_of_numbers_or_a_kind_of_names() -> None:
 def test_no_latin_word_stands_in_chinese_beside_those_that_chinese_uses() -> None:
     wrong = {}
     for code in sorted(codes()):
-        text = re.sub(r"\{[^}]*\}|`[^`]*`", "", template(code, "zh"))
+        text = re.sub(r"\{[^}]*\}|`[^`]*`|\b[a-z]+://\S*|\burn:\S*", "", template(code, "zh") or "")
         words = {w for w in WORD.findall(text) if w not in LATIN and not re.search("[a-z][A-Z]|^[A-Z]+[a-z]?$", w)}
         if words:
             wrong[code] = words
@@ -47,15 +76,60 @@ def test_no_latin_word_stands_in_chinese_beside_those_that_chinese_uses() -> Non
 
 
 def test_every_name_in_chinese_is_chinese() -> None:
-    wrong = [
-        (k, key)
-        for k, listed in read("zh")["names"].items()
-        for key, name in listed.items()
-        if not re.search("[\u4e00-\u9fff]", name)
-    ]
-    assert wrong == []
+    named = [(kind, key, name) for kind, listed in read("zh")["names"].items() for key, name in listed.items()]
+    assert [(kind, key) for kind, key, name in named if not re.search("[\u4e00-\u9fff]", name)] == []
 
 
-def _arguments(code: str, language: str) -> set[str]:
-    pieces = template(code, language).replace("[[", "").replace("]]", "")
-    return {name for _, name, _, _ in Formatter().parse(pieces) if name is not None}
+def test_standards_clauses_and_approvers_of_the_reference_data_have_their_chinese() -> None:
+    known = names("source", "zh")
+    sentences = {c for c in sources() if len(re.findall(r"(?<![\w`./-])[a-z]{2,}(?![\w(./=])", c)) >= 2}
+    assert len(sentences) > 10 and sorted(sentences - set(known)) == []
+    assert sorted(set(known) - sources()) == []
+
+
+def arguments(code: str, language: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(whole(code, language)) if name is not None}
+
+
+def whole(code: str, language: str) -> str:
+    return (template(code, language) or "").replace("[[", "").replace("]]", "")
+
+
+def trees() -> Iterator[tuple[str, ast.AST]]:
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def in_code() -> Iterator[tuple[str, str, set[str] | None]]:
+    """Yield place, code and names of arguments of each call of `because` whose code is written there; None where they come from a dict."""
+    for place, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "because" and node.args:
+                code = node.args[0]
+                if isinstance(code, ast.Constant):
+                    given = [k.arg for k in node.keywords]
+                    yield f"{place}:{node.lineno}", str(code.value), None if None in given else {str(k) for k in given}
+
+
+def in_models() -> Iterator[tuple[str, str, set[str] | None]]:
+    for path in sorted(MODELS.rglob("*.sql")):
+        sql = path.read_text(encoding="utf-8")
+        for found in re.finditer(r"because\('([^']+)'", sql):
+            depth, end = 1, found.end()
+            while depth:
+                depth += {"(": 1, ")": -1}.get(sql[end], 0)
+                end += 1
+            call = re.sub(r"because\([^()]*\)", "", sql[found.end() : end])
+            given = set(re.findall(r"'(\w+)':", call))
+            yield path.name, found[1], given if given or "went" not in call else None
+
+
+def sources() -> set[str]:
+    found = set()
+    for name, columns in (("limits.csv", ("standard", "clause", "approver")), ("rules.csv", ("clause",))):
+        with (MODELS / "seeds" / name).open(encoding="utf-8", newline="") as file:
+            found |= {row[c] for row in csv.DictReader(file) for c in columns if row[c]}
+    for path in (ROOT / "expectations" / "suites").rglob("*.json"):
+        found |= {e["meta"]["clause"] for e in json.loads(path.read_text(encoding="utf-8"))["expectations"]}
+    return found

@@ -13,10 +13,10 @@ import numpy as np
 import pydicom
 import pytest
 from broken_files import SAMPLES, SECRET, elements, flood, put, slice_of_water, turn, written
+from connectors.words import reason as in_chinese
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 from qc_images import dicom, item, lit, tube, water
 
-from connectors.words import reason as in_chinese
 from photopeak.analyse import analyse
 from spark_jobs import answers as engine
 from spark_jobs.answers import answers

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.settings import ROOT, load
+from messages import fields
 from photopeak import probe
 from photopeak.cli import main
 
@@ -61,4 +62,4 @@ def test_status_ends_with_1_for_a_dag_that_cannot_be_read(
         with pytest.raises(SystemExit) as end:
             main(["status", *options])
         said = capsys.readouterr().out
-        assert end.value.code == code and (reason or "up") in said and (not options or json.loads(said) == [row])
+        assert end.value.code == code and (reason or "up") in said and (not options or json.loads(said) == [row | fields(reason)])

@@ -14,10 +14,10 @@ from connectors.examinations import Examinations
 from connectors.http.app import make_app
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
-from connectors.words import reason
 from judgement.readiness import Readiness, Requirements, readiness
 from judgement.reference import SEEDS, requirements
 from judgement.rows import Drug
+from messages import render
 from simulator.events import day_events
 from simulator.plan import build_plan
 
@@ -99,13 +99,13 @@ def test_an_interfering_drug_blocks_until_it_was_withheld(
     assert (answer.permitted, len(answer.blocks), len(answer.warnings)) == (permitted, blocked, warned)
     for clue in (*answer.blocks, *answer.warnings):
         assert (clue.rule_id, clue.rule_version, clue.subject) == ("DRUG_INTERFERENCE", 1, atc)
-        assert clue.requirement_version == 1 and "须停用" in reason(clue.reason) and "days without it" in clue.reason
+        assert clue.requirement_version == 1 and "须停用" in render(clue.reason, "zh") and "days without it" in clue.reason
 
 
 def test_what_nobody_asked_is_neither_permitted_nor_forbidden(reference: Requirements) -> None:
     answer = ask(reference, good("THYROID", medication=None))
     assert answer.permitted is None and [c.subject for c in answer.blocks] == ["medication"] and not answer.blocks[0].known
-    assert reason(answer.blocks[0].reason) == "用药情况：未询问或未测量"
+    assert render(answer.blocks[0].reason, "zh") == "用药情况：未询问或未测量"
     assert ask(reference, good("THYROID", medication=[drug("H03AA01", timedelta(days=1))])[:-1]).permitted is None
     # asked only afterwards is not asked before
     late = [*good("THYROID")[:-1], prepared(asked=AT + timedelta(seconds=1), medication=[])]
@@ -195,15 +195,15 @@ def test_preparation_of_each_kind(
     answer = ask(reference, good(code, **said))
     assert (answer.permitted, [c.subject for c in (*answer.blocks, *answer.warnings)]) == (permitted, subjects)
     assert not answer.blocks if permitted else answer.blocks
-    assert all(reason(c.reason) != c.reason for c in (*answer.blocks, *answer.warnings))
+    assert all(render(c.reason, "zh") != c.reason for c in (*answer.blocks, *answer.warnings))
 
 
 @pytest.mark.req("BIZ-03")
 def test_a_form_that_is_missing_incomplete_or_old_is_named(reference: Requirements) -> None:
     events = good("THYROID")
     for form_, why in (
-        (None, "the form Consent / 知情同意书 is not signed"),
-        (form("consent", complete=False), "the form Consent / 知情同意书 is signed but not complete"),
+        (None, "the form Consent is not signed"),
+        (form("consent", complete=False), "the form Consent is signed but not complete"),
         (form("consent", AT - timedelta(days=7, seconds=1)), "signed at 2026-03-03T00:59Z, which is more than 168.0 h before"),
     ):
         told = [e for e in events if e.data.get("form") != "consent"] + ([form_] if form_ else [])

@@ -13,6 +13,7 @@ from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
 from connectors.dicom.wire.structure import Malformed
 from connectors.events import utc_text
 from connectors.identity import is_phantom
+from messages import because
 
 __all__ = ["UID_TEXT", "acquired_at", "check_pixels", "number", "series_facts", "text"]
 
@@ -57,7 +58,7 @@ def number(dataset: Dataset, keyword: str, default: int) -> int:
     if said is None:
         return default
     if not re.fullmatch(r"\d{1,10}", said):
-        raise Malformed(f"{keyword} is no whole number")
+        raise Malformed(because("dicom.no_whole_number", keyword=keyword))
     return int(said)
 
 
@@ -92,27 +93,27 @@ def check_pixels(dataset: Dataset, transfer_syntax: UID) -> None:
     """Raise Malformed when there are fewer pixel data than rows, columns and frames say (PS3.5 section 8)."""
     if Tag("PixelData") not in dataset:
         if "Rows" in dataset and "Columns" in dataset and "BitsAllocated" in dataset and not _has_other_pixels(dataset):
-            raise Malformed("the header describes an image, but there are no pixel data")
+            raise Malformed(because("dicom.pixels_missing"))
         return
     rows, columns = number(dataset, "Rows", 0), number(dataset, "Columns", 0)
     frames = number(dataset, "NumberOfFrames", 1) or 1
     if not rows or not columns:
-        raise Malformed("there are pixel data, but no rows or no columns")
+        raise Malformed(because("dicom.size_missing"))
     value = dataset.get_item("PixelData").value or b""
     if transfer_syntax.is_encapsulated:
         try:
             fragments = sum(1 for _ in generate_fragments(value)) - 1  # the first item is the offset table
         except Exception as exc:
-            raise Malformed(f"the encapsulated pixel data cannot be read: {exc}") from exc
+            raise Malformed(because("dicom.pixels_unreadable", problem=exc)) from exc
         if fragments < frames:
-            raise Malformed(f"{frames} frames are announced, but there are {max(fragments, 0)} fragments of pixel data")
+            raise Malformed(because("dicom.fragments_few", frames=frames, fragments=max(fragments, 0)))
         return
     bits = number(dataset, "BitsAllocated", 0) * number(dataset, "SamplesPerPixel", 1) * rows * columns * frames
     if (text(dataset, "PhotometricInterpretation") or "").startswith("YBR_FULL_422"):
         bits = bits * 2 // 3
     if bits == 0 or len(value) < (bits + 7) // 8:
         raise Malformed(
-            f"{rows} x {columns} x {frames} frames need {(bits + 7) // 8} bytes of pixel data, there are {len(value)}"
+            because("dicom.pixels_short", rows=rows, columns=columns, frames=frames, needed=(bits + 7) // 8, there=len(value))
         )
 
 

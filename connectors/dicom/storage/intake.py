@@ -27,6 +27,7 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
 from connectors.stores.object_store.port import ObjectStore, key_of
 from connectors.stores.space import require_space
+from messages import because
 
 __all__ = ["SOURCE", "Answer", "Intake", "Received"]
 
@@ -114,7 +115,7 @@ class Intake:
                 return Answer(SUCCESS)
             dataset = _read(received, file)
             if before is not None:
-                raise Refused(OTHER_BYTES, "this UID is there already, with other content")
+                raise Refused(OTHER_BYTES, because("dicom.uid_reused"))
             event = self._event(received, file, dataset, at)
         except Refused as exc:
             self._sealed.put(file)
@@ -134,7 +135,7 @@ class Intake:
         try:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds
-            raise Refused(CANNOT_UNDERSTAND, f"no pseudonymised copy can be made: {type(exc).__name__}") from exc
+            raise Refused(CANNOT_UNDERSTAND, because("dicom.no_clear_copy", kind=type(exc).__name__)) from exc
         self._vault.remember(self._keys.pseudonym(patient), "dicom", identity, text(dataset, "AccessionNumber"))
         data = {
             **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
@@ -164,24 +165,24 @@ class Intake:
 def _read(received: Received, file: bytes) -> Dataset:
     """Return the data set, whole and what the command said that it is; raise Refused."""
     if not UID_TEXT.fullmatch(received.sop_instance):
-        raise Refused(INVALID_INSTANCE, "the SOP Instance UID of the command is missing or invalid")
+        raise Refused(INVALID_INSTANCE, because("dicom.command_uid_invalid"))
     syntax = UID(received.transfer_syntax)
     try:
         check_structure(_inflated(received.data) if syntax == DeflatedExplicitVRLittleEndian else received.data, syntax)
         dataset = dcmread(BytesIO(file))
         for keyword, said in (("SOPInstanceUID", received.sop_instance), ("SOPClassUID", received.sop_class)):
             if text(dataset, keyword) != said:
-                raise Refused(MISMATCH, f"{keyword} of data set and command differ")
+                raise Refused(MISMATCH, because("dicom.command_contradicts", keyword=keyword))
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
             if not UID_TEXT.fullmatch(text(dataset, keyword) or ""):
-                raise Refused(MISMATCH, f"{keyword} is missing or invalid")
+                raise Refused(MISMATCH, because("dicom.element_invalid", keyword=keyword))
         check_pixels(dataset, syntax)
     except Malformed as exc:
         raise Refused(CANNOT_UNDERSTAND, str(exc)) from exc
     except Refused:
         raise
     except Exception as exc:  # pydicom raises many kinds over bytes that break the standard, and their texts may quote a name
-        raise Refused(CANNOT_UNDERSTAND, f"the data set cannot be read: {type(exc).__name__}") from exc
+        raise Refused(CANNOT_UNDERSTAND, because("dicom.unreadable", kind=type(exc).__name__)) from exc
     return dataset
 
 
@@ -190,11 +191,11 @@ def _inflated(data: bytes) -> bytes:
     try:
         plain = inflater.decompress(data, LARGEST_INFLATED)
     except zlib.error as exc:
-        raise Malformed(f"the deflated data set is damaged: {exc}") from exc
+        raise Malformed(because("dicom.deflated_damaged", problem=exc)) from exc
     if inflater.unconsumed_tail:
-        raise Malformed(f"the data set inflates to more than {LARGEST_INFLATED >> 20} MiB")
+        raise Malformed(because("dicom.inflates_beyond", mib=LARGEST_INFLATED >> 20))
     if not inflater.eof:
-        raise Malformed("the deflated data set is cut off")
+        raise Malformed(because("dicom.deflated_cut_off"))
     return plain
 
 

@@ -19,6 +19,8 @@ from pynetdicom import AE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from messages import because
+
 __all__ = ["make_server"]
 
 LOG = logging.getLogger("photopeak.dicom")
@@ -133,7 +135,7 @@ class BlockingDUL(DULServiceProvider):
         self._fill(memoryview(head))
         length = int.from_bytes(head[2:6], "big")
         if not 1 <= head[0] <= 7 or length > LARGEST_PDU:
-            raise ValueError(f"PDU of type {head[0]} and length {length}")
+            raise ValueError(because("dicom.pdu_unexpected", type=head[0], length=length))
         pdu = head + bytes(length)
         self._fill(memoryview(pdu)[6:])
         return pdu
@@ -143,7 +145,7 @@ class BlockingDUL(DULServiceProvider):
         while view:
             got = sock.recv_into(view)  # type: ignore[union-attr]
             if not got:
-                raise ConnectionResetError("closed by the peer")
+                raise ConnectionResetError(because("dicom.closed_by_peer"))
             if QUICKACK:  # Linux disarms it by itself; a sender with Nagle on waits for this acknowledgement
                 sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)  # type: ignore[union-attr]
             view = view[got:]

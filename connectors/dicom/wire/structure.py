@@ -5,6 +5,8 @@ import struct
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import UID
 
+from messages import because
+
 __all__ = ["Malformed", "check_structure"]
 
 LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -20,7 +22,7 @@ class Malformed(ValueError):
 def check_structure(data: bytes, transfer_syntax: UID) -> None:
     """Raise Malformed, with the place, unless the bytes are a whole data set (PS3.5 section 7), not deflated."""
     if not data:
-        raise Malformed("the data set is empty")
+        raise Malformed(because("dicom.empty"))
     walk = _Walk(data, "<" if transfer_syntax.is_little_endian else ">", transfer_syntax.is_implicit_VR)
     walk.elements(0, len(data), 0)
 
@@ -35,13 +37,13 @@ class _Walk:
     def elements(self, at: int, end: int, depth: int, until_delimiter: bool = False) -> int:
         """Return the position behind the elements; with `until_delimiter` they end at an item delimiter, else at `end`."""
         if depth > DEEPEST:
-            raise Malformed(f"sequences nested more than {DEEPEST} deep")
+            raise Malformed(because("dicom.nested_too_deep", most=DEEPEST))
         while at < end:
             tag, vr, length, at = self._header(at, end)
             if tag == ITEM_END and until_delimiter:
                 return at
             if tag >> 16 == 0xFFFE:
-                raise Malformed(f"{_name(tag)} at byte {at} stands outside any sequence")
+                raise Malformed(because("dicom.delimiter_outside", element=_name(tag), byte=at))
             if length == UNDEFINED:
                 if tag == 0x7FE00010 or vr in (b"OB", b"OW"):
                     at = self._items(at, end, depth, of_bytes=True, delimited=True)
@@ -51,18 +53,18 @@ class _Walk:
                     self._implicit = implicit
                 continue
             if at + length > end:
-                raise Malformed(f"{_name(tag)} says {length} bytes, but only {end - at} are left")
+                raise Malformed(because("dicom.element_short", element=_name(tag), announced=length, there=end - at))
             if vr == b"SQ":
                 self._items(at, at + length, depth, of_bytes=False, delimited=False)
             at += length
         if until_delimiter:
-            raise Malformed("the data set ends inside an item")
+            raise Malformed(because("dicom.ends_in_item"))
         return at
 
     def _header(self, at: int, end: int) -> tuple[int, bytes, int, int]:
         """Return tag, VR (empty when implicit and unknown), length of the value and its position."""
         if at + 8 > end:
-            raise Malformed(f"the data set ends inside the header of an element, at byte {at}")
+            raise Malformed(because("dicom.ends_in_element_header", byte=at))
         group, element = self._tag(self._data, at)
         tag = group << 16 | element
         if group == 0xFFFE:
@@ -71,34 +73,34 @@ class _Walk:
             return tag, _vr_of(tag), self._u32(self._data, at + 4)[0], at + 8
         vr = bytes(self._data[at + 4 : at + 6])
         if not (vr.isalpha() and vr.isupper()):
-            raise Malformed(f"{_name(tag)} at byte {at} has no value representation")
+            raise Malformed(because("dicom.no_vr", element=_name(tag), byte=at))
         if vr not in LONG:
             return tag, vr, self._u16(self._data, at + 6)[0], at + 8
         if at + 12 > end:
-            raise Malformed(f"the data set ends inside the header of {_name(tag)}")
+            raise Malformed(because("dicom.ends_in_header_of", element=_name(tag)))
         return tag, vr, self._u32(self._data, at + 8)[0], at + 12
 
     def _items(self, at: int, end: int, depth: int, of_bytes: bool, delimited: bool) -> int:
         while at < end:
             if at + 8 > end:
-                raise Malformed("the data set ends inside the header of an item")
+                raise Malformed(because("dicom.ends_in_item_header"))
             group, element = self._tag(self._data, at)
             tag, length = group << 16 | element, self._u32(self._data, at + 4)[0]
             at += 8
             if tag == SEQUENCE_END and delimited:
                 return at
             if tag != ITEM:
-                raise Malformed(f"{_name(tag)} at byte {at - 8} where an item of a sequence must stand")
+                raise Malformed(because("dicom.no_item", element=_name(tag), byte=at - 8))
             if length == UNDEFINED and not of_bytes:
                 at = self.elements(at, end, depth + 1, until_delimiter=True)
                 continue
             if length == UNDEFINED or at + length > end:
-                raise Malformed(f"an item says {length} bytes, but only {end - at} are left")
+                raise Malformed(because("dicom.item_short", announced=length, there=end - at))
             if not of_bytes:
                 self.elements(at, at + length, depth + 1)
             at += length
         if delimited:
-            raise Malformed("the data set ends inside a sequence")
+            raise Malformed(because("dicom.ends_in_sequence"))
         return at
 
 

@@ -57,7 +57,7 @@ class Worklist:
             yield _failure(NO_IDENTIFIER, str(exc)), None
         except Exception as exc:  # files, journals, the vault: nothing may be offered while it is not known what is held
             LOG.error("worklist: %s cannot be answered: %s", calling_ae, type(exc).__name__)
-            yield _failure(UNABLE, "the worklist is not available just now"), None
+            yield _failure(UNABLE, because("worklist.unavailable")), None
 
     def _find(self, calling_ae: str, keys: Callable[[], Dataset], is_cancelled: Callable[[], bool]) -> Answers:
         reference, decisions, states = self._holds.current()
@@ -66,7 +66,7 @@ class Worklist:
             times = self._holds.refuse(calling_ae)
             if times & (times - 1) == 0:  # the first, second, fourth, eighth …: a stranger must not fill the log
                 LOG.warning("worklist: %s is no registered station and was refused, %d times by now", calling_ae, times)
-            yield _failure(NOT_REGISTERED, f"{calling_ae} is no registered station"), None
+            yield _failure(NOT_REGISTERED, because("worklist.station_unknown", ae_title=calling_ae)), None
             return
         wanted = _read(keys)
         found = [e for e in self._entries(wanted, station, reference, decisions, states) if matches(wanted, e)]
@@ -84,7 +84,7 @@ class Worklist:
             said, whole = answer(wanted, entry)
             yield (PENDING if whole else PENDING_WARNING), _encoded(said, charset)
         if len(found) > self._limit:
-            yield _failure(OUT_OF_RESOURCES, f"more than {self._limit} entries match: ask for less"), None
+            yield _failure(OUT_OF_RESOURCES, because("worklist.too_many", limit=self._limit)), None
 
     def _entries(
         self,
@@ -187,7 +187,7 @@ def _read(keys: Callable[[], Dataset]) -> Dataset:
         wanted = keys()
         wanted.walk(lambda _, element: element.value)  # values are decoded when they are looked at
     except Exception as exc:  # pydicom raises many kinds over bytes that break the standard
-        raise BadKey("the identifier cannot be read") from exc
+        raise BadKey(because("worklist.identifier_unreadable")) from exc
     check_keys(wanted)
     return wanted
 

@@ -18,7 +18,7 @@ from judgement import reference
 from judgement.readiness import next_step, readiness
 from judgement.rows import Policy
 from judgement.worklist import decide_examination
-from messages import joined
+from messages import joined, stored
 
 __all__ = ["Blocks"]
 
@@ -53,7 +53,7 @@ class Blocks:
                 else NOBODY
             )
             reason = joined(c.reason for c in said.blocks if c.known) or ""
-            said_now.append({"accession_number": number, "action": action, "step": step, "reason": reason, **about})
+            said_now.append({"accession_number": number, "action": action, "step": step, **stored(reason), **about})
             if action == "held":
                 out.add(number)
         self._tell(said_now)

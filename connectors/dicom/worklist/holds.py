@@ -21,7 +21,7 @@ from connectors.stores.journal.port import Journal
 from judgement import reference
 from judgement.days import present_day
 from judgement.worklist import Decision, Override, State, Stations, decide
-from messages import Message, fields
+from messages import Message, fields, from_fields
 
 __all__ = ["Holds"]
 
@@ -159,7 +159,8 @@ class Holds:
         """Return the last decision that the journal holds of each device: a start tells only what has changed since."""
         names = set(Decision.__dataclass_fields__)
         last = [self._journal.read(offset - 1, 1)[0][1] for offset in self._journal.latest("device.hold").values()]
-        return {e.subject: Decision(**e.data) for e in last if set(e.data) == names}
+        known = [(e.subject, e.data) for e in last if names <= set(e.data)]
+        return {d: Decision(**{k: row[k] for k in names} | {"reason": from_fields(row) or ""}) for d, row in known}
 
     def _show(self) -> None:
         shown = (dict(self._now), dict(self._refused), dict(self._left_out))

@@ -8,6 +8,8 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
+from messages import because
+
 __all__ = ["BadKey", "answer", "check_keys", "matches", "starts_within"]
 
 START = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
@@ -28,7 +30,7 @@ def check_keys(keys: Dataset) -> None:
         name = _name(element)
         if element.VR == "SQ":
             if len(element.value) > 1:
-                raise BadKey(f"{name} has more than one item")
+                raise BadKey(because("worklist.items_many", keyword=name))
             for item in element.value:
                 check_keys(item)
         elif element.VR in ("DA", "TM") and name not in NO_KEYS:
@@ -151,7 +153,7 @@ def _span(vr: str, text: str, name: str) -> Span:
     if not dash:
         return _first(vr, first, name), _last(vr, first, name)
     if not (first or last) or "-" in last:
-        raise BadKey(f"{name} is no range")
+        raise BadKey(because("worklist.no_range", keyword=name))
     return (_first(vr, first, name) if first else None), (_last(vr, last, name) if last else None)
 
 
@@ -169,7 +171,7 @@ def _first(vr: str, text: str, name: str) -> datetime:
         hour, minute, second, fraction = match.groups()
         return datetime(1, 1, 1, int(hour), int(minute or 0), min(int(second or 0), 59), int((fraction or "0").ljust(6, "0")))
     except ValueError:
-        raise BadKey(f"{name} is no {'date' if vr == 'DA' else 'time'} or range") from None
+        raise BadKey(because("worklist.no_date_or_range", keyword=name, kind="date" if vr == "DA" else "time")) from None
 
 
 def _last(vr: str, text: str, name: str) -> datetime:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from judgement.worklist import DEVICE_STATES, State
-from messages import from_fields
+from messages import because, from_fields
 
 __all__ = ["read_states"]
 
@@ -15,18 +15,18 @@ def read_states(path: Path, site_id: str, day: str) -> dict[str, State] | str:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         if said["version"] != 1 or said["site_id"] != site_id:
-            return "the file of today's device states is of another version or site"
+            return because("hold.states_other")
         if said["day"] != day:
-            return f"the newest device states are of {said['day']}, not of today"
+            return because("hold.states_old", day=said["day"])
         found = {
             name: State(d["state"], from_fields(d) or "", tuple(_test(t) for t in d["tests"]))
             for name, d in said["devices"].items()
         }
     except FileNotFoundError:
-        return "no device state of today is known yet"
+        return because("hold.no_state_today")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "the file of today's device states cannot be read"
-    return found if all(s.state in DEVICE_STATES for s in found.values()) else "the file of today's device states cannot be read"
+        return because("hold.states_unreadable")
+    return found if all(s.state in DEVICE_STATES for s in found.values()) else because("hold.states_unreadable")
 
 
 def _test(said: dict[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from connectors.events import Event, canonical, utc_text
 from connectors.stores.journal.port import Excerpt, JournalError, Outcome, Receipt, Then
+from messages import because
 
 __all__ = ["SqliteJournal", "head_of"]
 
@@ -56,7 +57,7 @@ class SqliteJournal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise JournalError(f"another process writes journal {path.name} already: stop it first (photopeak down)") from None
+            raise JournalError(because("store.journal_in_use", journal=path.name)) from None
         self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         # FULL: a commit returns after the sync of the log; the size limit gives space back after a burst
         self._writer.executescript(
@@ -174,7 +175,7 @@ class SqliteJournal:
         db, head = self._writer, self._head
         try:
             if db is None:
-                raise JournalError("the journal is closed or open for reading only")
+                raise JournalError(because("store.journal_closed"))
             db.execute("BEGIN IMMEDIATE")
             for one in batch:
                 head = self._write(db, one, head)
@@ -182,7 +183,7 @@ class SqliteJournal:
             self._head = head
         except Exception as exc:  # whatever it is: a caller that got no error would take its events for durable
             for one in batch:  # each caller gets an error of its own: one exception raised in several threads garbles its trace
-                one.error = JournalError(f"journal {self._path.name}: {exc}")
+                one.error = JournalError(because("store.journal_failed", journal=self._path.name, problem=exc))
             if db is not None and db.in_transaction:
                 db.execute("ROLLBACK")
         for one in batch:

@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from messages import because
+
 __all__ = ["Consumer", "Position", "load", "save"]
 
 Range = tuple[int, int]  # first and last offset, both included
@@ -43,7 +45,7 @@ def load(folder: Path, name: str) -> Position:
         pending = {j: (int(a), int(b)) for j, (a, b) in said["pending"].items()} if said["pending"] else None
         return Position({j: int(n) for j, n in said["committed"].items()}, pending)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise OSError(f"{path} is damaged ({exc}): remove it and run `photopeak rebuild`") from exc
+        raise OSError(because("store.file_damaged", file=path, problem=exc)) from exc
 
 
 def save(folder: Path, name: str, position: Position) -> None:

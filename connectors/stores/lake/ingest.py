@@ -24,6 +24,7 @@ from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.port import Lake
 from connectors.stores.lake.tables import EVENTS, READINGS, ensure_tables
+from messages import because
 
 __all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "readings", "replay"]
 
@@ -139,8 +140,7 @@ def _refuse_lost_journals(consumer: Consumer, position: Position, heads: Mapping
     for name, last in {**position.committed, **{n: b for n, (_, b) in (position.pending or {}).items()}}.items():
         if heads.get(name, 0) < last:
             raise OSError(
-                f"journal {name} ends at {heads.get(name, 0)}, but {consumer.name} has read up to {last}: "
-                "the journal was removed or replaced; restore it, or run `photopeak rebuild`"
+                because("store.journal_replaced", journal=name, end=heads.get(name, 0), consumer=consumer.name, read=last)
             )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from messages import because
+
 __all__ = ["Locked", "locked"]
 
 
@@ -22,7 +24,7 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Locked(f"another run of {name} is at work: try again when it has ended") from None
+            raise Locked(because("store.job_running", job=name)) from None
         yield
     finally:
         os.close(fd)

@@ -13,6 +13,7 @@ from connectors.stores.lake.consumers import load
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.ingest import CONSUMERS
 from connectors.stores.object_store.files import FileObjectStore
+from messages import because
 
 __all__ = ["verify"]
 
@@ -31,7 +32,9 @@ def verify(settings: Settings) -> list[str]:
         for row in table.to_pylist():
             in_lake[row["journal"], row["journal_offset"], _digest(row)] += 1
     rows_of = Counter(i for table in lake.scan("readings") for i in table["event_id"].to_pylist())
-    differences = [f"{j}/{n} is in the lake {k} times" for (j, n, _), k in in_lake.items() if k > 1]
+    differences: list[str] = [
+        because("verify.doubled", journal=j, offset=n, times=k) for (j, n, _), k in in_lake.items() if k > 1
+    ]
     expected: set[tuple[str, int, str]] = set()
     readings: Counter[str] = Counter()
     stores = {
@@ -49,12 +52,15 @@ def verify(settings: Settings) -> list[str]:
                     readings[event.id] += len(event.data["readings"])
                 if event.type == "dicom.instance":
                     missing = [kind for kind, store in stores.items() if not store.exists(event.data[kind])]
-                    differences += [f"{name}/{offset}: object {event.data[kind]} ({kind}) is missing" for kind in missing]
-    differences += [f"{j}/{n} is missing in the lake or differs there" for j, n, _ in sorted(expected - in_lake.keys())]
-    differences += [f"{j}/{n} in the lake is in no journal, or differs there" for j, n, _ in sorted(in_lake.keys() - expected)]
+                    differences += [
+                        because("verify.object_missing", journal=name, offset=offset, object=event.data[kind], kind=kind)
+                        for kind in missing
+                    ]
+    differences += [because("verify.not_in_lake", journal=j, offset=n) for j, n, _ in sorted(expected - in_lake.keys())]
+    differences += [because("verify.not_in_journal", journal=j, offset=n) for j, n, _ in sorted(in_lake.keys() - expected)]
     for id_ in sorted(readings.keys() | rows_of.keys()):
         if readings[id_] != rows_of[id_]:
-            differences.append(f"batch {id_} has {readings[id_]} readings and {rows_of[id_]} rows")
+            differences.append(because("verify.readings_differ", batch=id_, readings=readings[id_], rows=rows_of[id_]))
     return differences
 
 

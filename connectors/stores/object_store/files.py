@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.stores.object_store.port import DamagedObject, key_of
+from messages import because
 
 __all__ = ["FileObjectStore"]
 
@@ -57,12 +58,12 @@ class FileObjectStore:
     def get(self, key: str) -> bytes:
         """Return the bytes under a key, checked."""
         if not KEY.fullmatch(key):
-            raise FileNotFoundError(f"{key!r} is no key of an object")
+            raise FileNotFoundError(because("store.no_key", key=key))
         data = (self._root / key).read_bytes()
         if self._unseal:
             data = self._unseal(data)
         if key_of(data) != key:
-            raise DamagedObject(f"the bytes of object {key} are not those that were stored")
+            raise DamagedObject(because("store.object_changed", key=key))
         return data
 
     def exists(self, key: str) -> bool:

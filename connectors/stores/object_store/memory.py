@@ -1,6 +1,7 @@
 """An object store that forgets when the process ends: for tests of what stands on one."""
 
 from connectors.stores.object_store.port import DamagedObject, key_of
+from messages import because
 
 __all__ = ["MemoryObjectStore"]
 
@@ -23,9 +24,9 @@ class MemoryObjectStore:
     def get(self, key: str) -> bytes:
         """Return the bytes under a key, checked."""
         if key not in self.objects:
-            raise FileNotFoundError(f"no object {key}")
+            raise FileNotFoundError(because("store.no_object", key=key))
         if key_of(self.objects[key]) != key:
-            raise DamagedObject(f"the bytes of object {key} are not those that were stored")
+            raise DamagedObject(because("store.object_changed", key=key))
         return self.objects[key]
 
     def exists(self, key: str) -> bool:

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.clinical.header import DYNAMIC, completeness, of_class, uptake
 from spark_jobs.procedures.frame_time import frame_times
 from spark_jobs.procedures.heads import ANTERIOR, POSTERIOR, facing
@@ -68,7 +69,7 @@ def _moves_on(frames: NDArray, organ: NDArray[np.bool_]) -> bool:
 def _studies(series: Sequence[Instance]) -> list[Study] | str:
     """Return frames in order of time, and their times, of each detector of the one object of a series; or why there are none."""
     if len(series) > 1:
-        return f"{len(series)} objects in the series: two candidates"
+        return because("series.objects_many", count=len(series))
     (instance,) = series
     detectors = instance.vector("DetectorVector")
     out = []

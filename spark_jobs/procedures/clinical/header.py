@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from messages import because
 from spark_jobs.procedures.agent import agents, half_life_of
 from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
 from spark_jobs.qc.clinical.aspects import TIMING, measure
@@ -94,11 +95,11 @@ def uptake(ds: Any) -> tuple[list[Measure], tuple[str, ...]]:
             return [], ()
         given = {injected(ds, item, began, half_life_of([item])) for item in moments}
     except Unreadable as exc:
-        return [], (f"no time from injection to scan: {exc}",)
+        return [], (because("pet_patient.no_uptake_time", reason=exc),)
     if len(given) > 1:
-        return [], (f"no time from injection to scan: the header gives {len(given)} injections",)
+        return [], (because("pet_patient.injections_many", count=len(given)),)
     unknown = any(half_life_of([i]) is None and not i.get("RadiopharmaceuticalStartDateTime") for i in moments)
-    notes = ("neither the day of the injection nor the nuclide is given: the day of the scan was taken",) if unknown else ()
+    notes = (because("header.injection_day_taken"),) if unknown else ()
     notes = tuple(dict.fromkeys([*notes, *(n for i in moments for n in assumed(ds, i))]))
     seconds = max((began - given.pop()).total_seconds(), 0.0)
     return [measure(TIMING, "uptake_min", seconds / 60, "min")], notes

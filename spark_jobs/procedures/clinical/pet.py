@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from messages import because
 from spark_jobs.procedures.administration import LARGEST_MBQ, factor_of
 from spark_jobs.procedures.clinical.header import PET, completeness, number, of_class, uptake
 from spark_jobs.procedures.moments import acquired
@@ -34,21 +35,19 @@ def _patient(series: Sequence[Instance]) -> list[Result]:
     volume = volume_of(series)
     first = series[0].dataset
     if len({str(i.dataset.get("FrameOfReferenceUID") or "") for i in series}) > 1:
-        return [
-            refusal(pet_patient, "the slices have different frames of reference: the patient was positioned anew between them")
-        ]
+        return [refusal(pet_patient, because("pet_patient.frames_of_reference_differ"))]
     notes: list[str] = []
     factor = None
     try:
         factor, said = factor_of(series)
         notes += said
     except Unreadable as exc:
-        notes.append(f"no SUV: {exc}")
+        notes.append(because("pet_patient.no_suv", reason=exc))
     if "ATTN" not in {str(v).upper() for v in first.get("CorrectedImage") or []}:
-        notes.append("CorrectedImage does not name the attenuation: without the CT's correction no value is quantitative")
+        notes.append(because("pet_patient.no_attenuation_correction"))
     thick = number(first, "SliceThickness")
     if thick and abs(thick - volume.voxel_mm[0]) > THICKNESS_OFF * volume.voxel_mm[0]:
-        notes.append(f"slices of {thick:g} mm lie {volume.voxel_mm[0]:.3g} mm apart: they overlap, or some are missing")
+        notes.append(because("pet_patient.slices_overlap", thickness_mm=thick, distance_mm=volume.voxel_mm[0]))
     timing, waiting = _uptake(series)
     return [
         pet_patient.measure(
@@ -70,7 +69,7 @@ def _uptake(series: Sequence[Instance]) -> tuple[list[Measure], tuple[str, ...]]
     try:
         begun = [(acquired(i.dataset), k) for k, i in enumerate(series)]
     except Unreadable as exc:
-        return [], (f"no time from injection to scan: {exc}",)
+        return [], (because("pet_patient.no_uptake_time", reason=exc),)
     _, first = min(((m, k) for m, k in begun if m is not None), default=(None, 0))
     return uptake(series[first].dataset)
 

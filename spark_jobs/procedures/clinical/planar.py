@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.nuclides import half_life_s
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import half_life_of_sheet, moment_of_sheet
 from spark_jobs.procedures.clinical.header import BONE, PLANAR, completeness, is_patient, number, of_class, uptake
@@ -52,7 +53,7 @@ def _bone(series: Sequence[Instance]) -> list[Result]:
         timing=timing,
     )
     if any(i.is_lossy for i in series):
-        note = "the pixels went through lossy compression: noise and sharpness are not those of the camera"
+        note = because("image.lossy_indicative")
         notes = (note, *notes)
     return [replace(result, warnings=(*result.warnings, *notes))]
 
@@ -67,7 +68,7 @@ def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> lis
     syringe = _syringe(series, sheets)
     timing, notes = uptake(first.dataset)
     if isinstance(syringe, str):
-        notes = (*notes, f"no uptake is measured: {syringe}")
+        notes = (*notes, because("uptake.not_measured", reason=syringe))
     result = thyroid_static.measure(
         _views(series),
         first.pixel_mm or 0.0,
@@ -91,7 +92,7 @@ def _from_the_front(series: Sequence[Instance]) -> list[Instance]:
         elif len(front):
             out.append(instance.only(front))
     if not out:
-        raise Unreadable(f"the {ANTERIOR} view is needed, and no detector has it")
+        raise Unreadable(because("heads.no_view", view=ANTERIOR))
     return out
 
 
@@ -103,7 +104,7 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
     """
     mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
     if len(mine) != 1:
-        return f"{len(mine)} sheets tell of the syringe: two candidates" if mine else None
+        return because("uptake.sheets_many", count=len(mine)) if mine else None
     sheet = mine[0]
     try:
         full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
@@ -111,21 +112,21 @@ def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe 
         if any(iso(sheet[name]) is None for name in ("full_at", "empty_at")):
             raise ValueError(sheet)
     except (KeyError, TypeError, ValueError):
-        return "the sheet lacks nuclide, full_cps, full_at, empty_cps or empty_at, or one of them cannot be read"
+        return because("uptake.sheet_incomplete")
     if half_life is None:
-        return "the nuclide of the sheet is unknown"
+        return because("uptake.nuclide_unknown")
     try:
         half_life_of_sheet(series, sheet["nuclide"])
         moments = [moment_of_sheet(series, sheet, name) for name in ("full_at", "empty_at")]
         start = scan_start(series[0])[0]
         if start is None:
-            return "neither the series nor an acquisition has date and time: the start of the scan is unknown"
+            return because("header.scan_start_unknown")
         waited = [(start - m).total_seconds() for m in moments]
         if not 0 <= waited[1] <= waited[0]:
-            return "the syringe was not counted full, then empty, then the gland"
+            return because("uptake.syringe_order")
         longest = max(LONGEST_WAIT_S, LONGEST_HALF_LIVES * half_life)
         if waited[0] > longest:
-            return f"the syringe was counted {waited[0] / 3600:.1f} h before the gland, more than {longest / 3600:.0f} h"
+            return because("uptake.syringe_too_early", hours=waited[0] / 3600, most_hours=longest / 3600)
         syringe = Syringe(full, waited[0], empty, waited[1], half_life)
         syringe.injected_cps()
     except ValueError as exc:

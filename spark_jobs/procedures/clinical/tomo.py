@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.clinical.header import GATED, TOMO, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import myocardial_projections
@@ -53,7 +54,7 @@ def look(series: Sequence[Instance]) -> str | None:
 
 def _heart(series: Sequence[Instance]) -> list[Result]:
     if len(series) > 1:
-        return [refusal(myocardial_projections, f"{len(series)} objects in the series: two candidates")]
+        return [refusal(myocardial_projections, because("series.objects_many", count=len(series)))]
     (instance,) = series
     gated = instance.kind == "GATED TOMO"
     parts = _parts(instance, gated)
@@ -80,7 +81,7 @@ def _parts(instance: Instance, gated: bool) -> Parts | str:
     slots, rotations = instance.vector("TimeSlotVector"), instance.vector("RotationVector")
     given = instance.dataset.get("AngularViewVector") is not None
     if gated and instance.dataset.get("TimeSlotVector") is None:
-        return "TimeSlotVector is missing: which frame belongs to which gate is unknown"
+        return because("heart.time_slots_missing")
     angles = instance.vector("AngularViewVector") if given else _running(detectors, rotations, slots)
     sums = pixels.sum((1, 2), dtype=np.int64)
     heads, numbers, gates, missing = [], [], [], 0
@@ -95,7 +96,7 @@ def _parts(instance: Instance, gated: bool) -> Parts | str:
             for v in there:
                 at = np.flatnonzero(mine & (angles == v))
                 if len(set(slots[at].tolist())) < len(at) and instance.dataset.get("RRIntervalVector") is None:
-                    return "several frames of the same view and gate: two candidates"
+                    return because("heart.frames_doubled")
                 views.append(pixels[at].sum(0, dtype=np.int64))
                 share.append([int(sums[at[slots[at] == s]].sum()) for s in every])
                 missing += len(set(every.tolist()) - set(slots[at].tolist())) > 0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined import artefacts
 from spark_jobs.qc.numerics.field import covered, hull_shape
@@ -88,10 +89,10 @@ def _ordered(series: Sequence[Instance]) -> list[Result]:
 
     main = PROCEDURES[LOOKS[look(series)]]
     if not main.reconstructed and any(i.modality == "NM" and i.image_type[:1] == ("DERIVED",) for i in series):
-        return [refusal(artefacts, "processed pixels (ImageType DERIVED): measure the image as acquired")]
+        return [refusal(artefacts, because("image.derived"))]
     results = main.run(series)
     found = beside(results, always=True)
-    return found or [refusal(artefacts, results[0].reason or "the phantom could not be measured", results[0].detector)]
+    return found or [refusal(artefacts, results[0].reason or because("artefact.not_measurable"), results[0].detector)]
 
 
 ROWS = (

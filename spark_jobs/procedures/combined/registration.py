@@ -6,6 +6,7 @@ from types import ModuleType
 
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined import registration
 from spark_jobs.qc.numerics.fiducials import find_fiducials
@@ -92,17 +93,17 @@ def _together(volumes: Sequence[int], heads: Sequence[Head]) -> list[list[int]]:
 def _result(series: Sequence[Head], places: Sequence[NDArray | str]) -> Result:
     names = tuple(s.modality for s in series)
     if len(series) > 2:
-        return refusal(registration, f"{len(series)} series show fiducials ({', '.join(names)}): name two of them")
+        return refusal(registration, because("registration.series_many", count=len(series), series=list(names)))
     fixed, moved = places
     for name, found in zip(names, places, strict=True):
         if isinstance(found, str):
-            return refusal(registration, f"{name}: {found}")
+            return refusal(registration, because("registration.volume", volume=name, reason=found))
     assert not isinstance(fixed, str) and not isinstance(moved, str)
     result = registration.measure(fixed, moved, names=(names[0], names[1]))
     if series[0].frame_uid != series[1].frame_uid:
-        note = "the two series name different frames of reference: their places are compared as if they were one"
+        note = because("registration.frames_of_reference_differ")
         result = replace(result, warnings=(*result.warnings, note))
-    note = f"offset and rotation of {names[1]} against {names[0]}"
+    note = because("registration.offset_against", moved=names[1], fixed=names[0])
     return replace(result, warnings=(*result.warnings, note))
 
 
@@ -117,9 +118,9 @@ def _places(series: list[Instance]) -> NDArray | str | None:
         if isinstance(found, str):
             return None
         if any(i.is_clipped for i in series):
-            return "clipped pixels: the largest value is the limit of the pixel type"
+            return because("image.clipped")
         if any(i.is_lossy for i in series):
-            return "the pixels went through lossy compression"
+            return because("image.lossy")
         return volume.patient_mm(found.index)
     except Unreadable:
         return None  # the series gives the reason when it is looked at by itself

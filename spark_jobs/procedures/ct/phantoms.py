@@ -7,6 +7,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.ct.slice_order import is_placed, order_of, same_pixels
 from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc.ct import catphan, ct_water
@@ -41,7 +42,7 @@ def look(series: Sequence[Instance]) -> str | None:
     if first.modality != "CT":
         return None
     if any(int(i.dataset.get("NumberOfFrames") or 1) > 1 for i in series):
-        return "an object with many frames (enhanced CT), which is not read"
+        return because("ct.enhanced")
     axis, module = _survey(series)
     if isinstance(axis, str):
         return axis
@@ -96,11 +97,9 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     for keyword in ALIKE:
         values = sorted({str(i.dataset.get(keyword) or "") for i in series})
         if len(values) > 1:
-            return f"the series mixes slices of different {keyword}: two candidates"
+            return because("ct.slices_mixed", keyword=keyword)
     if str(series[0].dataset.get("RescaleType") or "").strip().upper() not in HU_TYPES:
-        return (
-            f"RescaleType is {shown('RescaleType', series[0].dataset.get('RescaleType'))}: stored values are no Hounsfield units"
-        )
+        return because("ct.rescale_type_other", type=shown("RescaleType", series[0].dataset.get("RescaleType")))
     return None
 
 
@@ -118,7 +117,7 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     slices = [i.hu for i in middle(series, MEASURED_SLICES)]
     result = ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0]))
     if len(series) > 1 and len(set(prints.values())) == 1 and result.status != NOT_MEASURED:
-        result = replace(result, warnings=(*result.warnings, "all slices hold the same pixels: they tell no more than one"))
+        result = replace(result, warnings=(*result.warnings, because("ct.slices_identical")))
     return [_reserved(result, order.reserved)]
 
 
@@ -131,9 +130,9 @@ def _catphan(series: Sequence[Instance]) -> list[Result]:
     notes: list[str] = []
     if len(series) > 1 and not is_placed(series):
         if stack.thickness_mm is None:
-            reason = "ImagePositionPatient and SliceThickness are missing: no distance between slices can be told"
+            reason = because("ct.distance_unknown")
             return [refusal(catphan, reason)]
-        notes.append("ImagePositionPatient is missing: slices were placed by number and SliceThickness")
+        notes.append(because("ct.placed_by_number"))
     axis, module = _survey(series)
     result = catphan.measure(stack, seen=None if isinstance(axis, str) or module is None else (axis, module))
     copied = same_pixels(stack, prints)

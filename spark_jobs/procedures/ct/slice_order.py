@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.ct_stack import Stack
 from spark_jobs.qc.numerics.foreign_object import pixel_noise
 from spark_jobs.reading import Instance
@@ -40,26 +41,24 @@ def order_of(series: Sequence[Instance]) -> Order:
     told = all(n not in (None, "") for n in numbers) and len({int(n) for n in numbers if n not in (None, "")}) == len(series)
     if not is_placed(series):
         if any(i.dataset.get("ImagePositionPatient") for i in series):
-            return Order("ImagePositionPatient is missing in some of the slices: their order is unknown")
-        return Order() if told else Order("neither ImagePositionPatient nor InstanceNumber tells the order of the slices")
+            return Order(because("ct.positions_incomplete"))
+        return Order() if told else Order(because("ct.order_unknown"))
     positions = np.array([i.position_mm for i in series])
     order = np.argsort(positions, kind="stable")
     steps = np.diff(positions[order])
     if steps.min() < SAME_MM:
-        return Order("several slices lie at the same position: two candidates")
+        return Order(because("ct.positions_doubled"))
     if told:
         ways = np.sign(np.diff([int(numbers[k] or 0) for k in order]))
         if np.ptp(ways):
-            return Order(
-                "the slices are numbered in another order than their positions lie: InstanceNumber contradicts ImagePositionPatient"
-            )
+            return Order(because("ct.numbers_contradict_positions"))
     if _beside(series, order, positions) > BESIDE_PIXELS:
-        return Order("the slices do not lie behind each other: ImagePositionPatient jumps sideways")
+        return Order(because("ct.sideways"))
     if np.ptp(steps) > UNEVEN_PART * float(np.median(steps)):
-        return Order(None, "the slices are not evenly spaced: some are missing, or two series are mixed")
+        return Order(None, because("ct.spacing_uneven"))
     tilt = float(series[0].dataset.get("GantryDetectorTilt") or 0)
     if abs(tilt) > TILTED_DEG:
-        return Order(None, f"the gantry was tilted by {tilt:.1f}° (GantryDetectorTilt): the slices are oblique")
+        return Order(None, because("ct.gantry_tilted", tilt_deg=tilt))
     return Order()
 
 
@@ -88,6 +87,6 @@ def same_pixels(stack: Stack, prints: Mapping[int, int]) -> str | None:
             rows, columns = hu.shape
             middle[rows // 3 : -rows // 3, columns // 3 : -columns // 3] = True
             if pixel_noise(hu, middle) > NOISY_HU:
-                return f"the slices {met[value] + 1} and {k + 1} of the stack hold the same pixels: one is a copy"
+                return because("ct.slices_copied", first=met[value] + 1, second=k + 1)
         met[value] = k
     return None

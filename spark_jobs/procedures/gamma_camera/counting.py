@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.nuclides import photopeaks_kev
+from messages import because
 from spark_jobs.procedures.gamma_camera.flood import frame_seconds, static
 from spark_jobs.procedures.gamma_camera.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
 from spark_jobs.procedures.heads import detector_item
@@ -161,13 +162,15 @@ def _one_head(frames: list[tuple[Instance, int]], name: str) -> Result:
     found = {(id(i), f): sensitivity.find_source(i.pixels[f], i.pixel_mm or 1.0) for i, f in frames}
     with_source = [(i, f) for i, f in frames if found[(id(i), f)] is not None]
     if len(with_source) != 1:
-        words = "no compact source" if not with_source else f"{len(with_source)} images with a source: two candidates"
+        words = (
+            because("sensitivity.no_source") if not with_source else because("sensitivity.sources_many", count=len(with_source))
+        )
         return refusal(sensitivity, words, name)
     (instance, frame), others = with_source[0], [x for x in frames if x != with_source[0]]
     source = found[(id(instance), frame)]
     seconds = frame_seconds(instance)
     if seconds is None:
-        return refusal(sensitivity, "ActualFrameDuration is missing: the count rate is unknown", name)
+        return refusal(sensitivity, because("frames.rate_unknown"), name)
     supply = activity(instance)
     if isinstance(supply, str):
         return refusal(sensitivity, supply, name)
@@ -178,11 +181,11 @@ def _one_head(frames: list[tuple[Instance, int]], name: str) -> Result:
             or source is None
             or not sensitivity.is_empty(others[0][0].pixels[others[0][1]], instance.pixel_mm or 1.0, source)
         ):
-            return refusal(sensitivity, "beside the source there are images that are no background: two candidates", name)
+            return refusal(sensitivity, because("sensitivity.beside_no_background"), name)
         empty, empty_frame = others[0]
         empty_seconds = frame_seconds(empty)
         if empty_seconds is None:
-            return refusal(sensitivity, "ActualFrameDuration of the background is missing", name)
+            return refusal(sensitivity, because("sensitivity.background_duration_missing"), name)
         background = {"background": empty.pixels[empty_frame], "background_seconds": empty_seconds}
     result = sensitivity.measure(
         instance.pixels[frame], instance.pixel_mm or 0.0, seconds, supply.mbq, supply.half_life_s, detector=name, **background
@@ -219,7 +222,7 @@ def _windows(series: Sequence[Instance]) -> list[Result]:
             mine = np.flatnonzero(detectors == detector)
             images = {str(windows[f]): instance.pixels[f] for f in mine}
             if len(images) < 2 or len(images) < len(mine):
-                reason = "one frame for each of two or more energy windows is expected"
+                reason = because("windows.one_frame_each")
                 results.append(refusal(multiple_window_registration, reason, str(detector)))
                 continue
             results.append(multiple_window_registration.measure(images, instance.pixel_mm or 0.0, detector=str(detector)))
@@ -235,7 +238,7 @@ def _energy(series: Sequence[Instance]) -> list[Result]:
         for detector in sorted(set(detectors.tolist())):
             mine = np.flatnonzero(detectors == detector)
             if len(set(windows[mine].tolist())) < len(mine) or not set(windows[mine].tolist()) <= set(limits):
-                reason = "one frame and one range for each energy window are expected"
+                reason = because("energy.one_frame_each")
                 results.append(refusal(energy_resolution, reason, str(detector)))
                 continue
             counts = instance.pixels[mine].sum((1, 2), dtype=np.float64)

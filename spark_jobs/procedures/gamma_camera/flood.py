@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from messages import because
 from spark_jobs.procedures.heads import Head, apart, detector_item, field_of_view, heads_of
 from spark_jobs.procedures.row import refusal
 from spark_jobs.qc.gamma_camera import head_sensitivity_match, planar_uniformity
@@ -50,9 +51,9 @@ def floods(series: Sequence[Instance]) -> list[Result]:
     if len(measured) > 1 and len(measured) == len(heads):
         doubt = apart(heads) if len(series) > 1 else None
         if len({frame_seconds(i) for i in series}) > 1:
-            doubt = doubt or "the heads were acquired for different times"
+            doubt = doubt or because("heads.durations_differ")
         if doubt:
-            note = f"the sensitivities were not compared between heads: {doubt}"
+            note = because("heads.sensitivities_not_compared", reason=doubt)
             results = [r if r.status == NOT_MEASURED else replace(r, warnings=(*r.warnings, note)) for r in results]
         else:
             results.append(head_sensitivity_match.measure(measured))
@@ -62,8 +63,8 @@ def floods(series: Sequence[Instance]) -> list[Result]:
 def _many(head: Head) -> str:
     """Return why several frames of one detector are no flood."""
     if head.instance.dataset.get("DetectorVector") is None:
-        return f"{len(head.frames)} frames and no DetectorVector: whether they are of two heads, or of one twice, is unknown"
-    return "several frames of the same detector and energy window: two candidates"
+        return because("heads.frames_without_vector", frames=len(head.frames))
+    return because("flood.frames_doubled")
 
 
 def frame_seconds(instance: Instance) -> float | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.gamma_camera.flood import floods, static
 from spark_jobs.procedures.heads import detector_item, field_of_view
 from spark_jobs.procedures.row import Procedure, refusal
@@ -84,11 +85,9 @@ def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], li
         for name, images in _images(series).items():
             if len(images) > 1:
                 if series[0].dataset.get("DetectorVector") is None:
-                    reason = (
-                        f"{len(images)} images and no DetectorVector: whether they are of several heads, or of one, is unknown"
-                    )
+                    reason = because("heads.images_without_vector", images=len(images))
                 else:
-                    reason = f"{len(images)} images of the same detector: two candidates"
+                    reason = because("planar.images_doubled", count=len(images))
                 out.append(refusal(module, reason, name))
             else:
                 (image,) = images

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.nuclides import nuclide_of
+from messages import because
 from spark_jobs.procedures import frame_time
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
 from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
@@ -39,16 +40,16 @@ def activity(instance: Instance) -> Activity | str:
     """Return the activity at the start of the scan, or the reason why the header does not tell it."""
     items = [item for item in agents(instance.dataset) if _number(item.get("RadionuclideTotalDose"))]
     if not items:
-        return "activity absent: RadionuclideTotalDose is missing or 0"
+        return because("source.activity_missing")
     if len(items) > 1:
-        return f"the header names {len(items)} activities: which is the source's is unknown"
+        return because("source.activities_many", count=len(items))
     life = half_life(instance)
     if isinstance(life, str):
         return life
     try:
         start, notes = scan_start(instance)
         if start is None:
-            return "AcquisitionDate and AcquisitionTime are missing: the decay until the scan is unknown"
+            return because("source.scan_start_missing")
         seconds = (start - injected(instance.dataset, items[0], start, life)).total_seconds()
         notes = (*notes, *assumed(instance.dataset, items[0]))
     except Unreadable as exc:
@@ -56,7 +57,7 @@ def activity(instance: Instance) -> Activity | str:
     value = float(_number(items[0].get("RadionuclideTotalDose")) or 0.0)
     if value > LARGEST_MBQ:
         value /= 1e6
-        notes = (*notes, f"RadionuclideTotalDose was taken as Bq: as MBq it would be {value:.3g} TBq")
+        notes = (*notes, because("source.taken_as_bq", tbq=value))
     return Activity(decayed(value, seconds, life), life, notes)
 
 
@@ -66,9 +67,7 @@ def half_life(instance: Instance) -> float | str:
         found = half_life_of(agents(instance.dataset))
     except Unreadable as exc:
         return str(exc)
-    return (
-        found if found is not None else "the nuclide is unknown: RadionuclideCodeSequence names none, and no half-life is given"
-    )
+    return found if found is not None else because("source.nuclide_unknown")
 
 
 def nuclide_of_header(instance: Instance) -> str | None:
@@ -86,7 +85,7 @@ def scan_start(instance: Instance) -> tuple[datetime | None, tuple[str, ...]]:
     for name in ("SeriesTime", "ContentTime"):
         moment = dated(next((d for d in map(ds.get, DATES) if d), None), ds.get(name))
         if moment is not None:
-            return moment, (f"AcquisitionTime is missing: {name} was taken as the start of the scan",)
+            return moment, (because("frames.start_taken", keyword=name),)
     return None, ()
 
 
@@ -98,7 +97,7 @@ def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) 
     except Unreadable as exc:
         return str(exc)
     if len(series) > 1 and any(b is None for b in begins):
-        return "AcquisitionTime is missing: the times of the frames are unknown"
+        return because("frames.acquisition_time_missing")
     for instance, frames, begin in zip(series, which, begins, strict=True):
         found = frame_time.frame_times(instance, frames)
         if isinstance(found, str):
@@ -110,7 +109,7 @@ def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) 
         )
         untold = times.missing and instance.dataset.get("TimeSliceVector") is None
         if untold or said not in (0, there, there * instance.streams):
-            return f"PhaseInformationSequence speaks of {said} frames, the image has {len(frames)}: their times are unknown"
+            return because("frames.phases_contradict", announced=said, frames=len(frames))
         later = (begin - begins[0]).total_seconds() if begin is not None and begins[0] is not None else 0.0
         back = np.argsort(order, kind="stable")
         starts.append(times.start_s[back] + later)

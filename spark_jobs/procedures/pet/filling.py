@@ -5,6 +5,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import Administration, half_life_of_sheet, moment_of_sheet, reference_moment
 from spark_jobs.qc.numerics.decay import decayed
@@ -29,7 +30,7 @@ def phantom_filling(series: Sequence[Instance], sheets: Sequence[Document]) -> A
         return None
     told = [{k: v for k, v in sheet.items() if k != "procedure"} for sheet in mine]
     if any(t != told[0] for t in told):
-        raise Unreadable(f"{len(told)} sheets give the activities: two candidates")
+        raise Unreadable(because("sheet.activities_many", count=len(told)))
     sheet = told[0]
     half_life = half_life_of_sheet(series, sheet.get("nuclide"))
     reference = reference_moment(series, half_life)
@@ -38,8 +39,8 @@ def phantom_filling(series: Sequence[Instance], sheets: Sequence[Document]) -> A
         activity -= 1e6 * carried(series, sheet, "residual_mbq", "residual_measured_at", reference.moment, half_life)
     volume = _number(sheet, "volume_ml", LARGEST_ML)
     if activity <= 0 or volume <= 0:
-        raise Unreadable("the sheet leaves no activity, or no volume, in the phantom")
-    notes = ("activity and volume of the filling are those of the sheet", *reference.notes)
+        raise Unreadable(because("filling.nothing_left"))
+    notes = (because("filling.from_sheet"), *reference.notes)
     return Administration(activity, volume / 1000, notes)
 
 
@@ -56,12 +57,12 @@ def carried(
     value = _number(sheet, name, largest)
     seconds = (reference - moment_of_sheet(series, sheet, when)).total_seconds()
     if abs(seconds) > MOST_HALF_LIVES * half_life:
-        raise Unreadable(f"the sheet's {when} is more than {MOST_HALF_LIVES:.0f} half-lives from the scan")
+        raise Unreadable(because("filling.too_far", key=when, half_lives=MOST_HALF_LIVES))
     return decayed(value, seconds, half_life)
 
 
 def _number(sheet: dict[str, Any], name: str, largest: float) -> float:
     value = sheet.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= largest:
-        raise Unreadable(f"the sheet's {name} is missing, or no number from 0 to {largest:.0f}")
+        raise Unreadable(because("filling.missing", key=name, largest=largest))
     return float(value)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import (
     Administration,
@@ -44,11 +45,11 @@ def look(series: Sequence[Instance]) -> str | None:
     cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
     if not isinstance(cylinder, str):
         return CYLINDER
-    if cylinder in (CUT_OFF, NOT_COLD):
+    if cylinder in (because(CUT_OFF), because(NOT_COLD)):
         return cylinder
     if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
-        return FIDUCIALS + ", which are compared with a second series of the same study"
-    return f"none of the PET phantoms ({strange})"
+        return because("pet.compared_with_second", phantom=FIDUCIALS)
+    return because("pet.no_phantom", why=strange)
 
 
 def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
@@ -72,16 +73,16 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[Fi
     if not mine:
         return None, ()
     if len(mine) > 1:
-        raise Unreadable(f"{len(mine)} sheets give the activities: two candidates")
+        raise Unreadable(because("sheet.activities_many", count=len(mine)))
     sheet = mine[0]
     try:
         spheres, background = float(sheet["spheres_bq_per_ml"]), float(sheet["background_bq_per_ml"])
     except (KeyError, TypeError, ValueError):
-        raise Unreadable("the sheet lacks spheres_bq_per_ml or background_bq_per_ml") from None
+        raise Unreadable(because("iq.sheet_incomplete")) from None
     if not spheres > background > 0:
-        raise Unreadable("the sheet's activities are no hot spheres in a warm background")
+        raise Unreadable(because("iq.sheet_no_hot_spheres"))
     if unit_of(series) != "BQML":
-        raise Unreadable("Units is not BQML: voxels cannot be compared with the sheet's Bq/ml")
+        raise Unreadable(because("iq.units_not_bqml"))
     dated, named = sheet.get("measured_at") is not None, sheet.get("nuclide") is not None
     half_life = half_life_of_sheet(series, sheet.get("nuclide")) if dated or named else half_life_of(agents(series[0].dataset))
     if not dated and decay_correction(series) == "START" and (half_life is None or not is_dated(series)):
@@ -128,11 +129,11 @@ def _cross_calibration(series: Sequence[Instance], volume: Volume, told: Adminis
     try:
         given = told or administration_of(series)
         if unit_of(series) != "BQML":
-            raise Unreadable("Units is not BQML: voxels are no concentration that an activimeter could be compared with")
+            raise Unreadable(because("calibration.units_not_bqml"))
         if not given.weight_kg:
-            raise Unreadable("PatientWeight is missing or zero: the volume of the filling is unknown")
+            raise Unreadable(because("calibration.weight_missing"))
         ratio = pet_cross_calibration.measure(volume.values, volume.voxel_mm, given.reference_bq, 1000 * given.weight_kg)
-        notes = () if told else ("the filling's volume is PatientWeight at 1 g/ml",)
+        notes = () if told else (because("calibration.volume_from_weight"),)
         return replace(ratio, warnings=(*ratio.warnings, *given.notes, *notes))
     except Unreadable as exc:
         return refusal(pet_cross_calibration, str(exc))
@@ -145,7 +146,7 @@ def _noted(result: Result, series: Sequence[Instance]) -> Result:
         return result
     done = [str(c) for c in ([corrections] if isinstance(corrections, str) else corrections)]
     missing = [c for c in ("ATTN", "SCAT") if not any(c in d for d in done)]
-    note = f"CorrectedImage does not name {' and '.join(missing)}: attenuation or scatter may be in the values"
+    note = because("calibration.corrections_missing", corrections=list(missing))
     return replace(result, warnings=(*result.warnings, note)) if missing else result
 
 

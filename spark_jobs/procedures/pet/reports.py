@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.row import Procedure, Sheet, refusal
 from spark_jobs.qc.pet import pet_daily_qc, pet_normalisation
@@ -47,7 +48,7 @@ ARRAYS = {
 def _daily(document: Document, same: Sequence[Document]) -> list[Result]:
     root = _root(document)
     if not (root.findtext("bScandate") or "").strip():
-        return [refusal(pet_daily_qc, "the report has no date of its scan")]
+        return [refusal(pet_daily_qc, because("report.no_date"))]
     readings, arrays = _readings(root), _arrays(root)
     first = _earlier(document, same)
     factor = None if first is None else _readings(_root(first)).get("calibration_factor")
@@ -67,7 +68,7 @@ def _daily(document: Document, same: Sequence[Document]) -> list[Result]:
         age_days=_age(root),
     )
     if first is not None:
-        note = f"baseline: the report of {first.acquired_on}, the earliest of this scanner at hand"
+        note = because("report.baseline", date=first.acquired_on)
         daily, normalisation = (replace(r, warnings=(*r.warnings, note)) for r in (daily, normalisation))
     return [daily, normalisation]
 
@@ -98,7 +99,7 @@ def _readings(root: Element) -> dict[str, Reading]:
         name, units = DETAILS[item.tag]
         unit = (item.findtext("cBlkValue/bMeasure") or "").strip()
         if unit not in units:
-            raise Unreadable(f"{item.tag} is given in another unit; {' or '.join(units)} is expected")
+            raise Unreadable(because("report.unit_other", tag=item.tag, expected=list(units)))
         low, high = (_number(item, f"{bound}/aValue") for bound in ("bLowerBound", "aUpperBound"))
         value = _number(item, "cBlkValue/aValue")
         if value is None:
@@ -128,7 +129,7 @@ def _arrays(root: Element) -> dict[str, NDArray]:
         values = [_parsed(e.text, tag) for e in group.iterfind(path)]
         stated = _number(group, count)
         if stated is not None and stated != len(values):
-            raise Unreadable(f"{tag} states {stated:g} values and holds {len(values)}")
+            raise Unreadable(because("report.values_missing", tag=tag, announced=stated, there=len(values)))
         if values:
             out[name] = np.array(values)
     return out
@@ -145,7 +146,7 @@ def _parsed(text: str | None, what: str) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise Unreadable(f"{what} holds what is no number")
+        raise Unreadable(because("report.no_number", what=what))
     return value
 
 
@@ -168,7 +169,7 @@ def _efficiencies(document: Document, same: Sequence[Document]) -> list[Result]:
     """Return the test of a JSON sheet `{"procedure": "pet_normalisation", "block_efficiency": […], "baseline": […], "file_id": …}`."""
     values = document.sheet.get("block_efficiency")
     if not isinstance(values, list) or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        return [refusal(pet_normalisation, "the sheet lacks `block_efficiency`: a list of one number a block")]
+        return [refusal(pet_normalisation, because("normalisation.sheet_incomplete"))]
     earlier = [d for d in same if d.acquired_on and document.acquired_on and d.acquired_on < document.acquired_on]
     baseline = document.sheet.get("baseline") or (earlier[0].sheet.get("block_efficiency") if earlier else None)
     file_id = document.sheet.get("file_id")

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from connectors.nuclides import half_life_s, nuclide_of
+from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.row import Procedure, Sheet, refusal
 from spark_jobs.qc.radiopharmacy import activimeter
@@ -50,17 +51,17 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
         given = sheet.get(part)
         for one in given if isinstance(given, list) else [given] if given else []:
             if not isinstance(one, dict):
-                raise Unreadable(f"{part} is no object")
+                raise Unreadable(because("sheet.not_an_object", part=part))
             found: Measure | str
             if part in COMPARED:
-                begin = _moment(one.get("reference_at"), f"{part}: reference_at", zone)
+                begin = _moment(one.get("reference_at"), because("activimeter.key", part=part, key="reference_at"), zone)
                 readings = _readings(one, part, background, day, begin, zone)
                 if (readings.seconds < 0).any():
-                    raise Unreadable(f"{part}: a reading is older than its reference")
+                    raise Unreadable(because("activimeter.reading_before_reference", part=part))
                 if readings.mbq.size >= activimeter.FEWEST_REPEATED and np.ptp(readings.seconds) <= SITTING_S:
                     sittings.setdefault(readings.nuclide, (part, readings))
                 told = not sheet.get("repeatability") and sittings.get(readings.nuclide, ("", None))[1] is readings
-                reference = _number(one.get("reference_mbq"), f"{part}: reference_mbq")
+                reference = _number(one.get("reference_mbq"), because("activimeter.key", part=part, key="reference_mbq"))
                 found = activimeter.agreement(COMPARED[part], readings, reference)
                 doubts += [
                     d for d in (activimeter.scatter(readings, reference),) if d and not told and not isinstance(found, str)
@@ -74,18 +75,18 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
             else:
                 found = activimeter.repeatability(_readings(one, part, background, day, None, zone))
             if isinstance(found, str):
-                return [refusal(activimeter, f"{part}: {found}")]
+                return [refusal(activimeter, because("activimeter.of_part", part=part, reason=found))]
             measures.append(found)
     missing = [p for p in PARTS if not sheet.get(p)]
     if len(missing) == len(PARTS):
-        return [refusal(activimeter, "the sheet holds none of accuracy, constancy, linearity, repeatability")]
-    warnings = [f"not on the sheet: {', '.join(missing)}"] if missing else []
+        return [refusal(activimeter, because("activimeter.sheet_empty"))]
+    warnings = [because("activimeter.not_on_sheet", parts=list(missing))] if missing else []
     if "repeatability" in missing:  # readings that scatter widely about the reference have no mean error
         for nuclide, (part, readings) in sittings.items():
             found = activimeter.repeatability(readings)
             if isinstance(found, Measure):
                 measures.append(found)
-                warnings.append(f"the repeatability with {nuclide} is that of the readings of {part}")
+                warnings.append(because("activimeter.repeatability_from", nuclide=nuclide, part=part))
     status, reason = (INDICATIVE, doubts[0]) if doubts else (MEASURED, None)
     about = (activimeter.METHOD, activimeter.VERSION, tuple(measures), tuple(warnings), figure)
     return [Result(activimeter.PROCEDURE, status, reason, None, *about)]
@@ -97,28 +98,33 @@ def _readings(
     """Return the readings of one part; those without a time of their own were all taken when the sheet says."""
     values = part.get("readings", part.get("readings_mbq"))
     if not isinstance(values, list) or not values:
-        raise Unreadable(f"{name}: no readings")
+        raise Unreadable(because("activimeter.no_readings", part=name))
     dated = [v if isinstance(v, dict) else {"mbq": v} for v in values]
     if name == "linearity" and any("at" not in v for v in dated):
-        raise Unreadable("linearity: a reading without its time")
-    times = [_moment(v.get("at") or part.get("measured_at") or day, f"{name}: time of a reading", zone) for v in dated]
+        raise Unreadable(because("activimeter.linearity_without_time"))
+    times = [
+        _moment(v.get("at") or part.get("measured_at") or day, because("activimeter.time_of_reading", part=name), zone)
+        for v in dated
+    ]
     first = begin or min(times)
-    mbq = np.array([_number(v.get("mbq"), f"{name}: reading") - background for v in dated])
+    mbq = np.array([_number(v.get("mbq"), because("activimeter.reading", part=name)) - background for v in dated])
     nuclide = nuclide_of(str(part.get("nuclide") or ""))
     if nuclide is None:
-        raise Unreadable(f"{name}: the nuclide is missing or not known")
+        raise Unreadable(because("activimeter.nuclide_missing", part=name))
     stated = part.get("half_life_s")
     try:
-        life = half_life_s([nuclide], None if stated is None else _number(stated, f"{name}: half_life_s"))
+        life = half_life_s(
+            [nuclide], None if stated is None else _number(stated, because("activimeter.key", part=name, key="half_life_s"))
+        )
     except ValueError as exc:
-        raise Unreadable(f"{name}: {exc}") from None
+        raise Unreadable(because("activimeter.of_part", part=name, reason=exc)) from None
     if life is None:
-        raise Unreadable(f"{name}: the half-life of {nuclide} is not known")
+        raise Unreadable(because("activimeter.half_life_unknown", part=name, nuclide=nuclide))
     texts = [v.get("at") or part.get("measured_at") or day for v in dated]
     texts += [part.get("reference_at")] if begin is not None else []
     lost = 100 * -np.expm1(-np.log(2) * DAY_S / life)
     if (begin is not None or name == "linearity") and lost > MOST_A_DAY_PERCENT and any(len(str(t)) <= DAY for t in texts):
-        raise Unreadable(f"{name}: a day without its time, and in a day {nuclide} decays by {lost:.0f} %")
+        raise Unreadable(because("sheet.day_without_time", what=name, nuclide=nuclide, percent=lost))
     return Readings(mbq, np.array([(t - first).total_seconds() for t in times]), life, nuclide)
 
 
@@ -139,7 +145,7 @@ def _zone(texts: Sequence[str]) -> tzinfo | None:
             moments.append((datetime.fromisoformat(text), len(text) > DAY))
     zones = [m.tzinfo for m, _ in moments if m.tzinfo is not None]
     if zones and any(m.tzinfo is None and timed for m, timed in moments):
-        raise Unreadable("some times of the sheet have an offset from UTC and others none: they cannot be compared")
+        raise Unreadable(because("activimeter.offsets_mixed"))
     return zones[0] if zones else None
 
 
@@ -147,15 +153,15 @@ def _moment(value: Any, what: str, zone: tzinfo | None) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise Unreadable(f"{what} is missing or no date and time") from None
+        raise Unreadable(because("sheet.no_moment", what=what)) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def _number(value: Any, what: str, least: float | None = None) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise Unreadable(f"{what} is missing or no number")
+        raise Unreadable(because("sheet.no_number", what=what))
     if least is not None and value < least:
-        raise Unreadable(f"{what}: {value} is below {least:g}")
+        raise Unreadable(because("sheet.below", what=what, value=value, least=least))
     return float(value)
 
 

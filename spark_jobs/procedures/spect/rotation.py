@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.heads import Head, apart, detector_item, heads_of
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import look_of_rotation
@@ -22,7 +23,7 @@ def look(series: Sequence[Instance]) -> str | None:
     if first.modality != "NM" or first.kind != "TOMO":
         return None
     if len(first.pixels) < 2:
-        raise Unreadable("a view of a rotation in an object of its own: export the rotation as one object with all its views")
+        raise Unreadable(because("rotation.views_apart"))
     return look_of_rotation(first.pixels, first.pixel_mm or 1.0)
 
 
@@ -50,9 +51,9 @@ def _between_heads(heads: Sequence[Head], results: list[Result]) -> list[Result]
         return results
     doubt = apart(heads) if len({id(h.instance) for h in heads}) > 1 else None
     if len(good) < len(results):
-        doubt = "not all heads were measured"
+        doubt = because("heads.not_all_measured")
     if doubt:
-        note = f"the offsets were not compared between heads: {doubt}"
+        note = because("heads.offsets_not_compared", reason=doubt)
         return [r if r.status == NOT_MEASURED else replace(r, warnings=(*r.warnings, note)) for r in results]
     offsets = {name: r.value("cor_offset_mm") for name, r in good.items()}
     high, low = max(offsets, key=lambda h: offsets[h]), min(offsets, key=lambda h: offsets[h])
@@ -69,13 +70,13 @@ def frame_angles(instance: Instance, detectors: NDArray[np.int64]) -> NDArray[np
     """
     rotations = list(instance.dataset.get("RotationInformationSequence") or [])
     if not rotations:
-        return "RotationInformationSequence is missing: the angles are unknown"
+        return because("rotation.angles_missing")
     which = instance.vector("RotationVector")
     if which.max() > len(rotations) or which.min() < 1:
-        return "RotationVector points outside RotationInformationSequence"
+        return because("rotation.vector_outside")
     steps = np.array([abs(float(r.get("AngularStep") or 0)) for r in rotations])
     if (steps <= 0).any():
-        return "AngularStep is missing: the angles are unknown"
+        return because("rotation.step_missing")
     turns = np.array([-1.0 if str(r.get("RotationDirection") or "").upper() == "CW" else 1.0 for r in rotations])
     starts = np.array([float(r.get("StartAngle") or 0) for r in rotations])
     views = instance.dataset.get("AngularViewVector")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.result import Result
 from spark_jobs.qc.spect import tomographic_contrast, tomographic_uniformity
@@ -58,18 +59,18 @@ def volumes(series: Sequence[Instance]) -> list[Volume]:
         ordered = sorted(series, key=lambda i: i.position_mm)
         places = np.array([i.position_mm for i in ordered])
         if (np.diff(places) <= 0).any():
-            raise Unreadable("two slices lie at one place: two candidates")
+            raise Unreadable(because("tomogram.slices_doubled"))
         values = np.concatenate([_rescaled(i) for i in ordered])
         return [Volume(values, series[0].pixel_mm or 0.0, _slice_mm(series[0]))]
     out = []
     for k, instance in enumerate(series):
         order = instance.vector("SliceVector")
         if instance.dataset.get("SliceVector") is not None and len(np.unique(order)) < len(order):
-            raise Unreadable("SliceVector names a slice twice: two candidates")
+            raise Unreadable(because("tomogram.slice_vector_doubled"))
         if instance.dataset.get("SliceVector") is not None and np.ptp(order) >= len(order):
-            raise Unreadable(f"SliceVector has gaps: of {np.ptp(order) + 1} slices {len(order)} are there")
+            raise Unreadable(because("tomogram.slices_missing", slices=np.ptp(order) + 1, there=len(order)))
         if len(order) < FEWEST_SLICES:
-            raise Unreadable(f"{len(order)} slices are too few for a tomogram of a phantom")
+            raise Unreadable(because("tomogram.slices_few", slices=len(order)))
         values = _rescaled(instance)[np.argsort(order, kind="stable")]
         detector = f"reconstruction {k + 1}" if len(series) > 1 else None
         out.append(Volume(values, instance.pixel_mm or 0.0, _slice_mm(instance), detector))
@@ -82,7 +83,7 @@ def _slice_mm(instance: Instance) -> float:
         value = instance.dataset.get(name)
         if value is not None and abs(float(value)) > 0:
             return abs(float(value))
-    raise Unreadable("SpacingBetweenSlices and SliceThickness are missing or zero: the distance of slices is unknown")
+    raise Unreadable(because("tomogram.distance_unknown"))
 
 
 def _rescaled(instance: Instance) -> NDArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.alignment import neighbour_shifts
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
@@ -25,7 +26,7 @@ __all__ = [
     "still_frames",
 ]
 
-NO_CURVE = "fewer than 8 frames, or no counts: no curve can be followed"
+NO_CURVE = "curve.frames_few"
 
 BOLUS_S = 60.0  # before it the picture changes faster than a patient moves
 GROUP_S = 60.0
@@ -71,9 +72,9 @@ def few_counts(frames: NDArray, motion_se_px: float) -> str | None:
     """Return why the counts are too few for a verdict, or None."""
     usual = median(frames.sum((1, 2), dtype=np.float64))
     if usual < FEWEST_COUNTS:
-        return f"too few counts for a verdict: {usual:.0f} in a frame, at least {FEWEST_COUNTS} are needed to tell a weak one"
+        return because("dynamic.too_few_counts", counts=usual, least=FEWEST_COUNTS)
     if motion_se_px > UNSURE_PX:
-        return f"too few counts for a verdict: shifts are only known to {motion_se_px:.2f} px (at most {UNSURE_PX})"
+        return because("dynamic.motion_unsure", se_px=motion_se_px, most_px=UNSURE_PX)
     return None
 
 
@@ -133,7 +134,7 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     odd = np.setdiff1d(np.flatnonzero(high & late) + 1, np.concatenate([empty + 1, empty - 1, weak - 1, weak + 1]))
     gaps = times.start_s[1:] - times.start_s[:-1] - times.duration_s[:-1]
     out = [
-        _count("missing_frames_count", [f"phase {p} frame {k}" for p, k in times.missing], TIMING),
+        _count("missing_frames_count", [because("frames.phase_frame", phase=p, frame=k) for p, k in times.missing], TIMING),
         _count("repeated_frames_count", [int(k) + 1 for k in same], TIMING),
         _count("empty_frames_count", [int(k) + 1 for k in empty], TIMING),
         _count("weak_frames_count", [int(k) + 1 for k in np.sort(np.concatenate([weak, odd]))], TIMING),

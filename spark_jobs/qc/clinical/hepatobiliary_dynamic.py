@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects, dynamic
 from spark_jobs.qc.clinical.aspects import POSITIONING, TIMING
 from spark_jobs.qc.clinical.time_curve import fit_uptake
@@ -45,7 +46,7 @@ def measure(
     measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body), *organs]
     notes = list(times.notes)
     if liver is None:
-        notes.append("no liver stands out: contrast, curve and place are not measured")
+        notes.append(because("hepatobiliary.no_liver"))
     else:
         # bile leaves to the gut below the liver: what lies there must be in the field
         rows = np.flatnonzero(liver.any(1))
@@ -91,13 +92,13 @@ def _clearance(curve: NDArray[np.float64], times: dynamic.FrameTimes) -> tuple[l
     scaled = curve * usual / times.duration_s
     fit = fit_uptake(times.middle_s, scaled)
     if fit is None or not fit.good:
-        how = "too few points" if fit is None else f"R² {fit.r2:.2f}"
-        return [], [f"the curve of the liver is no uptake and washout ({how}): its times are not used"]
+        how = because("curve.points_few") if fit is None else f"R² {fit.r2:.2f}"
+        return [], [because("hepatobiliary.no_washout_curve", how=how)]
     fitted = [
         aspects.measure(TIMING, "liver_peak_min", fit.parameters["peak_s"] / 60, "min", "liver"),
         aspects.measure(TIMING, "liver_fit_r2", fit.r2, "1", "liver"),
     ]
     half_s, lasted_s = fit.parameters["washout_half_s"], float(times.duration_s.sum())
     if half_s > LONGEST_HALF * lasted_s:
-        return fitted, [f"the liver hardly empties in the {lasted_s / 60:.0f} min of the study: its washout is not used"]
+        return fitted, [because("hepatobiliary.hardly_empties", minutes=lasted_s / 60)]
     return [*fitted, aspects.measure(TIMING, "liver_washout_half_min", half_s / 60, "min", "liver")], []

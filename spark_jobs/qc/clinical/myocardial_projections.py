@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.alignment import neighbour_shifts
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
@@ -69,16 +70,16 @@ def measure(
         Further measures of the aspect timing, from the header.
     """
     if not heads or min(len(h) for h in heads) < FEWEST_VIEWS:
-        return _refused(f"fewer than {FEWEST_VIEWS} views of a detector: motion cannot be followed")
+        return _refused(because("heart.views_few", least=FEWEST_VIEWS))
     views = np.concatenate([np.maximum(h, 0) for h in heads]).astype(np.float64)
     numbers = numbers or [list(range(1, len(h) + 1)) for h in heads]
     labels = [(d + 1, v) for d, own in enumerate(numbers) for v in own]
     kcts = views.sum((1, 2)) / 1000
     if median(kcts) <= 0:
-        return _refused("the views hold no counts")
+        return _refused(because("heart.views_empty"))
     heart = heart_of(views, pixel_mm, max(1, len(views) // LOOKED))
     if heart is None:
-        return _refused("no compact bright organ stands out in the views: is this a heart?")
+        return _refused(because("heart.no_organ"))
     n = 2 if pixel_mm < COARSE_MM and min(views.shape[1:]) >= 64 else 1
     creeps, breaks, spread = [], [], []
     for own in heads:
@@ -110,7 +111,7 @@ def measure(
     }
     reason = None
     if unsure:
-        reason = f"too few counts per view ({median(kcts):.1f} kcts) to tell a motion of one pixel from noise"
+        reason = because("heart.too_few_counts", kcts=median(kcts))
     return Result(PROCEDURE, INDICATIVE if unsure else MEASURED, reason, None, METHOD, VERSION, tuple(measures), (), figure)
 
 

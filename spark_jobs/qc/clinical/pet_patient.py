@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.alignment import neighbour_shifts
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, UNIFORMITY
@@ -66,7 +67,7 @@ def measure(
     """
     body = body_of(values, voxel_mm)
     if body is None:
-        return Result(PROCEDURE, NOT_MEASURED, "no body is seen in the volume", None, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("pet_patient.no_body"), None, METHOD, VERSION)
     notes = list(warnings)
     level = median(values[body])
     planes = np.flatnonzero(body.any((1, 2)))
@@ -77,7 +78,7 @@ def measure(
         measures.append(aspects.measure(COUNTS, "activity_mbq_per_kg", mbq_per_kg, "MBq/kg"))
     liver = _liver(values, body, voxel_mm, right_first, level)
     if liver is None:
-        notes.append("no even bright organ at the right of the trunk: noise of the liver is not measured")
+        notes.append(because("pet_patient.no_liver"))
     else:
         mean, spread, place = liver
         at = {"slice": place[0], "row": place[1], "column": place[2]}
@@ -87,10 +88,7 @@ def measure(
     if suv_factor is not None:
         whole, of_liver = suv_factor * float(values[body].mean()), suv_factor * (liver[0] if liver else 0.0)
         if not BODY_SUV[0] <= whole <= BODY_SUV[1] or of_liver > MOST_LIVER_SUV:
-            notes.append(
-                f"no SUV: no body has a mean SUV of {whole:.3g}, or a liver one of {of_liver:.3g}: weight, activity, half-life or moments "
-                "of the header are wrong"
-            )
+            notes.append(because("pet_patient.suv_absurd", body=whole, liver=of_liver))
         else:
             if liver is not None:
                 measures.append(aspects.measure(COUNTS, "liver_suv_mean", of_liver, "g/ml", "liver"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects, dynamic
 from spark_jobs.qc.clinical.aspects import POSITIONING, TIMING
 from spark_jobs.qc.clinical.time_curve import fit_bolus
@@ -143,23 +144,23 @@ def _bolus(
     """Return the width of the bolus in the vessels between and above the kidneys, or a warning why there is none."""
     early = times.start_s < dynamic.BOLUS_S
     if early.sum() < 8 or median(times.duration_s[early]) > LONGEST_BOLUS_FRAME_S:
-        return [], [f"the bolus cannot be followed: frames of the first minute are longer than {LONGEST_BOLUS_FRAME_S:g} s"]
+        return [], [because("renal.bolus_frames_long", longest_s=LONGEST_BOLUS_FRAME_S)]
     first = frames[early].astype(np.float64)
     time = times.middle_s[early]
     if not np.allclose(times.duration_s[early], times.duration_s[early][0]):
-        return [], ["the bolus cannot be followed: the frames of the first minute are not equally long"]
+        return [], [because("renal.bolus_frames_uneven")]
     smooth = aspects.binomial(first, int(np.clip(round(2 * (8.0 / pixel_mm) ** 2), 2, 12)))
     # a vessel is bright early and less so at the end of the minute; kidneys only grow
     passing = smooth.max(0) - smooth[-max(3, len(smooth) // 6) :].mean(0)
     for kidney in kidneys:
         passing[kidney] = 0
     if passing.max() <= 0:
-        return [], ["no bolus is seen to pass: its width is not used"]
+        return [], [because("renal.no_bolus")]
     vessel = passing > 0.6 * passing.max()
     fit = fit_bolus(time, first[:, vessel].sum(1))
     if fit is None or not fit.good:
-        how = "too few points" if fit is None else f"R² {fit.r2:.2f}"
-        return [], [f"the curve of the vessels is no bolus ({how}): its width is not used"]
+        how = because("curve.points_few") if fit is None else f"R² {fit.r2:.2f}"
+        return [], [because("renal.no_bolus_curve", how=how)]
     return [
         aspects.measure(TIMING, "bolus_fwhm_s", fit.parameters["fwhm_s"], "s", "vessels"),
         aspects.measure(TIMING, "bolus_fit_r2", fit.r2, "1", "vessels"),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects, thyroid_uptake
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
 from spark_jobs.qc.numerics.order import percentile
@@ -59,7 +60,7 @@ def measure(
         counts = np.maximum(image, 0).astype(np.float64)
         total = float(counts.sum())
         if total <= 0:
-            return Result(PROCEDURE, NOT_MEASURED, f"the {region} view holds no counts", None, METHOD, VERSION)
+            return Result(PROCEDURE, NOT_MEASURED, because("thyroid.view_empty", view=region), None, METHOD, VERSION)
         fewest = min(fewest, total)
         lobes = lobes_of(counts, pixel_mm)
         body = aspects.body_of(counts)
@@ -83,23 +84,20 @@ def measure(
                 if taken.value <= MOST_UPTAKE_PERCENT:
                     measures.append(taken)
                 else:
-                    warnings.append(
-                        f"no uptake is measured: a gland cannot take up {taken.value:.0f} % of what was injected; countings, moments or "
-                        "durations are wrong"
-                    )
+                    warnings.append(because("uptake.absurd", percent=taken.value))
                 known = True
             figure = figure or {"image": counts, "masks": list(lobes), "roi": gland.mask if gland else None}
         else:
-            warnings.append(f"the {region} view shows no two lobes: contrast and place are not measured")
+            warnings.append(because("thyroid.no_lobes", view=region))
             figure = figure or {"image": counts, "masks": []}
     if syringe and not known:
-        lacks = "no view from the front shows both lobes" if seconds else "the header does not say how long the view took"
-        warnings.append(f"no uptake is measured: {lacks}")
+        lacks = because("thyroid.no_front_view") if seconds else because("thyroid.duration_missing")
+        warnings.append(because("uptake.not_measured", reason=lacks))
     if seconds:
         measures.append(aspects.measure(TIMING, "acquisition_s", seconds, "s"))
     measures += [*timing, *aspects.header(completeness)]
     few = fewest < FEWEST_COUNTS
-    reason = f"only {fewest:.0f} counts in a view: the gland cannot be told from noise" if few else None
+    reason = because("thyroid.too_few_counts", counts=fewest) if few else None
     state = INDICATIVE if few else MEASURED
     return Result(
         PROCEDURE, state, reason, None, METHOD, VERSION, tuple(measures), tuple(warnings), {"kind": PROCEDURE, **(figure or {})}

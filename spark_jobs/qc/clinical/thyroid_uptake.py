@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.numerics.decay import decayed, mean_factor
 from spark_jobs.qc.numerics.order import percentile
@@ -44,9 +45,7 @@ class Syringe:
         """Return the count rate of what was injected, at the start of the view."""
         rate = decayed(self.full_cps, self.full_s, self.half_life_s) - decayed(self.empty_cps, self.empty_s, self.half_life_s)
         if not (self.empty_cps >= 0 and 0 < rate < math.inf):
-            raise ValueError(
-                "the emptied syringe counts no less than the full one, or less than nothing: what was injected is unknown"
-            )
+            raise ValueError(because("uptake.syringe_empty_higher"))
         return rate
 
 

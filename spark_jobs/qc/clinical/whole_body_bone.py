@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, TIMING, UNIFORMITY
 from spark_jobs.qc.numerics.order import median, percentile
@@ -41,7 +42,7 @@ SPINE, SHAFTS = (
     2.0,
     1.5,
 )  # what spine and bones of the legs have over the tissue beside them; vessels and organs of an early phase below 1.5 and 1.4
-NO_BONES = "no verdict: no bones stand out against the tissue: an early phase, another tracer, or hardly any uptake"
+NO_BONES = "bone.no_bones"
 SURE, MEDIAN_NOISE = 6.0, 1.2533  # standard deviations; the standard error of a median is so many times that of a mean
 
 
@@ -115,7 +116,7 @@ def measure(
         counts = np.maximum(image, 0).astype(np.float64)
         mask = masks[region] = body_mask(counts)
         if mask.any(1).sum() * pixel_mm < 0.3 * SHORTEST_MM:
-            return Result(PROCEDURE, NOT_MEASURED, f"the {region} view shows no body", None, METHOD, VERSION)
+            return Result(PROCEDURE, NOT_MEASURED, because("bone.view_empty", view=region), None, METHOD, VERSION)
         measures += [
             aspects.measure(aspect, name, value, unit, region) for aspect, name, value, unit in _aspects(counts, mask, pixel_mm)
         ]
@@ -125,7 +126,7 @@ def measure(
         measures.append(aspects.measure(TIMING, "scan_speed_cm_per_min", scan_speed_mm_per_s * 6, "cm/min"))
     measures += [*timing, *aspects.header(completeness)]
     figure = {"kind": PROCEDURE, "views": dict(views), "masks": masks, "pixel_mm": pixel_mm}
-    state, reason = (MEASURED, None) if bones else (INDICATIVE, NO_BONES)
+    state, reason = (MEASURED, None) if bones else (INDICATIVE, because(NO_BONES))
     return Result(PROCEDURE, state, reason, None, METHOD, VERSION, tuple(measures), (), figure)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.field import Mask
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
@@ -89,14 +90,14 @@ def measure(
     """
     ys, xs = np.nonzero(field)
     if len(ys) < ENOUGH_PIXELS:
-        return Result(PROCEDURE, NOT_MEASURED, "the uniform part is too small", detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("artefact.uniform_part_small"), detector, METHOD, VERSION)
     n = max(1, -(-int(max(np.ptp(ys), np.ptp(xs)) + 1) // LARGEST_GRID))
     top, left = int(ys.min()), int(xs.min())
     rows, columns = -(-(int(ys.max()) + 1 - top) // n), -(-(int(xs.max()) + 1 - left) // n)
     values, valid = _coarse(image, field, top, left, rows, columns, n)
     level = median(values[valid])
     if level <= 0:
-        return Result(PROCEDURE, NOT_MEASURED, "the uniform part is empty", detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("artefact.uniform_part_empty"), detector, METHOD, VERSION)
     work = _Work(
         np.where(valid, values / level - 1, 0.0),
         None if centre is None else ((centre[0] - top - (n - 1) / 2) / n, (centre[1] - left - (n - 1) / 2) / n),

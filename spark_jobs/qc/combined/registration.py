@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
@@ -47,20 +48,22 @@ def measure(fixed_mm: NDArray, moved_mm: NDArray, *, names: tuple[str, str] = ("
     p, q = np.asarray(fixed_mm, np.float64), np.asarray(moved_mm, np.float64)
     for name, points in zip(names, (p, q), strict=True):
         if len(points) < FEWEST:
-            return refuse(f"{len(points)} fiducials in the {name} volume: at least three are needed")
+            return refuse(because("registration.fiducials_few", count=len(points), volume=name))
     if len(p) != len(q):
-        return refuse(f"the {names[0]} volume shows {len(p)} fiducials, the {names[1]} volume {len(q)}")
+        return refuse(
+            because("registration.fiducials_differ", first=names[0], first_count=len(p), second=names[1], second_count=len(q))
+        )
     for name, points in zip(names, (p, q), strict=True):
         if _off_line(points) < LINE_MM:
-            return refuse(f"the fiducials of the {name} volume lie on one line: the rotation about it cannot be told")
+            return refuse(because("registration.on_one_line", volume=name))
     order = _paired(p, q)
     if order is None:
-        return refuse("the fiducials of the two volumes do not fit each other: not the same phantom, or it was moved")
+        return refuse(because("registration.no_fit"))
     q = q[order]
     delta = q - p
     distance = np.linalg.norm(delta, axis=1)
     if distance.max() > FURTHEST_MM:
-        return refuse(f"the fiducials lie {distance.max():.0f} mm apart: the phantom was moved between the scans")
+        return refuse(because("registration.apart", distance_mm=distance.max()))
     rotation, left = _kabsch(p, q)
     residual = float(np.sqrt((left**2).sum(1).mean()))
     angles = _angles(rotation)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.ct_stack import Stack
 from spark_jobs.qc.ct.sensitometry import Pose
 from spark_jobs.qc.numerics.order import median
@@ -47,29 +48,29 @@ def acr_measures(stack: Stack, pose: Pose, middle_mm: float, way: int, warnings:
     first = _plane(stack, pose, middle_mm)
     fourth = _plane(stack, pose, middle_mm + way * TRAVEL_MM)
     if len(first) < 3:
-        warnings.append("fewer than three of the four beads of module 1 were found: no alignment")
+        warnings.append(because("ct.beads_of_alignment_missing"))
     else:
         at = {"beads": len(first), "slice_mm": round(float(np.mean(first)), 3)}
         out.append(Measure("alignment_max_mm", round(float(np.ptp(first)), 3), "mm", round(room * 2**0.5, 3), at))
     if len(first) < 3 or len(fourth) < 3:
-        warnings.append("the beads of modules 1 and 4 were not both found: no table travel")
+        warnings.append(because("ct.beads_of_travel_missing"))
     else:
         travel = abs(float(np.mean(fourth) - np.mean(first)))
         out.append(Measure("table_travel_mm", round(travel, 3), "mm", round(room, 3), {"nominal_mm": TRAVEL_MM}))
     distance = _distance(stack, pose, middle_mm + way * MODULE_3_MM)
     if distance is None:
-        warnings.append("the two beads of module 3 were not found: no distance")
+        warnings.append(because("ct.beads_of_distance_missing"))
     else:
         out.append(Measure("bead_distance_mm", round(distance, 3), "mm", None, {"nominal_mm": APART_MM}))
     groups = _bars(stack, pose, middle_mm + way * TRAVEL_MM)
     if groups is None:
-        warnings.append("the bars of module 4 were not found: no modulation of bars")
+        warnings.append(because("ct.bars_missing"))
         return out
     relative = [g.amplitude / groups[0].amplitude for g in groups]
     half = next((k for k, r in enumerate(relative) if r < 0.5), None)
     at = {"relative_to_lp_per_mm": GROUPS[0][1]}
     if half is None:
-        warnings.append("more than half of the modulation is left at the finest bars: no frequency of 50 %")
+        warnings.append(because("ct.bars_too_clear"))
     else:
         share = (relative[half - 1] - 0.5) / (relative[half - 1] - relative[half])
         f = groups[half - 1].lp_per_mm + share * (groups[half].lp_per_mm - groups[half - 1].lp_per_mm)

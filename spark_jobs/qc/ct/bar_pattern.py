@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.ct_kinds import BAR_GROUPS, CATPHAN_BARS, BarGroup
 from spark_jobs.qc.ct.ct_stack import Stack
 from spark_jobs.qc.ct.sensitometry import Pose
@@ -56,7 +57,7 @@ def bar_modulation(stack: Stack, pose: Pose, slices: list[int]) -> Bars | str:
     profile = np.max([_circle(stack.hu(k), pose, float(stack.positions[k])) for k in slices], axis=0)
     found = [m for m in (_groups(profile, forward) for forward in (True, False)) if m is not None]
     if not found:
-        return "the bar pattern does not look like the one that is known"
+        return because("bars.pattern_other")
     values = max(found, key=lambda v: v[0] + v[1])
     relative = tuple(float(v / values[0]) for v in values)
     frequencies = tuple(g.lp_per_mm for g in BAR_GROUPS)

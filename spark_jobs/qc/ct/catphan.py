@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.acr_modules import acr_measures
 from spark_jobs.qc.ct.bar_pattern import bar_modulation, find_bars
 from spark_jobs.qc.ct.ct_kinds import ACR, Model
@@ -77,13 +78,11 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         return refuse(axis)
     found = seen[1] if seen else find_module(stack, axis)
     if found is None:
-        return refuse("no slice shows the rods of a CatPhan or ACR phantom at their places and in their order")
+        return refuse(because("ct.no_rods"))
     slices = module_slices(stack, axis, *found)
     ends = stack.positions[slices[0]] - NEAR_MM, stack.positions[slices[-1]] + NEAR_MM
     if any(not ends[0] <= stack.positions[k] <= ends[1] for k in found[1].places):
-        return refuse(
-            "the rods are seen in slices that do not lie together: the slices are out of order, or two series are mixed"
-        )
+        return refuse(because("ct.rods_scattered"))
     if len(slices) >= MANY:
         slices = slices[1:-1]  # the outermost may hold a little of what comes next
     middle_mm = float((stack.positions[slices[0]] + stack.positions[slices[-1]]) / 2)
@@ -93,20 +92,15 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         return refuse(pose)
     warnings: list[str] = []
     if pose.mirrored:
-        warnings.append(
-            "the slices show the phantom as a mirror image (it lies the other way round, or they were flipped): corrected"
-        )
-    thickness = slice_thickness(stack, pose, slices) if pose.kind.ramps else "no wire ramps in this kind: no slice thickness"
+        warnings.append(because("ct.mirrored"))
+    thickness = slice_thickness(stack, pose, slices) if pose.kind.ramps else because("ct.no_ramps_of_kind")
     if isinstance(thickness, str):
         warnings.append(thickness)
     else:
         if not thickness.in_order:
-            return refuse("the wires jump from slice to slice: the slices are out of order, or two series are mixed")
+            return refuse(because("ct.wires_jump"))
         if thickness.climb is not None and abs(thickness.climb - 1) > CLIMB_PART:
-            return refuse(
-                f"the wires climb {thickness.climb:.2f} times as far from slice to slice as the positions in the header say: "
-                "the slice positions are not believed"
-            )
+            return refuse(because("ct.wires_climb", times=thickness.climb))
         middle_mm = float(stack.positions[thickness.middle])
     used = [k for k in stack.within(middle_mm, HALF_MM) if k in slices] or [found[0]]
     rods, background = _rods(stack, pose, used, pose.kind.insert_mm / 2 - 2 * RIM_MM)
@@ -127,10 +121,7 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         if stack.thickness_mm and abs(thickness.mm - stack.thickness_mm) > max(
             AGREE_PART * stack.thickness_mm, SURE * thickness.spread_mm
         ):
-            warnings.append(
-                f"the header's SliceThickness of {stack.thickness_mm:g} mm contradicts the ramps, which say {thickness.mm:.2f} mm: "
-                "the ramps are believed"
-            )
+            warnings.append(because("ct.thickness_contradicts", header_mm=stack.thickness_mm, ramps_mm=thickness.mm))
         at = {"slice_mm": round(middle_mm, 3), "averaged_slices": thickness.averaged, "tilt_deg": round(thickness.tilt_deg, 2)}
         measures.append(Measure("slice_thickness_mm", round(thickness.mm, 4), "mm", round(thickness.spread_mm, 4), at))
     measures += mtf
@@ -138,19 +129,19 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     has_bars = any(m.bars_mm is not None for m in pose.kind.models)
     bars = find_bars(stack, pose, middle_mm) if pose.kind.ramps and has_bars else None
     if pose.kind.ramps and not has_bars:
-        warnings.append("the bars of this kind do not lie around a circle: no modulation of bars")
+        warnings.append(because("ct.bars_no_circle"))
     if bars is not None:
         modulation = bar_modulation(stack, pose, [k for k in (bars - 1, bars, bars + 1) if 0 <= k < len(stack.positions)])
         if isinstance(modulation, str):
             warnings.append(modulation)
         elif modulation.half_lp_per_mm is None:
-            warnings.append("more than half of the modulation is left at the finest bars: no frequency of 50 %")
+            warnings.append(because("ct.bars_too_clear"))
         else:
             at = {"slice_mm": round(float(stack.positions[bars]), 3)}
             measures.append(Measure("mtf50_bar_lp_per_mm", round(modulation.half_lp_per_mm, 4), "1/mm", None, at))
     layout = _layout(stack, pose, middle_mm, None if bars is None else float(stack.positions[bars]))
     if layout is None:
-        warnings.append("neither the uniform nor the low-contrast module was found: no noise, no contrast-to-noise ratio")
+        warnings.append(because("ct.no_module_for_noise"))
     else:
         measures += _further_modules(stack, pose, middle_mm, layout, warnings)
     figure = {
@@ -175,26 +166,16 @@ def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: lis
         if abs(away) <= AGREE_PART:
             return thickness
         if away > OVERLAP_PART or away < -AGREE_PART:  # slices that reach into each other are thicker alone, never thinner
-            warnings.append(
-                f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm: "
-                "slices overlap or are apart, none were averaged"
-            )
+            warnings.append(because("ct.ramp_gaps", ramp_mm=alone.mm, header_mm=stack.thickness_mm))
             return alone
-        warnings.append(
-            f"the ramp of one slice says {alone.mm:.2f} mm where the header's SliceThickness is {stack.thickness_mm:g} mm: "
-            "slices reach into each other; three were averaged, and the difference is in the uncertainty"
-        )
+        warnings.append(because("ct.ramp_overlap", ramp_mm=alone.mm, header_mm=stack.thickness_mm))
         return replace(thickness, spread_mm=float(np.hypot(thickness.spread_mm, (alone.mm - thickness.mm) / 2)))
     if stack.thickness_mm is None:
-        warnings.append(
-            "SliceThickness is missing in the header: slice thickness from the ramp of one slice, with the doubt of its blur"
-        )
+        warnings.append(because("ct.thickness_missing"))
     elif stack.spacing_mm is None or abs(stack.spacing_mm / stack.thickness_mm - 1) > AGREE_PART:
-        warnings.append(
-            "the slices do not lie side by side: slice thickness from the ramp of one slice, with the doubt of its blur"
-        )
+        warnings.append(because("ct.thickness_one_slice"))
     if not sigma_mm:
-        warnings.append("the blur of the image is not known: thin slices read wider than they are")
+        warnings.append(because("ct.blur_unknown"))
     return alone
 
 
@@ -246,9 +227,9 @@ def _cut_off(rods: list[_Rod]) -> str | None:
     usual = median([r.noise for r in rods])
     densest, thinnest = max(rods, key=lambda r: r.hu), min(rods, key=lambda r: r.hu)
     if usual > NOISE_HU and densest.noise < PLATEAU_PART * usual:
-        return "the densest rod shows no noise and the others do: values above it were cut off"
+        return because("ct.cut_off_above")
     if usual > NOISE_HU and thinnest.noise < PLATEAU_PART * usual and thinnest.hu > AIR_ENDS_HU:
-        return "the rod of air shows no noise and the others do: values below it were cut off"
+        return because("ct.cut_off_below")
     return None
 
 
@@ -265,7 +246,7 @@ def _mtf(stack: Stack, pose: Pose, rods: list[_Rod], middle_mm: float, slices: l
     curve = mtf_of_edges(edges, radius) if edges else None
     half = mtf_at(*curve, 0.5) if curve else None
     if curve is None or half is None:
-        warnings.append("the edges of the rods give no MTF")
+        warnings.append(because("ct.no_mtf"))
         return []
     tenth = mtf_at(*curve, 0.1)
     at = {"slice_mm": round(z, 3), "edges": len(edges)}
@@ -339,14 +320,14 @@ def _further_modules(stack: Stack, pose: Pose, middle_mm: float, layout: tuple[M
     if _inside(stack, uniform) and _even(stack, pose, uniform):
         out += _uniform(stack, pose, uniform)
     else:
-        warnings.append("the uniform module was not found: no noise and no uniformity")
+        warnings.append(because("ct.no_uniform_module"))
     if pose.kind.name == ACR:
         out += acr_measures(stack, pose, middle_mm, way, warnings)
     discs = None
     if model.low_contrast_mm is not None and _inside(stack, middle_mm + way * model.low_contrast_mm):
         discs = contrast_to_noise(stack, pose, middle_mm + way * model.low_contrast_mm)
     if discs is None:
-        warnings.append("no low-contrast disc stands out: no contrast-to-noise ratio")
+        warnings.append(because("ct.no_low_contrast"))
     else:
         z = float(np.mean(stack.positions[discs[1]]))
         out += [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.noise_power import errors_of_disc, noise_power, patches
 from spark_jobs.qc.ct.wide_insert import WIDE_MM, Suspicion, insert_or_shade
 from spark_jobs.qc.numerics.cylinder import Cylinder, find_cylinder
@@ -60,18 +61,15 @@ def measure(
         if isinstance(cylinder, str):
             return refuse(cylinder)
         if not cylinder.homogeneous:
-            return refuse("the phantom is not homogeneous: it has inserts and is no plain water phantom")
+            return refuse(because("ct_water.inserts"))
         air = _air(hu, cylinder, pixel_mm)
         shifted = air is not None and abs(air - AIR_HU - cylinder.median_hu) <= SHIFTED_HU
         if abs(cylinder.median_hu) > FURTHEST_HU and not shifted:
-            return refuse(
-                f"the phantom reads {cylinder.median_hu:.0f} HU, what surrounds it {air or 0.0:.0f} HU: it is not filled with water, "
-                "or the CT numbers are wrong"
-            )
+            return refuse(because("ct_water.not_water", hu=cylinder.median_hu, air_hu=air or 0.0))
         shifts.append(cylinder.median_hu if abs(cylinder.median_hu) > FURTHEST_HU else 0.0)
         found.append(cylinder)
     if not found:
-        return refuse("no slice")
+        return refuse(because("ct_water.no_slice"))
 
     shift = float(np.mean(shifts))
     doubt = _doubt(slices, found, pixel_mm, AIR_HU + shift)
@@ -121,7 +119,7 @@ def measure(
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
     figure["centre_part"] = CENTRE_PART
     status = INDICATIVE if doubt.reserved else MEASURED
-    notes = (f"the CT numbers are shifted as a whole: water and the air beside it both read {shift:+.0f} HU",) if shift else ()
+    notes = (because("ct_water.shifted", hu=shift),) if shift else ()
     return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), notes, figure)
 
 
@@ -141,7 +139,7 @@ def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float
     for hu, c in zip(slices, found, strict=True):
         air = _air(hu, c, pixel_mm)
         if air is not None and abs(air - air_hu) > AIR_BAND_HU:
-            return f"what surrounds the phantom reads {air:.0f} HU and not that of air: values were cut off, or the CT numbers are wrong"
+            return because("ct_water.air_other", hu=air)
     same = len({(round(c.row), round(c.column), round(c.diameter_mm)) for c in found}) == 1
     mean = [np.mean(slices, axis=0)] if same and len(slices) > 1 else []
     wide = []
@@ -150,11 +148,10 @@ def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float
         strange, faint = find_objects(water, pixel_mm, WIDE_MM) if water is not None else (None, None)
         wide += [faint] if faint is not None else []
         if strange is not None:
-            return (
-                f"a foreign object of about {strange.size_mm:.0f} mm that reads {strange.contrast_hu:+.0f} HU against the water lies at "
-                f"row {strange.row:.0f}, column {strange.column:.0f}: a bubble, an insert, or anatomy"
+            return because(
+                "ct_water.foreign_object", size_mm=strange.size_mm, hu=strange.contrast_hu, row=strange.row, column=strange.column
             )
     for hu, c in zip(slices, found, strict=True):
         if cut_off(hu, disc((hu.shape[0], hu.shape[1]), c.row, c.column, NOISE_PART * c.diameter_mm / 2 / pixel_mm)):
-            return "clipped pixels: values heap up at an end of the range that the water shows, those beyond were cut off"
+            return because("ct_water.clipped")
     return insert_or_shade(slices, found, pixel_mm, wide)

@@ -6,6 +6,7 @@ from math import erf
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.ct_stack import Stack
 from spark_jobs.qc.ct.sensitometry import Pose
 from spark_jobs.qc.numerics.order import median
@@ -57,7 +58,7 @@ def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | 
     there = tuple(place in pose.kind.ramps for place in PLACES)
     middle = _middle(profiles, slices, there)
     if middle is None:
-        return "no wire ramps stand out of the noise: the slice thickness is not measured"
+        return because("ct.no_ramps")
     spacing, declared = stack.spacing_mm, stack.thickness_mm
     even = spacing is not None and declared is not None and abs(spacing / declared - 1) < EVEN_PART and declared < THIN_MM
     averaged = 3 if even and middle - 1 in profiles and middle + 1 in profiles else 1
@@ -65,7 +66,7 @@ def slice_thickness(stack: Stack, pose: Pose, slices: list[int]) -> Thickness | 
     found = _measured([profiles[k] for k in range(middle - averaged // 2, middle + averaged // 2 + 1)], usable)
     alone = found if averaged == 1 else _measured([profiles[middle]], usable)
     if found is None:
-        return "no wire ramps stand out of the noise: the slice thickness is not measured"
+        return because("ct.no_ramps")
     z = float(stack.positions[middle])
     marks = tuple((*pose.place(p, DISTANCE_MM, z), f[1]) for p, f in zip(PLACES, found.ramps, strict=True) if f is not None)
     lengths = np.array([m[2] for m in marks]) * np.tan(np.radians(ANGLE_DEG)) / averaged

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.ct_kinds import KINDS, Insert, Kind
 from spark_jobs.qc.ct.ct_stack import Axis, Stack
 from spark_jobs.qc.numerics.order import median
@@ -161,23 +162,20 @@ def fit_pose(image: NDArray, position_mm: float, match: Match, axis: Axis, pixel
         angle = np.deg2rad(-insert.angle if match.mirrored else insert.angle)
         seen.append((insert, kind.ring_mm * np.exp(1j * angle), complex(found[1], found[0]) * pixel_mm))
     if len(seen) < 3:
-        return "fewer than three rods stand out of the noise: the geometry cannot be checked"
+        return because("ct.rods_few")
     table, image_mm = np.array([s[1] for s in seen]), np.array([s[2] for s in seen])
     a, b = table - table.mean(), image_mm - image_mm.mean()
     turn = (np.conj(a) * b).sum() / (np.abs(a) ** 2).sum()
     away = np.abs(b - turn * a)
     worst = int(away.argmax())
     if away[worst] > PLACE_MM:
-        return (
-            f"the rod of {seen[worst][0].label} lies {away[worst]:.1f} mm away from its place in a {kind.name}: "
-            "another phantom, or a distorted image"
-        )
+        return because("ct.rod_elsewhere", rod=seen[worst][0].label, away_mm=away[worst], phantom=kind.name)
     scale = float(np.abs(turn))
     if abs(scale - 1) > SCALE_PART:
-        return f"the rods lie {100 * (scale - 1):+.1f} % away from their distances in a {kind.name}: PixelSpacing is not believed"
+        return because("ct.rods_scaled", percent=100 * (scale - 1), phantom=kind.name)
     tilt = axis.tilt_deg(pixel_mm)
     if tilt > TILT_DEG:
-        return f"the phantom is tilted by {tilt:.1f}°: align it with the axis of the scanner"
+        return because("ct.tilted", tilt_deg=tilt)
     middle = (image_mm.mean() - turn * table.mean()) / pixel_mm
     row, column = axis.at(position_mm)
     moved = Axis(
@@ -188,7 +186,7 @@ def fit_pose(image: NDArray, position_mm: float, match: Match, axis: Axis, pixel
         axis.diameter_mm,
     )
     if abs(middle - complex(column, row)) * pixel_mm > 2 * PLACE_MM:
-        return "the ring of rods is not in the middle of the phantom"
+        return because("ct.ring_off_centre")
     return Pose(kind, moved, float(np.degrees(np.angle(turn))), match.mirrored, kind.ring_mm * scale, pixel_mm)
 
 

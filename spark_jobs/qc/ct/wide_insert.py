@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.ct.round_edge import Edges, find_edges
 from spark_jobs.qc.numerics.cylinder import Cylinder
 from spark_jobs.qc.numerics.foreign_object import MOST_CELLS, ForeignObject, Water, pixel_noise, water_of
@@ -65,13 +66,11 @@ def insert_or_shade(
         filled = any(np.hypot(o.row - row, o.column - column) < 0.6 * best.radius * water.step for o in wide)
         if seen and (best.kind == "step" or (best.kind == "neither" and filled)):
             return Suspicion(
-                f"a foreign object of about {2 * best.radius * size:.0f} mm that ends at an edge of {best.height_hu:+.1f} HU lies at row "
-                f"{row:.0f}, column {column:.0f}: an insert, for the shading of a scanner has no edge"
+                because("ct_water.insert", size_mm=2 * best.radius * size, edge_hu=best.height_hu, row=row, column=column)
             )
         if seen and best.kind == "neither":
-            reserved = (
-                f"about row {row:.0f}, column {column:.0f} the water changes by {best.height_hu:+.1f} HU at about "
-                f"{best.radius * size:.0f} mm from there: an insert or a ring, the noise hides which"
+            reserved = because(
+                "ct_water.insert_or_ring", row=row, column=column, hu=best.height_hu, distance_mm=best.radius * size
             )
         reserved = reserved or _hidden(water, edges, size, wide if hu is mean else ())
     return Suspicion(None, reserved)
@@ -86,18 +85,12 @@ def _hidden(water: Water, edges: Edges, size: float, wide: Sequence[ForeignObjec
     possible = heights >= FAINTEST_HU
     hidden = bool(possible.any()) and float((heights / errors)[possible].min()) < NEEDED
     if abs(shade) > max(SHADE_HU, SHADE_ERRORS * edges.grain * error) and hidden:
-        return (
-            f"the middle of the water reads {shade:+.1f} HU against its rim: cupping of the scanner or a wide insert, for the noise would hide "
-            "the edge of one"
-        )
+        return because("ct_water.cupping", hu=shade)
     for o in wide:
         radius = o.size_mm / 2 / size
         height = max(abs(o.contrast_hu), FAINTEST_HU)
         if height < NEEDED * float(np.interp(radius, radii, errors)):
-            return (
-                f"a place of about {o.size_mm:.0f} mm at row {o.row:.0f}, column {o.column:.0f} reads {o.contrast_hu:+.1f} HU against the water "
-                "around it: shading or an insert, for the noise would hide the edge of one"
-            )
+            return because("ct_water.shading_or_insert", size_mm=o.size_mm, row=o.row, column=o.column, hu=o.contrast_hu)
     return None
 
 

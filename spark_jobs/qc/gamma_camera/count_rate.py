@@ -10,6 +10,7 @@ counts inside a frame holds only where nothing is lost.
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.decay import mean_factor
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
@@ -63,46 +64,38 @@ def measure(
     order = np.argsort(starts_s)
     counts, starts, durations = (np.asarray(v, float)[order] for v in (counts, starts_s, durations_s))
     if len(counts) < FEWEST:
-        return refuse(f"{len(counts)} frames: at least {FEWEST} are needed")
+        return refuse(because("count_rate.frames_few", frames=len(counts), least=FEWEST))
     if (counts <= 0).any() or (durations <= 0).any():
-        return refuse("a frame without counts or duration")
+        return refuse(because("count_rate.frame_empty"))
     rate = np.log(2) / half_life_s
     observed = counts / durations
     if observed.min() >= LOW_CPS:
-        return refuse(
-            f"the lowest rate is {observed.min() / 1000:.1f} kcps: NU 1 asks to measure until the source has decayed below 4 kcps"
-        )
+        return refuse(because("count_rate.not_low_enough", lowest_kcps=observed.min() / 1000))
     shape = np.exp(-rate * (starts - starts[-1])) * np.array([mean_factor(d, half_life_s) for d in durations])
     jump = _jump(np.log(observed / shape), starts, counts)
     if jump is not None:
-        return refuse(
-            f"the rate jumps by {100 * jump[1]:+.1f} % beside decay and loss at frame {jump[0] + 1}: the source was moved, or the times are wrong"
-        )
+        return refuse(because("count_rate.jump", jump_percent=100 * jump[1], frame=jump[0] + 1))
     fitted = _input(observed, counts, shape, starts, rate)
     if isinstance(fitted, str):
         return refuse(fitted)
     scale, scale_se = fitted
     supplied = scale * shape
-    measures, warnings = [], ["background was not subtracted"]
+    measures, warnings = [], [because("count_rate.background_kept")]
     top = _largest(observed, supplied, counts)
     if top is None:
         seen = f"{observed.max():.0f}"
-        warnings.append(
-            f"the largest rate was not passed, {seen} cps is the largest that was seen: begin with a stronger source to find it"
-        )
+        warnings.append(because("count_rate.maximum_not_passed", cps=seen))
     else:
         measures.append(
             Measure("max_rate_cps", float(f"{top[0]:.6g}"), "cps", float(f"{top[1]:.3g}"), {"input_cps": round(top[2], 1)})
         )
     loss = _at_loss(observed, supplied, counts, scale_se)
     if loss is None:
-        warnings.append("20 % of the counts are never lost in this range of rates")
+        warnings.append(because("count_rate.no_loss"))
     else:
         measures.append(Measure("r20_cps", float(f"{loss[0]:.6g}"), "cps", float(f"{loss[1]:.3g}")))
     if not measures:
-        return refuse(
-            f"neither the largest rate nor 20 % loss is reached ({observed.max() / 1000:.0f} kcps): the source is too weak"
-        )
+        return refuse(because("count_rate.source_weak", largest_kcps=observed.max() / 1000))
     figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
 
@@ -129,19 +122,16 @@ def measure_approach(counts: NDArray, starts_s: NDArray, durations_s: NDArray, *
     order = np.argsort(starts_s)
     counts, durations = (np.asarray(v, float)[order] for v in (counts, durations_s))
     if (durations <= 0).any():
-        return refuse("a frame without duration")
+        return refuse(because("count_rate.no_duration"))
     observed = counts / durations
     top = int(np.argmax(observed))
     error = float(np.sqrt(counts[top])) / float(durations[top])
     if observed[top + 1 :].min(initial=np.inf) > (1 - PASSED) * float(observed[top]) - 5 * error:
-        return refuse(
-            f"the source was brought nearer, but the rate never fell again ({observed[top]:.0f} cps at most): bring it nearer still"
-        )
+        return refuse(because("count_rate.never_fell", cps=observed[top]))
     measures = (Measure("max_rate_cps", float(f"{observed[top]:.6g}"), "cps", float(f"{error:.3g}"), {"frame": top + 1}),)
     warnings = (
-        "the source was moved: the largest rate is that of the frame that holds most counts; r20_cps is not measured, it needs a "
-        "source that decays at rest",
-        "if the source was taken away before the camera was overloaded, the camera can count more than this",
+        because("count_rate.source_moved"),
+        because("count_rate.may_be_more"),
     )
     figure = {"kind": PROCEDURE, "observed": observed, "input": observed, "values": {m.name: m.value for m in measures}}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, measures, warnings, figure)
@@ -176,7 +166,7 @@ def _input(
     low = observed < LOW_CPS
     low[: int(np.argmax(observed)) + 1] = False
     if not low.any():
-        return "no frame below 4 kcps after the largest rate"
+        return because("count_rate.no_low_frame")
     scale = float(np.average(per[low], weights=counts[low]))
     chosen = low
     for _ in range(20):
@@ -214,7 +204,7 @@ def _wrong_decay(
     error = float(np.sqrt(np.linalg.pinv(basis.T @ (basis * counts[weak][:, None]))[1, 1]))
     if abs(slope - 1) <= DECAYS + 4 * error:
         return None
-    return f"the last frames decay {slope:.2f} times as fast as the nuclide of the header: nuclide, times or source are wrong"
+    return because("count_rate.decay_other", times=slope)
 
 
 def _largest(

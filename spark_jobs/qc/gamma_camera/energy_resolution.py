@@ -8,6 +8,7 @@ is. The value is 100·FWHM over the nominal energy of the nuclide.
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.gaussian import FWHM, fit_bins
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -55,12 +56,12 @@ def measure(
     seen, low, high = (np.asarray(v, float)[order] for v in (counts, lower_kev, upper_kev))
     widths = high - low
     if seen.size < FEWEST_WINDOWS or (widths <= 0).any() or (np.abs(low[1:] - high[:-1]) > SAME * widths.min()).any():
-        return refuse(f"the energy windows are no spectrum: {FEWEST_WINDOWS} or more that join without gap or overlap are needed")
+        return refuse(because("energy.no_spectrum", least=FEWEST_WINDOWS))
     nominal = nominal_kev
     if nominal is None:
-        return refuse(f"the photopeak of {nuclide or 'the unknown nuclide'} is not known here")
+        return refuse(because("energy.photopeak_unknown", nuclide=nuclide or because("energy.unknown_nuclide")))
     if nominal < LEAST_KEV:
-        return refuse(f"the photopeak of {nuclide} at {nominal:g} keV is a group of X-rays: its width is not that of one line")
+        return refuse(because("energy.x_rays", nuclide=nuclide, kev=nominal))
     density = seen / widths
     top = int(np.argmax(density))
     above = density > FLANK * density[top]
@@ -70,25 +71,28 @@ def measure(
     while last < seen.size - 1 and above[last + 1]:
         last += 1
     if first == 0 or last == seen.size - 1:
-        return refuse("the photopeak is cut by the first or last energy window")
+        return refuse(because("energy.photopeak_cut"))
     if last - first < 3:
-        return refuse("the energy windows are too wide for this photopeak: at least four within its upper part are needed")
+        return refuse(because("energy.windows_wide"))
     part = slice(first, last + 1)
     guess = float((high[last] - low[first]) / 2.7)
     peak = fit_bins(low[part], high[part], seen[part], float(low[top] + high[top]) / 2, guess, constant=False)
     if peak is None or not low[first] < peak.mean < high[last]:
-        return refuse("no Gaussian fits the photopeak")
+        return refuse(because("energy.no_fit"))
     shape = peak.of(low[part], high[part])
     away = seen[part] - shape
     worst = int(np.argmax(np.abs(away)))
     if abs(away[worst]) > UNLIKE * shape.max() + 5 * float(np.sqrt(shape[worst])):
         return refuse(
-            f"the photopeak is no Gaussian: the window at {float(low[part][worst] + high[part][worst]) / 2:.1f} keV is "
-            f"{100 * away[worst] / shape.max():+.0f} % of the peak away from it (times of the windows differ, or tubes are mistuned)"
+            because(
+                "energy.not_gaussian",
+                window_kev=float(low[part][worst] + high[part][worst]) / 2,
+                percent=100 * away[worst] / shape.max(),
+            )
         )
     shift = peak.mean - nominal
     if abs(shift) > FARTHEST_KEV:
-        return refuse(f"the peak lies at {peak.mean:.1f} keV, {nuclide} has {nominal} keV: nuclide or energy scale is wrong")
+        return refuse(because("energy.peak_elsewhere", peak_kev=peak.mean, nuclide=nuclide, nominal_kev=nominal))
     width, se = FWHM * peak.sigma, FWHM * peak.sigma_se
     measures = (
         Measure("energy_resolution_percent", round(100 * width / nominal, 4), "%", round(100 * se / nominal, 4)),
@@ -97,7 +101,7 @@ def measure(
         Measure("peak_shift_kev", round(shift, 4), "keV", round(peak.mean_se, 4)),
     )
     few = seen[top] < LEAST_PEAK
-    reason = f"too few counts for a verdict: {seen[top]:.0f} in the highest window, {LEAST_PEAK} are needed" if few else None
+    reason = because("energy.too_few_counts", counts=seen[top], least=LEAST_PEAK) if few else None
     figure = {
         "kind": PROCEDURE,
         "low": low,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.gamma_camera.line_source import picture, reserve, spreads_of, width_measures
 from spark_jobs.qc.numerics.line_spread import Spread, Width, mean_width
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
@@ -58,7 +59,7 @@ def measure(
     pattern = pattern or line_pattern(image, pixel_mm)
     down, across = pattern.down, pattern.across
     if pattern.kind != "crossed lines":
-        return refuse("two lines down and two across at equal distances were not found: this is no image of a four-bar phantom")
+        return refuse(because("four_bar.no_lines"))
     widths: dict[str, Width] = {}
     seen: dict[str, tuple[Sequence[Line], Sequence[Spread]]] = {}
     for axis, lines, crossing, view in (("x", down, across, image), ("y", across, down, image.T)):
@@ -70,14 +71,14 @@ def measure(
     for axis, lines in (("x", down), ("y", across)):
         apart, error = _separation(lines)
         wrong = abs(apart * pixel_mm / separation_mm - 1)
-        told = f"the lines for {axis.upper()} are {apart * pixel_mm:.1f} mm apart, not {separation_mm:.0f}"
+        told = because("four_bar.distance_other", axis=axis.upper(), distance_mm=apart * pixel_mm, expected_mm=separation_mm)
         if wrong > NEAR_SEPARATION:
-            return refuse(f"{told}: another phantom, or the pixel spacing is wrong")
+            return refuse(because("four_bar.phantom_other", reason=told))
         if wrong > SURE_SEPARATION:
-            off = off or f"{told}: the pixel spacing of the header, which the widths are in, is in doubt"
+            off = off or because("four_bar.spacing_doubtful", reason=told)
         size = separation_mm / apart
         sizes.append(Measure(f"pixel_size_{axis}_mm", round(size, 5), "mm", round(size * error / apart, 5)))
-    warnings = (f"pixel size holds for a phantom whose lines are {separation_mm:.0f} mm apart",)
+    warnings = (because("four_bar.size_holds_for", distance_mm=separation_mm),)
     few = reserve(widths) or off
     return Result(
         PROCEDURE,

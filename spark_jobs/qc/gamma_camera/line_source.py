@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.line_spread import FINEST_PIXELS, LEAST_PEAK, SURE_PIXELS, Spread, Width, line_spread, mean_width
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -54,10 +55,10 @@ def measure(
     for image, known in zip(images, patterns or [None] * len(images), strict=True):
         pattern = known or line_pattern(image, pixel_mm)
         if pattern.kind != "line":
-            return refuse("no single line, nor two parallel ones, on a dark background: this is no image of a line source")
+            return refuse(because("line.no_line"))
         axis, lines, seen = ("x", pattern.down, image) if pattern.down else ("y", pattern.across, image.T)
         if axis in widths:
-            return refuse(f"two images show lines for {axis.upper()}: two candidates")
+            return refuse(because("line.axis_doubled", axis=axis.upper()))
         found = spreads_of(seen, lines, pixel_mm)
         if isinstance(found, str):
             return refuse(found)
@@ -101,14 +102,11 @@ def reserve(widths: dict[str, Width]) -> str | None:
     """Return why the widths get no verdict (few counts, or pixels too coarse for them), or None."""
     peak = min(w.peak_counts for w in widths.values())
     if peak < LEAST_PEAK:
-        return f"too few counts for a verdict: {peak:.0f} in the peak of a profile, at least {LEAST_PEAK} are needed"
+        return because("line.too_few_counts", counts=peak, least=LEAST_PEAK)
     pixels = max(w.pixels for w in widths.values())
     if pixels <= SURE_PIXELS:
         return None
-    return (
-        f"no verdict: a pixel is {pixels:.2f} of the FWHM, which its own width makes unsure; NU 1 asks for at most {FINEST_PIXELS}: "
-        "acquire with a finer matrix"
-    )
+    return because("line.pixels_unsure", part=pixels, most=FINEST_PIXELS)
 
 
 def picture(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.field import declared_shape
 from spark_jobs.qc.numerics.lines import Line, Pattern, half_maxima, line_pattern, strip_sums
 from spark_jobs.qc.numerics.order import median, percentile
@@ -91,20 +92,18 @@ def measure(
     for image, known in zip(images, patterns or [None] * len(images), strict=True):
         pattern = known or line_pattern(image, pixel_mm)
         if pattern.kind != "slits":
-            return refuse("no parallel slits at constant pitch on a dark background: this is no image for linearity")
+            return refuse(because("linearity.no_slits"))
         axis, lines, view = ("x", pattern.down, image) if pattern.down else ("y", pattern.across, image.T)
         if any(s.axis == axis for s in found):
-            return refuse(f"two images show slits for {axis.upper()}: two candidates")
+            return refuse(because("linearity.axis_doubled", axis=axis.upper()))
         slits = _located(view, lines, pixel_mm, axis)
         if slits.width < NARROWEST_PIXELS:
-            return refuse(
-                f"pixels of {pixel_mm:.3g} mm are too coarse to place the peaks of these slits: acquire with a finer matrix"
-            )
+            return refuse(because("linearity.pixels_too_coarse", pixel_mm=pixel_mm))
         found.append(slits)
         extent = (view.shape[1] * pixel_mm, view.shape[0] * pixel_mm)
         fields = _fields(slits, extent, field_shape, field_mm)
         if fields is None:
-            return refuse("too few peaks in the field of view")
+            return refuse(because("linearity.peaks_few"))
         for name, inside in fields.items():
             for key, triple in _values(slits, inside).items():
                 values.setdefault(f"{key}_{name}_mm", []).append(triple)
@@ -125,14 +124,14 @@ def measure(
     scale = max(counts_scale(image) for image in images)
     few = None
     if noise > NOISY_MM:
-        few = f"too few counts for a verdict: the place of a peak is only known to {noise:.2f} mm (at most {NOISY_MM})"
+        few = because("linearity.too_few_counts", se_mm=noise, most_mm=NOISY_MM)
     elif scale > SCALED:
-        few = f"no verdict: counts vary along the slits as if {scale:.1f} of them were one: they were scaled, and the noise is larger than it seems"
+        few = because("linearity.counts_scaled", times=scale)
     elif min(s.width for s in found) < SURE_PIXELS:
-        few = f"pixels of {pixel_mm:.3g} mm are too coarse for a verdict on slits of this width: acquire with a finer matrix"
-    warnings = [] if field_shape else ["field of view measured: the header declares none"]
+        few = because("linearity.pixels_coarse", pixel_mm=pixel_mm)
+    warnings = [] if field_shape else [because("linearity.field_measured")]
     if len(found) == 1:
-        warnings.append(f"slits of one direction only ({found[0].axis.upper()}): NU 1 averages X and Y")
+        warnings.append(because("linearity.one_direction", axis=found[0].axis.upper()))
     return Result(
         PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure
     )

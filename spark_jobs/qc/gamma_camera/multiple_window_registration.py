@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.point import find_points, settled
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -40,7 +41,7 @@ def measure(windows: Mapping[str, NDArray], pixel_mm: float, *, detector: str | 
     found = {name: find_points(image, MOST_POINTS, widest) for name, image in windows.items()}
     counts = {name: len(points) for name, points in found.items()}
     if len(set(counts.values())) != 1 or 0 in counts.values():
-        return refuse("the energy windows do not show the same points: " + ", ".join(f"{k}: {v}" for k, v in counts.items()))
+        return refuse(because("windows.points_differ", counts=[f"{k}: {v}" for k, v in counts.items()]))
     names = list(windows)
     first = found[names[0]]
     apart = min((np.hypot(p[0] - q[0], p[1] - q[1]) for p, q in combinations(first, 2)), default=np.inf)
@@ -53,7 +54,7 @@ def measure(windows: Mapping[str, NDArray], pixel_mm: float, *, detector: str | 
         x, y = (np.array([p[i] for p in order]) for i in (0, 1))
         net, x, y = settled(stack, x, y, np.full(len(first), radius))
         if (net <= 0).any():
-            return refuse(f"energy window {name}: a point has no counts over its background")
+            return refuse(because("windows.point_without_counts", window=name))
         places[name], errors[name] = np.column_stack([x, y]), (width / 2.3548) / np.sqrt(net)
     worst = (-1.0, 0, names[0], names[0], np.zeros(2))
     for a, b in combinations(names, 2):
@@ -63,7 +64,7 @@ def measure(windows: Mapping[str, NDArray], pixel_mm: float, *, detector: str | 
             worst = (size, point, a, b, moved[point])
     size, point, a, b, moved = worst
     if size > 0.5 * apart or size * pixel_mm > WIDEST_MM:
-        return refuse(f"points of window {a} and {b} lie {size * pixel_mm:.0f} mm apart: they are not the same points")
+        return refuse(because("windows.points_apart", first=a, second=b, distance_mm=size * pixel_mm))
     se = float(np.hypot(errors[a][point], errors[b][point])) * pixel_mm
     at = {"row": round(float(places[a][point][1]), 2), "column": round(float(places[a][point][0]), 2), "windows": [a, b]}
     measures = (
@@ -72,8 +73,10 @@ def measure(windows: Mapping[str, NDArray], pixel_mm: float, *, detector: str | 
         Measure("max_displacement_y_mm", round(float(moved[1]) * pixel_mm, 4), "mm", None, at),
         Measure("points_count", float(len(first)), "1"),
     )
-    warnings = () if len(first) >= STANDARD_POINTS else (f"{len(first)} points; NU 1 asks for {STANDARD_POINTS} over the field",)
+    warnings = (
+        () if len(first) >= STANDARD_POINTS else (because("windows.points_few", points=len(first), standard=STANDARD_POINTS),)
+    )
     few = se > LARGEST_SE_MM
-    reason = f"too few counts for a verdict: the displacement is known to {se:.2f} mm" if few else None
+    reason = because("windows.too_few_counts", se_mm=se) if few else None
     figure = {"kind": PROCEDURE, "image": sum(np.asarray(i, float) for i in windows.values()), "places": places, "worst": point}
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, reason, detector, METHOD, VERSION, measures, warnings, figure)

@@ -16,6 +16,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.gamma_camera import dome
 from spark_jobs.qc.numerics.cut_off import FLAT, is_quiet
 from spark_jobs.qc.numerics.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_and_notches, peel, shifted
@@ -96,28 +97,23 @@ def measure(
 
     n = block_factor(pixel_mm)
     if n is None:
-        return refuse(
-            f"pixels of {pixel_mm:.3g} mm cannot be blocked to {SMALLEST_MM}-{LARGEST_MM} mm (NU 1 asks for 6.4 mm ± 30 %): "
-            "acquire the flood with another matrix"
-        )
+        return refuse(because("flood.pixels_not_blockable", pixel_mm=pixel_mm, smallest_mm=SMALLEST_MM, largest_mm=LARGEST_MM))
     blocks = blocked(image, n)
     size_mm = n * pixel_mm
     lit, notches = lit_and_notches(blocks)
     if lit.sum() < 100 or min(np.ptp(np.nonzero(lit), axis=1)) < 10:
-        return refuse("no evenly lit field of at least 10 × 10 pixels of 6.4 mm was found: this is no flood image")
+        return refuse(because("flood.no_field"))
     if (blocks > 0.5 * median(blocks[lit]))[~lit].sum() > PIECE * lit.sum():
-        return refuse("the lit area lies in pieces: two candidates, or a part of the detector is dead")
+        return refuse(because("flood.field_in_pieces"))
     pixel_noise = _pixel_noise(image)
-    warnings = []
+    warnings: list[str] = []
     shape: Shape | None = None
     if field_shape:
         shape, problem = _declared(field_shape, tuple(d / size_mm for d in field_mm), lit, image.shape, n)
         if problem:
             return refuse(problem)
     else:
-        warnings.append(
-            "field of view measured: the header declares none; the central field is 75 % of what is left of it without its outer pixels"
-        )
+        warnings.append(because("flood.field_measured"))
     found = covered(shape, *blocks.shape) if shape else lit
     raw = blocks
     outline = shape or hull_shape(found)
@@ -137,7 +133,7 @@ def measure(
     ufov = peel(found & ~(dim & ~peel(found)))
     cfov = covered((shape or hull_shape(ufov)).scaled(0.75), *blocks.shape) & ufov
     if not cfov.any():
-        return refuse("the field of view is too small for a central field: this is no flood image")
+        return refuse(because("flood.field_small"))
 
     smooth = _smoothed(blocks, ufov)
     values: dict[str, tuple[float, dict | None]] = {}
@@ -163,50 +159,33 @@ def measure(
     if distance is not None:
         measures.append(Measure("source_distance_mm", round(distance, 1), "mm"))
     if seconds is None:
-        warnings.append("count rate unknown: the header gives no ActualFrameDuration")
+        warnings.append(because("flood.rate_unknown"))
     else:
         rate = float(image.sum(dtype=np.float64)) / seconds
         measures.append(Measure("count_rate_kcps", round(rate / 1000, 4), "kcps"))
         if rate > RATE_CPS:
-            warnings.append(
-                f"{rate / 1000:.0f} kcps: NU 1 asks for at most {RATE_CPS / 1000:.0f} kcps, pile-up may change the image"
-            )
-    reason = None
+            warnings.append(because("flood.rate_high", rate_kcps=rate / 1000, most_kcps=RATE_CPS / 1000))
+    reason: str | None = None
     told = centre if pixel_noise == 0 else min(centre, (centre / pixel_noise / n) ** 2)  # counts that such noise would be of
     if centre >= ENOUGH_COUNTS > SCALED * told:
-        reason = (
-            f"no verdict: pixels vary as if a central pixel held {told:.0f} counts, not {centre:.0f}: counts were scaled, "
-            f"NU 1 asks for {ENOUGH_COUNTS}"
-        )
+        reason = because("flood.counts_scaled", told=told, counts=centre, least=ENOUGH_COUNTS)
     elif shape and (unseen := _unseen(shape, blocks.shape)) > 1:
-        reason = (
-            f"no verdict: {unseen * size_mm:.0f} mm of the declared field of view lie outside the image: acquire without zoom"
-        )
+        reason = because("flood.field_beyond_image", unseen_mm=unseen * size_mm)
     elif is_quiet(image, raw, cfov, n):
-        reason = "no verdict: pixels vary less than their counts let them: the image was smoothed, enlarged or divided"
+        reason = because("flood.too_little_noise")
     elif np.ptp(raw[ufov]) == 0:
-        reason = FLAT
+        reason = because(FLAT)
     elif shape is None and aside > ASIDE_BLOCKS and not _is_whole(blocks, found) and raw[ufov].min() > 0.5 * centre:
-        reason = (
-            f"no verdict: the lit area lies {aside * size_mm:.0f} mm beside the middle of the image, so that a strip of {2 * aside * size_mm:.0f} "
-            "mm at one side of the detector may be dead: the header declares no field of view to tell it by"
-        )
+        reason = because("flood.field_aside", aside_mm=aside * size_mm, strip_mm=2 * aside * size_mm)
     elif shape is None and (found[0].any() or found[-1].any() or found[:, 0].any() or found[:, -1].any()):
-        reason = "no verdict: the lit area is cut by the border of the image, and the header declares no field of view: what lies beyond is not seen"
+        reason = because("flood.cut_by_border")
     elif shape is None and notches.any():
-        reason = (
-            f"no verdict: at the rim of the lit area {notches.sum() * size_mm**2 / 100:.0f} cm² are missing, which may be a dead part of the "
-            "detector: the header declares no field of view to tell it by"
-        )
+        reason = because("flood.rim_missing", area_cm2=notches.sum() * size_mm**2 / 100)
     elif centre < ENOUGH_COUNTS:
-        reason = (
-            f"too few counts for a verdict: {centre:.0f} in a central pixel of {size_mm:.2f} mm, NU 1 asks for {ENOUGH_COUNTS}"
-        )
+        reason = because("flood.too_few_counts", counts=centre, size_mm=size_mm, least=ENOUGH_COUNTS)
     elif distance is not None and source_mm is None:
         # a bump wider than three quarters of the field looks the same, and would be divided out with it
-        reason = (
-            "no verdict: a dome was divided out, but a wide fault of the crystal looks the same; declare DistanceSourceToDetector"
-        )
+        reason = because("flood.dome_unchecked")
     figure = {
         "kind": PROCEDURE,
         "image": smooth,
@@ -240,25 +219,25 @@ def _distance(
     if declared_near and source_mm is not None:
         differ = abs(dome.fall_off(source_mm, seen.rim_mm) - seen.depth) > max(SAME_DEPTH, 5 * seen.depth_se)
         if intrinsic and seen.is_dome and differ:
-            what = f"that of a source at {seen.distance_mm:.0f} mm" if near else "flat"
-            return None, [], f"the header puts the source at {source_mm:.0f} mm, but the fall-off to the rim is {what}"
+            what = because("flood.fall_off_of_source", distance_mm=seen.distance_mm) if near else because("flood.fall_off_flat")
+            return None, [], because("flood.distance_contradicts", source_mm=source_mm, what=what)
         if intrinsic or (seen.is_dome and near and not differ):
-            how = "" if intrinsic else "; no collimator is declared, and the image falls off as such a source lights it"
-            return source_mm, [f"the dome of a source at the declared {source_mm:.0f} mm was divided out{how}"], None
+            how = None if intrinsic else because("flood.no_collimator_declared")
+            return source_mm, [because("flood.dome_declared", source_mm=source_mm, how=how)], None
         return None, [], None
     if not near:
         return None, [], None
     if not seen.is_dome:
         return (
             None,
-            ["darker towards the rim, but not as a near source lights it: nothing was divided out"] if intrinsic else [],
+            [because("flood.darker_no_dome")] if intrinsic else [],
             None,
         )
     if intrinsic:
-        note = f"a dome was fitted and divided out (source at {seen.distance_mm:.0f} mm, {100 * seen.depth:.1f} % at the rim): the header"
-        return seen.distance_mm, [f"{note} gives no DistanceSourceToDetector to check it by"], None
-    note = f"falls off to the rim as under a source at {seen.distance_mm:.0f} mm: nothing was divided out, because the header"
-    return None, [f"{note} gives neither collimator nor distance"], None
+        note = because("flood.dome_fitted", distance_mm=seen.distance_mm, depth_percent=100 * seen.depth)
+        return seen.distance_mm, [because("flood.dome_fitted_unchecked", note=note)], None
+    note = because("flood.near_source", distance_mm=seen.distance_mm)
+    return None, [because("flood.near_source_undeclared", note=note)], None
 
 
 def _unseen(shape: Shape, size: tuple[int, ...]) -> float:
@@ -305,7 +284,7 @@ def _declared(
     if kind not in ("RECTANGLE", "ROUND", "HEXAGONAL") or not dimensions or min(dimensions) <= 0:
         return (
             None,
-            f"the declared field of view ({shown('FieldOfViewShape', kind)}, {len(dimensions)} dimensions) is none that DICOM knows",
+            because("flood.field_shape_unknown", shape=shown("FieldOfViewShape", kind), dimensions=len(dimensions)),
         )
     ys, xs = np.nonzero(lit)
     middle = _middle(image_shape, n)
@@ -319,9 +298,9 @@ def _declared(
     ):
         # a field that is moved as well as too small has lost a strip at one side
         if min(2 * half, pixels) - extent > (3 if off <= ASIDE_BLOCKS / 2 else 1):
-            return None, "the lit area is smaller than the declared field of view: source, collimator or header is wrong"
+            return None, because("flood.lit_smaller")
         if 2 * half < LEAST_DECLARED * extent:
-            return None, "the lit area is much larger than the declared field of view: defects outside it would pass unseen"
+            return None, because("flood.lit_larger")
     return shape, None
 
 

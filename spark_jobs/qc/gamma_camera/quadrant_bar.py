@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.gamma_camera.bar_disks import cut, left_over
 from spark_jobs.qc.gamma_camera.bars import Bars, find_bars, is_quadrant_phantom
 from spark_jobs.qc.numerics.order import median
@@ -59,20 +60,18 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
     if pixel_mm > COARSEST_MM:
-        return refuse(
-            f"pixels of {pixel_mm:.3g} mm are too coarse for bars (at most {COARSEST_MM} mm): acquire with a finer matrix"
-        )
+        return refuse(because("bars.pixels_coarse", pixel_mm=pixel_mm, coarsest_mm=COARSEST_MM))
     bars = find_bars(image, pixel_mm) if bars is None else bars
     if not is_quadrant_phantom(bars, image):
-        return refuse("no two to four bar patterns around one centre: this is no image of a quadrant bar phantom")
+        return refuse(because("bars.no_quadrants"))
     names = _names(bars, image)
     rows = [_quadrant(image, b, pixel_mm) for b in bars]
     small = [name for name, row in zip(names, rows, strict=True) if row is None]
     if small:
-        return refuse(f"the {small[0]} quadrant does not hold a disk of {PERIODS[1]:.1f} periods")
+        return refuse(because("bars.disk_small", quadrant=small[0], periods=PERIODS[1]))
     for name, r in zip(names, rows, strict=True):
         if r is not None and r["odd"]:
-            return refuse(f"a {r['odd']} in the {name} quadrant holds other counts than the bars around it: dead or hot pixels")
+            return refuse(because("bars.odd_counts", what=r["odd"], quadrant=name))
     found = sorted(((n, r) for n, r in zip(names, rows, strict=True) if r is not None), key=lambda x: -x[1]["width"])
     usable = [x for x in found if LOWEST <= x[1]["mtf"] <= HIGHEST]
     best = min(usable, key=lambda x: abs(x[1]["mtf"] - 0.5), default=None)
@@ -88,28 +87,25 @@ def measure(image: NDArray, pixel_mm: float, *, detector: str | None = None, bar
                 width = FACTOR * r["width"] * math.sqrt(math.log(1 / mtf))
                 values.append((f"fwhm_{kind}_mm", width, "mm", width * r["error"] / r["mtf"] / (2 * math.log(1 / mtf))))
         else:
-            warnings.append(f"{name}: MTF {r['mtf']:.2f} lies outside {LOWEST}-{HIGHEST} and tells no width")
+            warnings.append(because("bars.mtf_no_width", quadrant=name, mtf=r["mtf"], lowest=LOWEST, highest=HIGHEST))
         measures += [Measure(m, round(v, 5), u, None if e is None else round(e, 5), at, region=name) for m, v, u, e in values]
     resolved = [r["width"] for _, r in found if r["mtf"] >= LOWEST]
     if resolved:
         measures.append(Measure("smallest_resolved_mm", round(min(resolved), 4), "mm"))
     if len(found) < 4:
-        warnings.append(f"{4 - len(found)} of four quadrants show no bars: finer than the camera resolves")
+        warnings.append(because("bars.unresolved", quadrants=4 - len(found)))
     if best is None:
-        return refuse("no quadrant has an MTF between 0.1 and 0.9: bars of another width are needed")
+        return refuse(because("bars.no_middle_mtf"))
     narrow = FACTOR * best[1]["width"] * math.sqrt(math.log(1 / best[1]["mtf"]))
     if narrow < NARROWEST_MM:
-        return refuse(f"a FWHM of {narrow:.1f} mm is beyond any gamma camera: the pixel spacing is wrong")
+        return refuse(because("bars.fwhm_absurd", fwhm_mm=narrow))
     few = None
     bend = 1 / (2 * math.log(1 / best[1]["mtf"]))  # percent of the width a percent of MTF
     if abs(best[1]["scaled"]) * bend > SCALED:
-        few = (
-            f"no verdict: the noise is not that of the counts, which makes FWHM wrong by about {100 * abs(best[1]['scaled']) * bend:.0f} %: "
-            "counts were scaled or smoothed"
-        )
+        few = because("bars.counts_scaled", percent=100 * abs(best[1]["scaled"]) * bend)
     unsure = best[1]["error"] / best[1]["mtf"] * bend
     if unsure > UNSURE:
-        few = f"too few counts for a verdict: FWHM is only known to {100 * unsure:.1f} % (at most {100 * UNSURE:.0f} %)"
+        few = because("bars.too_few_counts", se_percent=100 * unsure, most_percent=100 * UNSURE)
     figure = {
         "kind": PROCEDURE,
         "image": image,

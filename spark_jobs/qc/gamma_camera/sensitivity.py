@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.cut_off import is_cut_off, noise_ratio
 from spark_jobs.qc.numerics.decay import mean_factor
 from spark_jobs.qc.numerics.order import median
@@ -116,10 +117,10 @@ def measure(
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
 
     if is_cut_off(image):
-        return refuse("many pixels hold the same largest value: the counts were cut off")
+        return refuse(because("image.counts_cut_off"))
     source = find_source(image, pixel_mm)
     if source is None:
-        return refuse("no single compact source with an even background around it, whole inside the field, was found")
+        return refuse(because("sensitivity.no_compact_source"))
     y, x = np.arange(image.shape[0])[:, None] - source.y, np.arange(image.shape[1])[None, :] - source.x
     distance = np.hypot(y, x)
     inside = distance <= source.radius
@@ -131,17 +132,17 @@ def measure(
         outside = ~inside
         ring = outside & (distance <= source.radius + max(5.0, 0.3 * source.radius))
         if ring.sum() < 50:
-            return refuse("no part of the image is free of the source: the background cannot be told")
+            return refuse(because("sensitivity.background_unknown"))
         level, near = float(image[outside].mean()), float(image[ring].mean())
         if abs(near - level) > 3 * np.sqrt(max(near, 1e-9) / ring.sum()) + 0.005 * near:
-            warnings.append("the background differs over the image; that around the source was taken")
+            warnings.append(because("sensitivity.background_uneven"))
             outside, level = ring, near
         per_pixel = level
         variance = level * inside.sum() ** 2 / outside.sum()
     net = counts - per_pixel * float(inside.sum())
     se = float(np.sqrt(counts + variance))
     if net <= 3 * se:
-        return refuse("the source cannot be told from the background")
+        return refuse(because("sensitivity.source_in_background"))
     rate = net / seconds
     value = rate / (activity_mbq * mean_factor(seconds, half_life_s))
     measures = (
@@ -151,10 +152,10 @@ def measure(
         Measure("activity_mbq", float(f"{activity_mbq:.7g}"), "MBq"),
     )
     few = se > LARGEST_SE * net
-    reason = f"too few counts for a verdict: ± {100 * se / net:.1f} %" if few else None
+    reason = because("sensitivity.too_few_counts", se_percent=100 * se / net) if few else None
     noise = noise_ratio(image)
     if noise is not None and not SCALED[0] < noise < SCALED[1]:
-        reason = f"no verdict: pixels vary {noise:.2g} times as much as their counts let them: the counts were scaled"
+        reason = because("sensitivity.counts_scaled", times=noise)
     circle = (source.x, source.y, source.radius)
     figure = {"kind": PROCEDURE, "image": image, "circle": circle, "pixel_mm": pixel_mm}
     return Result(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.gamma_camera.line_source import reserve, spreads_of
 from spark_jobs.qc.numerics.gaussian import FWHM, fit_bins
 from spark_jobs.qc.numerics.line_spread import Width, mean_width, sampling_mm
@@ -60,13 +61,13 @@ def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
         for axis, width in one.items():
             found.setdefault(axis, []).append(width)
     if any(len(v) > 1 for v in found.values()):
-        return refuse("several images give the width in the same direction: two candidates")
+        return refuse(because("whole_body_scan.direction_doubled"))
     widths = {axis: v[0] for axis, v in found.items()}
     measures = []
     for axis in sorted(widths, reverse=True):
         se = widths[axis].fwhm_se_mm
         measures.append(Measure(NAMES[axis], round(widths[axis].fwhm_mm, 4), "mm", None if np.isnan(se) else round(se, 4)))
-    missing = tuple(f"not measured: {NAMES[a]}" for a in NAMES if a not in widths)
+    missing = tuple(because("whole_body_scan.not_measured", what=NAMES[a]) for a in NAMES if a not in widths)
     few = reserve(widths)
     figure = {"kind": PROCEDURE, "image": images[0], "pixel_mm": pixel_mm}
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, tuple(measures), missing, figure)
@@ -104,7 +105,7 @@ def _mean(values: NDArray[np.float64], pixel_mm: float) -> Width:
 def _of_lines(image: NDArray, pixel_mm: float) -> dict[str, Width] | str:
     pattern = line_pattern(image, pixel_mm)
     if pattern.kind not in ("line", "crossed lines"):
-        return "neither points nor lines on a dark background were found"
+        return because("whole_body_scan.nothing")
     out = {}
     for axis, lines, seen, other in (("x", pattern.down, image, pattern.across), ("y", pattern.across, image.T, pattern.down)):
         if lines:

@@ -12,8 +12,8 @@ from spark_jobs.qc.numerics.order import median, percentile
 
 __all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
 
-CUT_OFF = "many voxels hold the same largest value: the values were cut off"
-FLAT = "no verdict: every pixel of the field holds the same value, which no acquisition gives: a drawn image, or all of it was cut off"
+CUT_OFF = "image.voxels_cut_off"
+FLAT = "image.flat"
 
 FEWEST_PIXELS, LEAST_PART = 20, 0.02  # at the largest value; of the pixels above half of it
 LEAST_TOP = 10  # of so few counts many pixels share the largest by chance

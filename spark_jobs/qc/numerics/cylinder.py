@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outline import Outline, find_outline, sampled
 
@@ -34,7 +35,7 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     if isinstance(outline, str):
         return outline
     if not SMALLEST_MM <= outline.diameter_mm <= LARGEST_MM:
-        return f"an object of {outline.diameter_mm:.0f} mm is no water phantom"
+        return because("ct_water.size_other", diameter_mm=outline.diameter_mm)
     step = max(1, round(2.0 / pixel_mm))
     rows, columns = hu.shape[0] // step, hu.shape[1] // step
     coarse = hu[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3), dtype=np.float64)
@@ -49,10 +50,10 @@ def find_cylinder(hu: NDArray, pixel_mm: float) -> Cylinder | str:
     beyond = beyond[beyond > 0.25 * diameter]
     inner = min(float(beyond[0]) if beyond.size else diameter / 2, diameter / 2)
     if inner < 0.4 * diameter:
-        return "the object is not filled evenly from its centre to its wall: a phantom with inserts or a patient"
+        return because("ct_water.not_even")
     wall = _densest_around(hu, outline, 2 * inner * size, pixel_mm)
     if wall - (middle if abs(middle) > WATER_BAND_HU else 0.0) > BONE_HU:  # CT numbers may be shifted as a whole
-        return f"a ring of {wall:.0f} HU surrounds the inside: bone, as of a head, and not the plastic wall of a phantom"
+        return because("ct_water.bone_ring", hu=wall)
     inside = coarse[radius < 0.92 * inner]
     noise = median(np.abs(inside - median(inside))) * 1.4826
     odd = float((np.abs(inside - middle) > 30 + 4 * noise).mean())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 
 __all__ = ["Fiducials", "find_fiducials"]
@@ -50,9 +51,9 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
     spread = 1.4826 * median(np.abs(coarse - rest))
     peak = float(coarse.max()) - rest
     if peak <= 0 or peak < SIGMAS * spread:
-        return "nothing stands out"
+        return because("fiducials.nothing")
     if emission and rest > WARM * peak:
-        return "the sources do not stand in the cold"
+        return because("fiducials.not_cold")
     found = _small(coarse - rest, peak, size)
     if isinstance(found, str) and not emission:
         # a phantom of even density around the sources: what is wider than a source is its surroundings
@@ -76,10 +77,10 @@ def _small(excess: NDArray, peak: float, size: list[float]) -> NDArray | str:
 
     labels, groups = ndimage.label(excess > BRIGHT * peak, np.ones((3, 3, 3)))
     if groups > MOST:
-        return f"{groups} bright places: no fiducials"
+        return because("fiducials.places_other", places=groups)
     for box in ndimage.find_objects(labels):
         if any((s.stop - s.start - 1) * m > LARGEST_MM for s, m in zip(box, size, strict=True)):
-            return "a bright region is larger than a fiducial"
+            return because("fiducials.region_large")
     return np.array(ndimage.center_of_mass(np.maximum(excess, 0), labels, np.arange(1, groups + 1)))
 
 
@@ -103,20 +104,20 @@ def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDA
             net = np.where(net > FAINTEST * net.max(), net, 0)
             weight = float(net.sum())
             if weight <= 0:
-                return "a bright place has no centroid"
+                return because("fiducials.no_centroid")
             step = np.array([float((net.sum(tuple(a for a in range(3) if a != d)) * axes[d]).sum()) for d in range(3)]) / weight
             centre = centre + step / scale
             if np.abs(step).max() < 0.002:
                 break
         rim = np.array(values.shape) - 1
         if (centre < 0.5).any() or (centre > rim - 0.5).any():
-            return "a fiducial is cut off by the border of the volume"
+            return because("fiducials.cut_off")
         out.append(centre)
         weights.append(weight)
     if emission:
         shines = _shining(values, voxel_mm)
         if sum(weights) < ALONE_PART * shines:
-            return "most of what shines lies outside the bright places"
+            return because("fiducials.mostly_outside")
     return Fiducials(np.array(out), np.array(weights))
 
 

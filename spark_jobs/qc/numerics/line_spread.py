@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.gaussian import FWHM
 from spark_jobs.qc.numerics.lines import Line, half_maxima
 
@@ -28,7 +29,7 @@ COARSEST_PIXELS = 1.3  # FWHM: above that a profile does not tell its width
 LEAST_PEAK = 1_000  # counts in the peak of a strip's profile (B)
 DENT = 0.04  # of the peak: a profile that rises again by more has lost counts in between
 UNLIKE = 0.15  # of the peak: a column that is farther from the fitted profile has lost counts, or others have
-DENTED = "the profile of the line has a dent: a dead column, or counts that ran over"
+DENTED = "line.dent"
 FINE = 4  # samples a pixel of the profile that is interpolated
 STEEPEST_DEG = 5.0
 
@@ -74,7 +75,7 @@ def line_spread(image: NDArray, line: Line, pixel_mm: float, clear_of: Sequence[
     """
     tilt = math.degrees(math.atan(abs(line.slope)))
     if tilt > STEEPEST_DEG:
-        return f"the line is tilted by {tilt:.1f}° (at most {STEEPEST_DEG:.0f}°): align it with the detector"
+        return because("line.tilted", tilt_deg=tilt, steepest_deg=STEEPEST_DEG)
     reach = min(2.2 * 1.83 * line.width + 2, room_px / 2)
     reach = int(max(3, min(reach, 60 / pixel_mm + 4)))
     out = []
@@ -84,7 +85,7 @@ def line_spread(image: NDArray, line: Line, pixel_mm: float, clear_of: Sequence[
             return found
         if found is not None:
             out.append(found)
-    return out or "the line is too short, or too near to other lines or to the border, for a profile"
+    return out or because("line.too_short")
 
 
 def mean_width(spreads: Sequence[Spread], pixel_mm: float) -> Width:
@@ -141,9 +142,9 @@ def _strip(image: NDArray, line: Line, rows: NDArray[np.int64], reach: int, pixe
         half, tenth, top = _interpolated(profile)
         if half >= FINE / FINEST_PIXELS:
             if math.isnan(tenth):
-                return "the profile does not fall to a tenth of its maximum: background or another line is too near"
+                return because("line.no_tenth_neighbour")
             if _dented(profile, top, tenth):
-                return DENTED
+                return because(DENTED)
             x = (np.arange(len(profile)) / FINE - reach) * pixel_mm * cosine
             scale = pixel_mm * cosine / FINE
             return Spread(float(rows.mean()), float(axis.mean()), half * scale, tenth * scale, top, False, x, profile)
@@ -218,17 +219,17 @@ def _fitted(
         if abs(move) + abs(widen) < 1e-5:
             break
     if not 1 / COARSEST_PIXELS <= 2.3548 * sigma < 2 * reach or abs(centre) > reach / 2:
-        return f"pixels of {pixel_mm:.3g} mm are too coarse for this line (at most {COARSEST_PIXELS} FWHM): acquire with a finer matrix"
+        return because("line.pixels_coarse", pixel_mm=pixel_mm, coarsest=COARSEST_PIXELS)
     peak = amplitude / (sigma * math.sqrt(2 * math.pi))
     left_over = (counts - base @ (amplitude, level)).reshape(window.shape).mean(0)
     if float(np.abs(left_over).max()) > UNLIKE * peak + 6 * math.sqrt(max(peak, 0.0) / len(rows)):
-        return DENTED
+        return because(DENTED)
     background = max(float(level), 0.0)
     widths = []
     for part in (0.5, 0.1):
         left = part * (peak + background) - background
         if left <= 0:
-            return "the profile does not fall to a tenth of its maximum: the background is too high"
+            return because("line.no_tenth_background")
         widths.append(2 * sigma * math.sqrt(2 * math.log(peak / left)) * pixel_mm * cosine)
     fine = np.linspace(-reach, reach, 8 * reach + 1)
     curve = len(rows) * (peak * np.exp(-0.5 * ((fine - centre) / sigma) ** 2) + level)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.field import largest, shifted
 from spark_jobs.qc.numerics.order import median
 
@@ -57,7 +58,7 @@ def find_outline(hu: NDArray, pixel_mm: float) -> Outline | str:
     size = step * pixel_mm
     body = _opened(coarse > BODY_HU, max(1, round(COUCH_MM / size)))
     if not body.any():
-        return "the slice shows no object"
+        return because("outline.nothing")
     body = largest(body)
     # holes are filled along the rows: an outline that is round has none to the outside
     body = np.maximum.accumulate(body, axis=1) & np.maximum.accumulate(body[:, ::-1], axis=1)[:, ::-1]
@@ -67,11 +68,11 @@ def find_outline(hu: NDArray, pixel_mm: float) -> Outline | str:
         _touches(*side, step)
         for side in zip((body, body[::-1], body.T, body.T[::-1]), (used, used[::-1], used.T, used.T[::-1]), strict=True)
     ):
-        return "the object touches the border of the slice"
+        return because("outline.touches_border")
     diameter = 2 * np.sqrt(len(ys) / np.pi)
     height, width = np.ptp(ys) + 1, np.ptp(xs) + 1
     if max(abs(height - diameter), abs(width - diameter)) > max(0.06 * diameter, 2.5):
-        return "the object is not round"
+        return because("outline.not_round")
     row, column = (ys.mean() + 0.5) * step - 0.5, (xs.mean() + 0.5) * step - 0.5
     return _circle(hu, row, column, diameter / 2 * step, pixel_mm)
 
@@ -92,7 +93,7 @@ def _circle(hu: NDArray, row: float, column: float, radius: float, pixel_mm: flo
     leaves = inside[:, :-1] & ~inside[:, 1:]
     found = leaves.any(1)
     if found.sum() < 0.5 * RAYS:
-        return "the object is not round"
+        return because("outline.not_round")
     first = leaves.argmax(1)
     index = np.arange(RAYS)
     values = sampled(hu, y[index, first], x[index, first]), sampled(hu, y[index, first + 1], x[index, first + 1])
@@ -111,7 +112,7 @@ def _circle(hu: NDArray, row: float, column: float, radius: float, pixel_mm: flo
         spread = median(away[keep])
         keep = found & (away <= max(TRIM_MM / pixel_mm, 4 * spread))
         if spread * pixel_mm > TRIM_MM or keep.sum() < 0.5 * RAYS:
-            return "the object is not round"
+            return because("outline.not_round")
     return Outline(float(cy), float(cx), 2 * radius_px * pixel_mm, float(keep.mean()))
 
 

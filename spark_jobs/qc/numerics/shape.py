@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
+
 __all__ = ["Shape", "likeness", "outline", "outline_distance", "shape_of"]
 
 Mask = NDArray[np.bool_]
@@ -29,7 +31,7 @@ def shape_of(mask: Mask) -> Shape:
     """Return the shape of a mask; an empty one is a ValueError."""
     rows, columns = np.nonzero(mask)
     if rows.size == 0:
-        raise ValueError("an empty mask has no shape")
+        raise ValueError(because("shape.empty"))
     y, x = rows - rows.mean(), columns - columns.mean()
     pixel = 1 / 12  # second moment of one pixel
     yy, xx, xy = (y * y).mean() + pixel, (x * x).mean() + pixel, (y * x).mean()

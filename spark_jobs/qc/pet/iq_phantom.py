@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.blurred_sphere import SphereFit, fit_sphere
 from spark_jobs.qc.numerics.order import median, percentile
 
@@ -43,25 +44,25 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
 
     level = lit_level(values)
     if level <= 0:
-        return "nothing shines"
+        return because("look.nothing_shines")
     smooth = ndimage.gaussian_filter(values, [2.5 / v for v in voxel_mm])
     body = _body(smooth > 0.5 * level, voxel_mm)
     if body is None:
-        return "no body of a phantom is seen"
+        return because("iq.no_body")
     filled = values[body & (smooth > 0.7 * level) & (smooth < HOT * level)]
     if not filled.size:
-        return "no even background is seen in the body"
+        return because("iq.no_background")
     level = median(filled)
     labels, pieces = ndimage.label((smooth > HOT * level) & body)
     if pieces < 4:
-        return f"{pieces} hot places in the body: no six spheres"
+        return because("iq.hot_places_other", places=pieces)
     index = np.arange(1, pieces + 1)
     content = ndimage.sum_labels(smooth - level, labels, index)
     strongest = index[np.argsort(content, kind="stable")[::-1][:8]]
     centres = np.array(ndimage.center_of_mass(np.maximum(smooth - level, 0), labels, strongest))
     circle = _circle(centres, voxel_mm)
     if circle is None:
-        return "the hot places do not lie on the circle of the six spheres"
+        return because("iq.hot_places_off_circle")
     places = _six(smooth, circle, centres, level, voxel_mm)
     cold = [
         k
@@ -69,7 +70,7 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
         if _content(smooth, p, 8.0, 0.0, voxel_mm) < COLD * _content(body, p, 8.0, 0.0, voxel_mm) * level
     ]
     if cold and (len(cold) != 2 or (cold[1] - cold[0]) % 6 not in (1, 5)):
-        return "spheres without activity that are not the two largest, side by side: another filling than that of NEMA NU 2"
+        return because("iq.cold_spheres_other")
     return _sized(values, smooth, places, level, voxel_mm, body, circle, cold)
 
 
@@ -172,24 +173,22 @@ def _sized(
         seen = holes if number < len(cold) else values
         fit = fit_sphere(seen, voxel_mm, start, diameter / 2, level, height)  # type: ignore[arg-type]
         if fit is None:
-            return f"no sphere of {diameter:.0f} mm fits at its place"
+            return because("iq.no_sphere", diameter_mm=diameter)
         fits.append(fit)
         # above the level of the body: a fit's own background would take in an absent sphere, or the rest of one too large
         contents.append(_content(seen, np.array(fit.centre), diameter / 2 + 8, level, voxel_mm))
     if min(contents) <= 0:
-        return "one of the six spheres holds no activity above the background"
+        return because("iq.sphere_not_hot")
     own = (6 / np.pi * contents[0] / fits[0].height) ** (1 / 3)
     if abs(own / DIAMETERS_MM[0] - 1) > SIZE_SPREAD[0]:
-        return f"the largest sphere measures {own:.0f} mm, not {DIAMETERS_MM[0]:.0f}"
+        return because("iq.largest_other", measured_mm=own, expected_mm=DIAMETERS_MM[0])
     if cold and not COLD_LEVEL[0] * level <= fits[0].height <= COLD_LEVEL[1] * level:
-        return (
-            "the two largest spheres hold neither water nor activity above the background: another filling than that of NEMA NU 2"
-        )
+        return because("iq.largest_two_other")
     for number, (diameter, spread, held) in enumerate(zip(DIAMETERS_MM, SIZE_SPREAD, contents, strict=True)):
         first = 0 if number < len(cold) else len(cold)
         size = DIAMETERS_MM[first] * (held / contents[first]) ** (1 / 3)
         if abs(size / diameter - 1) > spread:
-            return f"a sphere measures {size:.0f} mm where {diameter:.0f} mm is expected: no NEMA image-quality phantom"
+            return because("iq.sphere_size_other", measured_mm=size, expected_mm=diameter)
     z = float(np.mean([f.centre[0] for f in fits[:4]]))
     return IqPhantom(tuple(fits), level, (z, float(circle[0][1]), float(circle[0][2])), body, len(cold))
 

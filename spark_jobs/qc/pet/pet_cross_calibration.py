@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -50,8 +51,5 @@ def measure(
     state, reason = MEASURED, None
     if not 1 / MOST_OFF <= seen / true <= MOST_OFF:
         state = INDICATIVE
-        reason = (
-            f"a ratio of {seen / true:.3g} is no scanner's fault: activity, volume, half-life or moments of header or sheet are not the "
-            "phantom's"
-        )
+        reason = because("calibration.ratio_absurd", ratio=seen / true)
     return Result(PROCEDURE, state, reason, detector, METHOD, VERSION, out, (), figure)

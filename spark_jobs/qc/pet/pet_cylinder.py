@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.pet.iq_phantom import lit_level
@@ -17,7 +18,7 @@ END_MM = 12.0  # slices next to the ends are blurred by the point-spread functio
 INNER = 0.8  # of the radius: what is looked at for evenness
 ODD, ODD_PART = 0.25, 0.03  # an inside with more than 3 % of its area off by a quarter has inserts or organs
 ROUND = 0.06
-NOT_COLD = "what surrounds the cylinder is not cold: an intercept of the rescale, or background activity, is in all values"
+NOT_COLD = "cylinder.surroundings_warm"
 AWAY_MM, COLD = 30.0, 0.04  # from the wall; of the level inside: scatter leaves less
 
 
@@ -47,9 +48,9 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
 
     level = lit_level(values)
     if level <= 0:
-        return "nothing shines"
+        return because("look.nothing_shines")
     if is_tomogram_cut_off(values):
-        return CUT_OFF
+        return because(CUT_OFF)
     smooth = ndimage.gaussian_filter(values, [3.0 / v for v in voxel_mm])
     level = median(smooth[smooth > 0.5 * level])
     count = len(values)
@@ -61,7 +62,7 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
             continue
         ys, xs = np.nonzero(lit)
         if ys.min() == 0 or xs.min() == 0 or ys.max() == lit.shape[0] - 1 or xs.max() == lit.shape[1] - 1:
-            return "the object touches the border of the slices"
+            return because("cylinder.touches_border")
         diameter = 2 * np.sqrt(area / np.pi)
         size = (np.ptp(ys) + 1) * voxel_mm[1], (np.ptp(xs) + 1) * voxel_mm[2]
         if max(abs(s - diameter) for s in size) > max(ROUND * diameter, 2.5 * voxel_mm[1]):
@@ -69,27 +70,27 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
         rows[k], columns[k], radii[k] = ys.mean(), xs.mean(), diameter / 2
     there = np.flatnonzero(~np.isnan(radii))
     if len(there) < FEWEST_SLICES:
-        return "the object is not round, or too small: no cylinder"
+        return because("cylinder.not_round")
     radius = median(radii[there])
     if 2 * radius > LARGEST_MM:
-        return f"an object of {2 * radius:.0f} mm is no cylinder for calibration"
+        return because("cylinder.size_other", diameter_mm=2 * radius)
     whole = there[np.abs(radii[there] - radius) < 0.06 * radius]
     first, last = int(whole.min()), int(whole.max())
     lit_slices = int(((smooth > 0.5 * level).sum((1, 2)) * voxel_mm[1] * voxel_mm[2] > np.pi / 8 * SMALLEST_MM**2).sum())
     if len(whole) < 0.8 * (last - first + 1) or len(whole) < 0.7 * lit_slices:
-        return "the object changes its shape along the axis: no cylinder"
+        return because("cylinder.shape_changes")
     cut = int(np.ceil(END_MM / voxel_mm[0]))
     # a cylinder that reaches beyond the field of view has no end there to keep away from
     first, last = (first if first == 0 else first + cut), (last if last == count - 1 else last - cut)
     if last - first + 1 < FEWEST_SLICES:
-        return "too few slices lie wholly inside the cylinder"
+        return because("cylinder.slices_few")
     fit = np.arange(count)
     line_rows, line_columns = (np.polyval(np.polyfit(whole, c[whole], 1), fit).astype(np.float64) for c in (rows, columns))
     found = PetCylinder(first, last, line_rows, line_columns, radius)
     around = ~found.inside(values.shape, voxel_mm, 1 + AWAY_MM / radius)[first : last + 1]
     if around.any() and median(smooth[first : last + 1][around]) > COLD * level:
-        return NOT_COLD
+        return because(NOT_COLD)
     inner = found.inside(values.shape, voxel_mm, INNER)
     odd = (np.abs(smooth - level) > ODD * level) & inner
     part = odd.sum((1, 2))[first : last + 1] / inner.sum((1, 2))[first : last + 1]
-    return "the inside is not even: a phantom with inserts or a patient" if float(part.max()) > ODD_PART else found
+    return because("cylinder.not_even") if float(part.max()) > ODD_PART else found

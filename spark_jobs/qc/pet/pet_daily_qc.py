@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outliers import DEVIATIONS, robust_z
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
@@ -86,18 +87,18 @@ def measure(
     blocks = np.asarray(arrays.get("block_efficiency", ()), np.float64)
     missing = [name for name in READINGS[:2] if name not in readings] + (["block_efficiency"] if blocks.size == 0 else [])
     if missing:
-        return Result(PROCEDURE, NOT_MEASURED, f"the report lacks {', '.join(missing)}", detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("report.lacks", tags=list(missing)), detector, METHOD, VERSION)
     noisy = np.asarray(arrays.get("block_noise", ()), np.float64)
     if blocks.size < FEWEST_BLOCKS:
-        reason = f"{blocks.size} block efficiencies: too few for a block map"
+        reason = because("report.blocks_few", blocks=blocks.size)
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
     if noisy.size not in (0, blocks.size):
-        reason = f"the report holds {blocks.size} block efficiencies and the noise of {noisy.size} blocks: it is not whole"
+        reason = because("daily_qc.not_whole", blocks=blocks.size, noisy=noisy.size)
         return Result(PROCEDURE, NOT_MEASURED, reason, detector, METHOD, VERSION)
     middle = median(blocks)
     if middle <= 0 or blocks.min() < 0:
-        fault = "more than half of the blocks have no efficiency" if blocks.min() >= 0 else "a block efficiency is negative"
-        return Result(PROCEDURE, NOT_MEASURED, f"{fault}: no outlier can be told", detector, METHOD, VERSION)
+        fault = because("daily_qc.blocks_dead") if blocks.min() >= 0 else because("daily_qc.efficiency_negative")
+        return Result(PROCEDURE, NOT_MEASURED, because("report.no_outlier", reason=fault), detector, METHOD, VERSION)
     z = robust_z(blocks)
     odd = (np.abs(z) > DEVIATIONS) | (blocks < DEAD_PART * middle)
     worst = int(np.argmax(np.abs(z)))
@@ -140,10 +141,10 @@ def measure(
 
 def _notes(readings: Mapping[str, Reading], verdict: str | None) -> tuple[str, ...]:
     """Return what a physicist must know beside the numbers: what is absent, and where the vendor contradicts itself."""
-    notes = [f"not in the report: {name}" for name in READINGS if name not in readings]
+    notes = [because("report.not_in", what=name) for name in READINGS if name not in readings]
     if verdict is not None and verdict != "Passed":
-        notes.append(f"the scanner's own verdict is {verdict}")
+        notes.append(because("daily_qc.scanner_verdict", verdict=verdict))
     for name, reading in readings.items():
         if reading.decision is not None and (reading.decision == "Passed") != reading.inside:
-            notes.append(f"{name}: the vendor decided {reading.decision}, its own bounds say otherwise")
+            notes.append(because("daily_qc.vendor_contradicts", name=name, decision=reading.decision))
     return tuple(notes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.blurred_sphere import SphereFit
 from spark_jobs.qc.numerics.cut_off import CUT_OFF
 from spark_jobs.qc.numerics.order import median
@@ -70,18 +71,14 @@ def measure(
     centre = round(phantom.centre[0])
     planes = [round(phantom.centre[0] + p / voxel_mm[0]) for p in PLANES_MM]
     if planes[0] < 0 or planes[-1] >= len(values) or len(set(planes)) < len(planes):
-        return Result(PROCEDURE, NOT_MEASURED, "fewer than 20 mm of slices on a side of the spheres", detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("iq.slices_few"), detector, METHOD, VERSION)
     places, margin = _background_places(phantom, planes, voxel_mm)
     if len(places) < ROIS:
-        return Result(PROCEDURE, NOT_MEASURED, "no room for twelve background regions in the body", detector, METHOD, VERSION)
+        return Result(PROCEDURE, NOT_MEASURED, because("iq.no_room_for_background"), detector, METHOD, VERSION)
     damaged = _damaged(values, phantom, planes) or _warm(values, phantom, planes, voxel_mm)
     if damaged:
         return Result(PROCEDURE, NOT_MEASURED, damaged, detector, METHOD, VERSION)
-    notes = (
-        []
-        if margin == MARGINS_MM[0]
-        else [f"background regions keep {margin:.0f} mm from edge and spheres, not {MARGINS_MM[0]:.0f} mm"]
-    )
+    notes = [] if margin == MARGINS_MM[0] else [because("iq.margin_smaller", margin_mm=margin, standard_mm=MARGINS_MM[0])]
     backgrounds = {
         d: np.array([_disc_mean(values[k], r, c, d / 2, voxel_mm) for k in planes for r, c in places]) for d in DIAMETERS_MM
     }
@@ -115,34 +112,29 @@ def measure(
         }
         out += [Measure(n, round(float(v), 4), u, None, at, None, region) for n, (v, u) in figures.items()]
     if phantom.cold:
-        notes.append(
-            "the two largest spheres hold no activity: their contrast is that of cold spheres, and they have no recovery"
-        )
+        notes.append(because("iq.largest_two_cold"))
     lung = float(np.mean([_disc_mean(values[k], *phantom.centre[1:], LUNG_ROI_MM / 2, voxel_mm) for k in planes])) / level
     if lung < LUNG_FULL:
         out.append(Measure("lung_residual_percent", round(100 * lung, 4), "%"))
     else:
-        notes.append("no lung insert is seen: lung_residual_percent cannot be had")
+        notes.append(because("iq.no_lung"))
     if filling:
         shown = 100 * (level / filling.background - 1)
         out.append(Measure("background_bias_percent", round(shown, 4), "%"))
     tilt = max(s.centre[0] for s in phantom.spheres) - min(s.centre[0] for s in phantom.spheres)
     if tilt * voxel_mm[0] > 6:
-        notes.append(f"the spheres' centres lie in planes {tilt * voxel_mm[0]:.0f} mm apart: the phantom is tilted")
+        notes.append(because("iq.tilted", distance_mm=tilt * voxel_mm[0]))
     figure = _figure(values[centre], phantom, places, voxel_mm)
     noise = _noise_percent(values, planes, places, voxel_mm)
     longer = _longer_percent(values, phantom.spheres[0].centre, level, voxel_mm)
     reason = None
     if longer is None or abs(longer) > LONGEST_PERCENT:
-        how = "is not seen" if longer is None else f"differs by {longer:+.0f} % from that across"
-        reason = f"no verdict: the length of the {DIAMETERS_MM[0]:.0f} mm sphere along the axis {how}: the distance of slices is not believed"
+        how = because("iq.length_not_seen") if longer is None else because("iq.length_differs", percent=longer)
+        reason = because("iq.slice_distance_doubtful", diameter_mm=DIAMETERS_MM[0], how=how)
     if noise > NOISIEST_PERCENT:
-        reason = f"too few counts for a verdict: the noise of a voxel is {noise:.0f} %, beyond {NOISIEST_PERCENT:.0f} %, and lifts recovery"
+        reason = because("iq.too_few_counts", noise_percent=noise, most_percent=NOISIEST_PERCENT)
     if filling is None:
-        reason = (
-            "the activities of spheres and background are not given: contrast_percent, rc_a50 and rc_max stand against the filling that the "
-            f"{DIAMETERS_MM[phantom.cold]:.0f} mm sphere shows, and its own error cannot be had"
-        )
+        reason = because("iq.activities_not_given", sphere_mm=DIAMETERS_MM[phantom.cold])
         out.append(Measure("filling_ratio_seen", round(ratio, 4), "1"))
     return Result(
         PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, tuple(out), tuple(notes), figure
@@ -190,13 +182,13 @@ def _damaged(values: NDArray, phantom: IqPhantom, planes: Sequence[int]) -> str 
     worst = int(np.argmax(np.abs(levels - middle)))
     part = float(levels[worst]) / middle
     if abs(part - 1) > SAME_LEVEL:
-        return f"slice {planes[0] + worst + 1} of the body reads {100 * part:.0f} % of its neighbours: damaged or missing data"
+        return because("iq.slice_damaged", slice=planes[0] + worst + 1, percent=100 * part)
     near = values[planes[0] : planes[-1] + 1]
     piled = int((near >= near.max() * (1 - EQUAL)).sum())
     if piled <= MOST_EQUAL:
         return None
     noise = median(np.abs(near[:, common] / middle - 1))  # spheres and insert are the lesser part
-    return CUT_OFF if noise > NOISY else None
+    return because(CUT_OFF) if noise > NOISY else None
 
 
 def _warm(values: NDArray, phantom: IqPhantom, planes: Sequence[int], voxel_mm: tuple[float, float, float]) -> str | None:
@@ -207,7 +199,7 @@ def _warm(values: NDArray, phantom: IqPhantom, planes: Sequence[int], voxel_mm: 
     beside = ndimage.distance_transform_edt(~body, sampling=voxel_mm[1:]) > AWAY_MM
     if not beside.any() or abs(median(values[planes[0] : planes[-1] + 1, beside])) <= COLD * phantom.background:
         return None
-    return "what surrounds the phantom is not cold: an intercept of the rescale, or background activity, is in all values"
+    return because("iq.surroundings_warm")
 
 
 def _noise_percent(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outliers import DEVIATIONS, robust_z
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
@@ -50,12 +51,12 @@ def measure(
 
     blocks = np.asarray(efficiency, np.float64).ravel()
     if blocks.size < 8:
-        return refuse(f"{blocks.size} block efficiencies: too few for a block map")
+        return refuse(because("report.blocks_few", blocks=blocks.size))
     if not np.isfinite(blocks).all() or (blocks < 0).any():
-        return refuse("a block efficiency is negative or no number")
+        return refuse(because("normalisation.efficiency_negative"))
     middle = median(blocks)
     if middle <= 0:
-        return refuse("more than half of the blocks are dead: the data are no normalisation")
+        return refuse(because("normalisation.blocks_dead"))
     z = robust_z(blocks)
     dead = np.flatnonzero(blocks < DEAD_PART * middle)
     odd = np.flatnonzero(np.abs(z) > DEVIATIONS)
@@ -68,9 +69,9 @@ def measure(
     if baseline is not None:
         before = np.asarray(baseline, np.float64).ravel()
         if before.size != blocks.size:
-            return refuse(f"the baseline has {before.size} blocks, today's data {blocks.size}")
+            return refuse(because("normalisation.baseline_size", blocks_before=before.size, blocks=blocks.size))
         if not np.isfinite(before).all() or median(before) <= 0:
-            return refuse("the baseline holds a value that is no efficiency")
+            return refuse(because("normalisation.baseline_unusable"))
         alive = before >= DEAD_PART * median(before)
         change = np.where(alive, 100 * ((blocks / middle) / np.where(alive, before / median(before), 1.0) - 1), 0.0)
         moved = np.flatnonzero(np.abs(robust_z(100 + change)) > DEVIATIONS)
@@ -78,13 +79,13 @@ def measure(
         out.append(Measure("block_change_max_percent", round(abs(float(change[far])), 4), "%", None, {"block": far + 1}))
         out.append(Measure("changed_blocks_count", float(moved.size), "1", None, {"blocks": _numbers(moved)}))
         if not alive.all():
-            notes.append(f"{int((~alive).sum())} blocks were dead in the baseline: their change cannot be told")
+            notes.append(because("normalisation.baseline_dead", blocks=int((~alive).sum())))
     else:
-        notes.append("no baseline: change cannot be told")
+        notes.append(because("normalisation.no_baseline"))
     if age_days is not None:
         out.append(Measure("normalisation_age_days", round(age_days, 3), "d"))
     if file_id is not None:
-        notes.append(f"correction file {file_id}")
+        notes.append(because("normalisation.file", file=file_id))
     figure = {"kind": PROCEDURE, "blocks": blocks, "z": z, "change": change, "k": DEVIATIONS}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(out), tuple(notes), figure)
 

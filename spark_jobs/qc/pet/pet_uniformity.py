@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.cut_off import FLAT
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -73,9 +74,9 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], *, detector: 
     )
     reason = None
     if np.ptp(volume[mask]) == 0:
-        reason = FLAT
+        reason = because(FLAT)
     if noise > NOISIEST_PERCENT:
-        reason = f"too few counts: noise alone makes squares of {SQUARE_MM:.0f} mm differ by {noise:.1f} %"
+        reason = because("pet_uniformity.too_few_counts", square_mm=SQUARE_MM, noise_percent=noise)
     circle = (
         cylinder.rows[cylinder.first + worst],
         cylinder.columns[cylinder.first + worst],

@@ -1,5 +1,6 @@
 """Standardised uptake values: the activity that was really given, and voxels over it, for each unit."""
 
+from messages import because
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.terms import shown
 
@@ -40,12 +41,12 @@ def suv_factor(unit: str, activity_bq: float | None, weight_kg: float | None, ph
         return 1.0
     if unit == "CNTS":
         if not philips_factor or philips_factor <= 0:
-            raise ValueError("Units is CNTS and the vendor's SUV factor (7053,xx00) is missing: counts are no concentration")
+            raise ValueError(because("suv.factor_missing"))
         return philips_factor
     if unit != "BQML":
-        raise ValueError(f"Units is {shown('Units', unit)}: voxels are no concentration of activity")
+        raise ValueError(because("suv.units_other", units=shown("Units", unit)))
     if not activity_bq or activity_bq <= 0:
-        raise ValueError("the activity is missing or zero")
+        raise ValueError(because("suv.activity_missing"))
     if not weight_kg or weight_kg <= 0:
-        raise ValueError("PatientWeight is missing or zero")
+        raise ValueError(because("suv.weight_missing"))
     return 1000 * weight_kg / activity_bq

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -45,5 +46,5 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float
     state, reason = MEASURED, None
     if not 1 / MOST_OFF <= suv <= MOST_OFF:
         state = INDICATIVE
-        reason = f"an SUV of {suv:.3g} is no scanner's fault: weight, activity, half-life or moments of the header are not the phantom's"
+        reason = because("calibration.suv_absurd", suv=suv)
     return Result(PROCEDURE, state, reason, detector, METHOD, VERSION, out, (), figure)

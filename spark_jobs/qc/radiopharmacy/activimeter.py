@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.result import Measure
 
@@ -41,9 +42,9 @@ class Readings:
 def agreement(name: str, readings: Readings, reference_mbq: float) -> Measure | str:
     """Return the mean error in percent against a reference activity at second 0, or why there is none."""
     if reference_mbq <= 0:
-        return "the reference activity is not positive"
+        return because("activimeter.reference_not_positive")
     if (readings.mbq <= 0).any():
-        return "a reading is not above the background"
+        return because("activimeter.reading_below_background")
     errors = _errors(readings, reference_mbq)
     se = float(errors.std(ddof=1) / np.sqrt(errors.size)) if errors.size > 1 else None
     return Measure(name, round(float(errors.mean()), 4), "%", None if se is None else round(se, 4), None, None, readings.nuclide)
@@ -54,9 +55,7 @@ def scatter(readings: Readings, reference_mbq: float) -> str | None:
     errors = _errors(readings, reference_mbq)
     if errors.size < 2 or (spread := float(errors.std(ddof=1))) <= WIDEST_PERCENT:
         return None
-    return (
-        f"no verdict: {errors.size} readings scatter by {spread:.1f} % about the reference; take {FEWEST_REPEATED} within an hour"
-    )
+    return because("activimeter.readings_scatter", readings=errors.size, percent=spread, least=FEWEST_REPEATED)
 
 
 def _errors(readings: Readings, reference_mbq: float) -> NDArray[np.float64]:
@@ -66,11 +65,11 @@ def _errors(readings: Readings, reference_mbq: float) -> NDArray[np.float64]:
 def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:
     """Return the largest residual in percent and all residuals in the order of time, or why there are none."""
     if readings.mbq.size < FEWEST_LINEAR:
-        return f"{readings.mbq.size} readings of a decaying source: at least {FEWEST_LINEAR} are needed"
+        return because("activimeter.readings_few", readings=readings.mbq.size, least=FEWEST_LINEAR)
     if (readings.mbq <= 0).any():
-        return "a reading is not above the background"
+        return because("activimeter.reading_below_background")
     if readings.mbq.max() < LEAST_DECAY * readings.mbq.min():
-        return "the source decayed by less than half between the readings: this is no test of linearity"
+        return because("activimeter.decay_too_short")
     logs = np.log(readings.mbq) + np.log(2) * readings.seconds / readings.half_life_s
     residuals = 100 * np.expm1(logs - logs.mean())
     worst = int(np.argmax(np.abs(residuals)))
@@ -82,9 +81,9 @@ def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:
 def repeatability(readings: Readings) -> Measure | str:
     """Return the relative standard deviation of repeated readings in percent, or why there is none."""
     if readings.mbq.size < FEWEST_REPEATED:
-        return f"{readings.mbq.size} repeated readings: at least {FEWEST_REPEATED} are needed"
+        return because("activimeter.repeated_few", readings=readings.mbq.size, least=FEWEST_REPEATED)
     if (readings.mbq <= 0).any():
-        return "a reading is not above the background"
+        return because("activimeter.reading_below_background")
     level = np.array([decayed(m, -t, readings.half_life_s) for m, t in zip(readings.mbq, readings.seconds, strict=True)])
     value = 100 * float(level.std(ddof=1) / level.mean())
     se = value / float(np.sqrt(2 * (level.size - 1)))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.point import around, settled
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -60,12 +61,12 @@ def measure(
     angles = np.asarray(angles_deg, float)
     arc = _arc(angles)
     if len(np.unique(np.round(np.mod(angles, 360), 3))) < FEWEST_VIEWS:
-        return refuse(f"fewer than {FEWEST_VIEWS} different angles")
+        return refuse(because("rotation.views_few", least=FEWEST_VIEWS))
     if arc < SMALLEST_ARC_DEG:
-        return refuse(f"an arc of {arc:.0f}° is too short for a centre of rotation: acquire at least 90°")
+        return refuse(because("rotation.arc_short", arc_deg=arc))
     bands = axial_bands(views)
     if not 1 <= len(bands) <= 3:
-        return refuse(f"{len(bands)} sources were found along the axis; one to three point sources are expected")
+        return refuse(because("rotation.sources_other", sources=len(bands)))
     middle = (views.shape[1] - 1) / 2
     band = min(bands, key=lambda b: abs((b[0] + b[1] - 1) / 2 - middle))
     widest = max(14.0, WIDEST_MM / pixel_mm)
@@ -73,7 +74,7 @@ def measure(
     if problem:
         return refuse(problem)
     if median(net) < LEAST_NET_COUNTS:
-        return refuse(f"too few counts: {median(net):.0f} net counts a view")
+        return refuse(because("rotation.too_few_counts", counts=median(net)))
 
     theta = np.deg2rad(angles)
     design = np.column_stack([np.ones_like(theta), np.sin(theta), np.cos(theta)])
@@ -87,11 +88,9 @@ def measure(
     worst = int(np.argmax(np.abs(residual)))
     largest = float(abs(residual[worst])) * pixel_mm
     if largest > LARGEST_RESIDUAL_MM:
-        return refuse(f"the source leaves its sinusoid by {largest:.1f} mm: angles in the header or the source are wrong")
+        return refuse(because("rotation.off_sinusoid", largest_mm=largest))
     if se_mm > LARGEST_SE_MM:
-        return refuse(
-            f"the standard error of the offset is {se_mm:.2f} mm, above {LARGEST_SE_MM} mm: more counts or views are needed"
-        )
+        return refuse(because("rotation.unsure", se_mm=se_mm, largest_mm=LARGEST_SE_MM))
     axial = float(np.ptp(y)) * pixel_mm
     radius_se = float(np.sqrt(variance * (inverse[1, 1] + inverse[2, 2]))) * pixel_mm
     measures = [
@@ -109,7 +108,7 @@ def measure(
         tilt = float(np.rad2deg(np.arcsin(min(float(np.hypot(c, d)) * pixel_mm / radius, 1.0))))
         measures.insert(4, Measure("head_tilt_deg", round(tilt, 4), "deg"))
     else:
-        warnings.append("head tilt not measured: the source is on the axis")
+        warnings.append(because("rotation.on_axis"))
     second = _conjugate(angles, x)
     if second is not None:
         axis, pairs = second
@@ -117,17 +116,14 @@ def measure(
         spread = float(np.sqrt(variance / 2 / pairs)) * pixel_mm
         measures.append(Measure("cor_conjugate_offset_mm", round(conjugate, 4), "mm", round(spread, 4), {"pairs": pairs}))
         if abs(conjugate - offset) > max(0.2, 4 * se_mm):
-            warnings.append(f"conjugate views give {conjugate:.2f} mm")
+            warnings.append(because("rotation.conjugate_views", offset_mm=conjugate))
     if len(bands) > 1:
         others = [_offset_of(views, b, design, inverse, widest) * pixel_mm for b in bands if b != band]
         words = ", ".join("none" if np.isnan(v) else f"{v:.2f} mm" for v in others)
-        warnings.append(f"{len(bands)} sources; the one nearest the middle of the field was measured, the others give {words}")
+        warnings.append(because("rotation.sources_many", sources=len(bands), others=words))
     still = None
     if radius <= SEEN_TURNING * radius_se:
-        still = (
-            f"no verdict: the source is not seen to turn (radius {radius:.2f} mm ± {radius_se:.2f} mm): it lies on the axis, the camera "
-            "stood still, or a pixel is hot"
-        )
+        still = because("rotation.not_turning", radius_mm=radius, radius_se_mm=radius_se)
     fit = {"angles": angles, "x": x, "offset": offset, "pixel_mm": pixel_mm, "coefficients": (float(a), float(p), float(q))}
     figure = {"kind": PROCEDURE, "image": views[0], "columns": views.shape[2], "worst": worst, **fit}
     return Result(
@@ -204,10 +200,10 @@ def centroids(
     cy = cy + band[0]
     none = (peak <= 0) | (width > widest) | (net <= 0)
     if none.any():
-        return cx, cy, net, f"view {int(none.argmax()) + 1} shows no point source"
+        return cx, cy, net, because("rotation.view_empty", view=int(none.argmax()) + 1)
     half = radius / 2
     out = (cx < half) | (cx + half > views.shape[2] - 1) | (cy < half - 0.5) | (cy + half > views.shape[1] - 0.5)
-    return cx, cy, net, f"the source leaves the field in view {int(out.argmax()) + 1}" if out.any() else None
+    return cx, cy, net, because("rotation.leaves_field", view=int(out.argmax()) + 1) if out.any() else None
 
 
 def _coarse(part: NDArray) -> NDArray[np.integer]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 
 __all__ = ["SETS", "Ring", "Sphere", "blurred_ball", "find_ring", "sampled"]
@@ -98,7 +99,7 @@ def find_ring(
     radii, angles = np.hypot(*flat.T), np.arctan2(flat[:, 0], flat[:, 1])
     plane, radius = median(height[:4]), median(radii[:4])
     if not RING_MM[0] <= radius <= RING_MM[1]:
-        return f"the cold spots lie {radius:.0f} mm from the axis: not the ring of a Jaszczak phantom"
+        return because("jaszczak.ring_other", radius_mm=radius)
     turn = float(np.angle(np.exp(6j * angles[:3]).mean()) / 6)
     slot = np.round((angles - turn) / (np.pi / 3))
     wanted = turn + slot * np.pi / 3
@@ -108,10 +109,7 @@ def find_ring(
     clear = np.arange(len(off)) < 3
     if (off > np.where(clear, OFF_MM, OFF_WEAK_MM)).any():
         k = int(np.argmax(off - np.where(clear, OFF_MM, OFF_WEAK_MM)))
-        return (
-            f"a cold spot lies {off[k]:.0f} mm from its place on the ring (slice {places[k, 0] / size[0]:.0f}): "
-            "the spheres do not lie as in a Jaszczak phantom"
-        )
+        return because("jaszczak.sphere_off_ring", off_mm=off[k], slice=places[k, 0] / size[0])
     turn += float(np.mean((angles - wanted)[clear]))
     centres = []
     for k in range(6):
@@ -205,7 +203,7 @@ def _sized(
     seen = max(free, key=lambda d: free[d])
     better = free[seen] - free[name]
     if abs(seen / name - 1) > ODD_DIAMETER and better > 10 * noise**2 * alike and better > 0.01 * free[seen]:
-        return f"the largest sphere looks like {seen:g} mm, not like the {name:g} mm of the standard set: no Jaszczak phantom"
+        return because("jaszczak.largest_other", seen_mm=seen, expected_mm=name)
     stretched = []
     for stretch in STRETCH:
         total, pixels = _binned(deficit, centres[first], size, stretch)
@@ -213,9 +211,7 @@ def _sized(
         stretched.append(float(((total @ t.T) ** 2 / (pixels @ (t * t).T)).max()))
     stretch = STRETCH[int(np.argmax(stretched))]
     if not 0.75 < stretch < 1.35:
-        return (
-            f"the spheres look {stretch:.2f} times as long along the axis as across it: the header's distance of slices is wrong"
-        )
+        return because("jaszczak.stretched", times=stretch)
     return Ring(tuple(spheres), radius, sigma, other / rest)
 
 
@@ -238,13 +234,10 @@ def _odd(spheres: list[Sphere]) -> str | None:
     """Return what is odd about the depths of the spheres, or None."""
     common = spheres[0].depth
     if common < SHALLOWEST:
-        return f"the largest cold spot lacks only {100 * common:.0f} % of what an empty sphere would: no cold spheres"
+        return because("jaszczak.not_cold", percent=100 * common)
     for s in spheres[:4]:
         if not ODD_SIZE[0] - 3 * s.depth_se / common < s.depth / common < ODD_SIZE[1] + 3 * s.depth_se / common:
-            return (
-                f"the sphere that should be {s.diameter_mm:g} mm has {s.depth / common:.2f} of the volume that it should: "
-                "the sizes of the spheres are those of no Jaszczak phantom"
-            )
+            return because("jaszczak.volume_other", diameter_mm=s.diameter_mm, part=s.depth / common)
     return None
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.numerics.field import Mask
 from spark_jobs.qc.numerics.order import median, percentile
@@ -50,7 +51,7 @@ class Phantom:
     def kind(self) -> str:
         """Return the look of the phantom in the words of the table of procedures."""
         if self.hot > 2:
-            return "a phantom with hot spheres"
+            return because("look.hot_spheres")
         return "system phantom" if len(self.spheres) > 2 or self.rods else "uniform cylinder"
 
     def distance_mm(self, shape: tuple[int, int], pixel_mm: float, at_slice: float | None = None) -> NDArray[np.float64]:
@@ -73,7 +74,7 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
     coarse = volume[::2, ::2, ::2] if len(volume) > 8 else volume[:, ::2, ::2]
     high = percentile(coarse, 99)
     if high <= 0:
-        return "the volume is empty"
+        return because("tomogram.empty")
     level = median(coarse[coarse > 0.3 * high])
     areas = (volume > 0.4 * level).sum((1, 2))
     there = areas > 0.6 * median(areas[areas > 0.3 * areas.max()])
@@ -95,23 +96,23 @@ def find_phantom(volume: NDArray, pixel_mm: float, slice_mm: float) -> Phantom |
     q = np.median(box[:, field], axis=1)
     span = float(np.ptp(q))
     if span > LEAST_SPAN * q.max() and float(np.abs(np.diff(q)).sum()) > UP_AND_DOWN * span:
-        return "the slices do not follow each other along one cylinder: they are out of order, or there is more than one object"
+        return because("tomogram.out_of_order")
     if is_tomogram_cut_off(volume):
-        return CUT_OFF
+        return because(CUT_OFF)
     run = _run(q > 0.5 * percentile(q, 95), int(np.argmax(q)))
     plateau = percentile(q[run], 95)
     axis = _axis(box, run, 0.5 * q, distance <= radius + 3 * pixel_mm, top, left)
     lean_deg = float(np.degrees(np.arctan(np.hypot(*axis[2]) * pixel_mm / slice_mm)))
     if len(run) > 4 and lean_deg > STEEPEST_DEG:
-        return f"the cylinder is tilted by {lean_deg:.1f}° against the axis of the slices"
+        return because("tomogram.tilted", tilt_deg=lean_deg)
     full = run[q[run] >= FULL * plateau]
     if len(full) < 3:
-        return "fewer than three slices of one level: no evenly filled cylinder"
+        return because("tomogram.levels_few")
     rest = _residual(box, full, q, distance, pixel_mm, slice_mm)
     inside = rest[:, field]
     noise = 1.4826 * median(np.abs(inside))
     if (np.abs(inside) < 0.35).mean() < 0.85:
-        return "the object is not filled evenly: a patient, or another phantom"
+        return because("tomogram.not_even")
     steps = (slice_mm, pixel_mm, pixel_mm)
     cold, hot = (
         _spots(np.where(field, sign * rest, 0.0), max(least, NOISE_FACTOR * noise), steps)
@@ -158,38 +159,38 @@ def small_sources(volume: NDArray, steps_mm: tuple[float, float, float]) -> str 
     if not 1 <= len(sizes) <= 6 or any(size[1] > SOURCE_MM for size in sizes):
         return None
     if any(size[2] > SOURCE_MM for size in sizes):
-        return "a line source (tomographic resolution), for which there is no procedure here"
-    return "a point source (tomographic resolution), for which there is no procedure here"
+        return because("tomogram.line_source")
+    return because("tomogram.point_source")
 
 
 def _outline(mask: Mask, mean: NDArray[np.float64], pixel_mm: float) -> tuple[float, float, float] | str:
     """Return centre (row, column) and diameter (mm) of a round object, or what is wrong with it."""
     ys, xs = np.nonzero(mask)
     if len(ys) < 80:
-        return "the volume shows no object of the size of a phantom"
+        return because("tomogram.no_object")
     if ys.min() == 0 or xs.min() == 0 or ys.max() == mask.shape[0] - 1 or xs.max() == mask.shape[1] - 1:
-        return "the object touches the border of the slices: it is truncated"
+        return because("tomogram.truncated")
     row, column = float(ys.mean()), float(xs.mean())
     radius = float(np.sqrt(len(ys) / np.pi))
     if not SMALLEST_MM <= 2 * radius * pixel_mm <= LARGEST_MM:
-        return f"an object of {2 * radius * pixel_mm:.0f} mm is no cylinder phantom"
+        return because("tomogram.size_other", diameter_mm=2 * radius * pixel_mm)
     yy, xx = np.ogrid[: mask.shape[0], : mask.shape[1]]
     distance = np.hypot(yy - row, xx - column)
     wrong = (mask ^ (distance <= radius)) & (np.abs(distance - radius) > 1)
     height, width = np.ptp(ys) + 1, np.ptp(xs) + 1
     if wrong.sum() > 0.01 * len(ys) or max(abs(height - 2 * radius), abs(width - 2 * radius)) > max(0.06 * 2 * radius, 2.5):
-        return "the object is not round: a tilted or truncated cylinder, or no cylinder"
+        return because("tomogram.not_round")
     level = median(mean[distance < 0.8 * radius])
     outside = mean[(distance > radius + 30 / pixel_mm)]
     if outside.size and percentile(outside, 99) > 0.3 * level:
-        return "there is activity beside the cylinder"
+        return because("tomogram.activity_beside")
     inner, outer = (
         median(mean[np.abs(distance - radius - side * WALL_MM / pixel_mm) < max(1.0, 4 / pixel_mm)]) for side in (-1, 1)
     )
     if outer > WALL * inner:
-        return "the object fades out where a cylinder has a wall"
+        return because("tomogram.fades_out")
     if (mean[distance < radius - 12 / pixel_mm] < 0.3 * level).mean() > 0.04:
-        return "the cylinder is not filled up to its wall"
+        return because("tomogram.not_filled")
     return row, column, 2 * radius * pixel_mm
 
 

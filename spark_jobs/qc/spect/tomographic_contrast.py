@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect.rods import rod_modulations, smallest_resolved
@@ -57,13 +58,13 @@ def find_spheres(volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: 
     if isinstance(found, str):
         return Misfit(found, False)
     if not CYLINDER_MM[0] <= found.diameter_mm <= CYLINDER_MM[1]:
-        wrong = f"a cylinder of {found.diameter_mm:.0f} mm is no Jaszczak phantom (216 mm), or the pixel spacing is wrong"
+        wrong = because("jaszczak.cylinder_other", diameter_mm=found.diameter_mm)
         return Misfit(wrong, True)
     seen = uniform_slices(volume, pixel_mm, slice_mm, found)
     if isinstance(seen, str):
         return Misfit(seen, False)
     if len(found.spheres) < 3:
-        return Misfit(f"{len(found.spheres)} cold spheres were found: three are needed to know where all six lie", False)
+        return Misfit(because("jaszczak.spheres_few", spheres=len(found.spheres)), False)
     radii, profile, _ = ring_profile(seen.values.mean(0), seen.distance_mm, seen.field, pixel_mm)
     level = np.interp(seen.distance_mm, radii, profile).astype(np.float32)
     missing = np.divide(volume, level, dtype=np.float32)  # no voxel needs more digits, and this is the largest array of all
@@ -80,7 +81,7 @@ def find_spheres(volume: NDArray, pixel_mm: float, slice_mm: float, *, phantom: 
         return Misfit(ring, True)
     for s in ring.spheres:
         if s.centre[0] * slice_mm < s.diameter_mm / 2 or (len(volume) - 1 - s.centre[0]) * slice_mm < s.diameter_mm / 2:
-            return Misfit("the spheres are cut by the first or last slice: the phantom is truncated", False)
+            return Misfit(because("jaszczak.truncated"), False)
     return Spheres(seen, median(seen.values[:, seen.field].mean(1)), ring)
 
 
@@ -107,11 +108,11 @@ def measure(
     warnings = _notes(found, ring)
     modulation = rod_modulations(volume[list(found.rods)], found, pixel_mm) if found.rods else None
     if modulation is None:
-        warnings.append("no section of rods: no smallest rod")
+        warnings.append(because("jaszczak.no_rods"))
     else:
         smallest = smallest_resolved(modulation)
         if smallest is None:
-            warnings.append("none of the rods is resolved")
+            warnings.append(because("jaszczak.rods_unresolved"))
         else:
             at = {"modulation_percent": round(100 * smallest.modulation, 2), "angle_deg": round(smallest.angle_deg)}
             measures.append(Measure("smallest_rod_mm", smallest.diameter_mm, "mm", None, at))
@@ -125,7 +126,7 @@ def measure(
     )
     reason = seen.over.few_counts
     if reason is None and not SURE_MM[0] <= found.diameter_mm <= SURE_MM[1]:
-        reason = f"the cylinder seems {found.diameter_mm:.0f} mm wide, not 216: if the pixel spacing is wrong, so are the sizes of the spheres"
+        reason = because("jaszczak.cylinder_doubtful", diameter_mm=found.diameter_mm)
     figure = {
         "kind": PROCEDURE,
         "image": _plane(volume, ring) / uniform,
@@ -169,19 +170,22 @@ def _spheres(volume: NDArray, ring: Ring, steps: tuple[float, float, float], uni
 
 def _notes(found: Phantom, ring: Ring) -> list[str]:
     largest = ring.spheres[0]
-    notes = [
-        f"cylinder of {found.diameter_mm:.0f} mm, spheres {ring.radius_mm:.0f} mm from its axis, blur of {2.3548 * ring.sigma_mm:.0f} mm, "
-        f"{len(found.uniform)} uniform slices as background"
+    notes: list[str] = [
+        because(
+            "jaszczak.measured_from",
+            diameter_mm=found.diameter_mm,
+            radius_mm=ring.radius_mm,
+            blur_mm=2.3548 * ring.sigma_mm,
+            slices=len(found.uniform),
+        )
     ]
     if ring.margin < ONE_SET:
-        notes.append("another standard set of spheres fits nearly as well: read the diameters on the phantom")
+        notes.append(because("jaszczak.set_doubtful"))
     unseen = [f"{s.diameter_mm:g}" for s in ring.spheres if s.depth < 3 * s.depth_se]
     if unseen:
-        notes.append(f"spheres of {', '.join(unseen)} mm do not stand out from the noise; their places come from the others")
+        notes.append(because("jaszczak.spheres_unseen", diameters_mm=list(unseen)))
     if largest.depth < 0.7:
-        notes.append(
-            f"the spheres are {100 * largest.depth:.0f} % as cold as empty ones would be: scatter, or they are not water"
-        )
+        notes.append(because("jaszczak.spheres_not_water", percent=100 * largest.depth))
     return notes
 
 

@@ -9,6 +9,7 @@ through the annuli two to four pixels inside and outside it, percent of the mean
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.numerics.cut_off import FLAT
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect.uniform_slices import UniformSlices, ring_profile, uniform_slices
@@ -68,10 +69,15 @@ def measure(
         Measure("centre_border_ratio", round(ratio, 5), "1", round(ratio_se, 5)),
         Measure("ring_contrast_percent", round(ring, 4), "%", round(ring_se, 4), {"radius_mm": round(at_mm, 1)}),
     )
-    reason = seen.few_counts or (FLAT if np.ptp(seen.values[:, field]) == 0 else None)
+    reason = seen.few_counts or (because(FLAT) if np.ptp(seen.values[:, field]) == 0 else None)
     warnings = (
-        f"{len(found.uniform)} uniform slices ({_numbers(found.uniform)}, counted from 0) of a cylinder of "
-        f"{found.diameter_mm:.0f} mm; noise of a pixel {seen.noise_percent:.1f} %",
+        because(
+            "tomogram.slices_used",
+            slices=len(found.uniform),
+            numbers=_numbers(found.uniform),
+            diameter_mm=found.diameter_mm,
+            noise_percent=seen.noise_percent,
+        ),
     )
     figure = {
         "kind": PROCEDURE,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from messages import because
 from spark_jobs.qc.spect.tomogram import Phantom, find_phantom
 
 __all__ = ["UniformSlices", "ring_profile", "uniform_slices"]
@@ -33,9 +34,7 @@ class UniformSlices:
         """Return why the counts are too few for a verdict, or None."""
         if self.noise_percent <= NOISIEST_PERCENT:
             return None
-        return (
-            f"too few counts for a verdict: the noise of a pixel is {self.noise_percent:.0f} %, beyond {NOISIEST_PERCENT:.0f} %"
-        )
+        return because("tomogram.too_few_counts", noise_percent=self.noise_percent, most_percent=NOISIEST_PERCENT)
 
 
 def uniform_slices(volume: NDArray, pixel_mm: float, slice_mm: float, phantom: Phantom | None = None) -> UniformSlices | str:
@@ -52,7 +51,7 @@ def uniform_slices(volume: NDArray, pixel_mm: float, slice_mm: float, phantom: P
     if isinstance(found, str):
         return found
     if len(found.uniform) < LEAST_SLICES:
-        return f"only {len(found.uniform)} uniform slices: {LEAST_SLICES} are needed"
+        return because("tomogram.uniform_few", slices=len(found.uniform), least=LEAST_SLICES)
     values = volume[list(found.uniform)].astype(np.float64)
     distance = found.distance_mm(values.shape[1:], pixel_mm, float(np.mean(found.uniform)))
     field = distance <= found.field_radius_mm

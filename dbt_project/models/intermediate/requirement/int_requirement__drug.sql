@@ -64,10 +64,10 @@ select
     case
         when days is null
             then
-                {{ because('drug.unknown_time', {'drug': named("name_en || ' / ' || name_zh", 'name_zh'), 'atc': 'atc', 'withhold_days': rounded('withhold_days')}) }}
+                {{ because('drug.unknown_time', {'drug': named('name_en', 'name_zh'), 'atc': 'atc', 'withhold_days': rounded('withhold_days')}) }}
         when days < withhold_days
             then
-                {{ because('drug.too_recent', {'drug': named("name_en || ' / ' || name_zh", 'name_zh'), 'atc': 'atc', 'days': rounded('days'),
+                {{ because('drug.too_recent', {'drug': named('name_en', 'name_zh'), 'atc': 'atc', 'days': rounded('days'),
                     'withhold_days': rounded('withhold_days')}) }}
     end as reason
 from best

@@ -43,11 +43,11 @@ judged as (
     select
         c.*, s.signed_at_utc,
         case
-            when s.signed_at_utc is null then {{ because('form.not_signed', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh')}) }}
-            when not s.complete then {{ because('form.not_complete', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh')}) }}
+            when s.signed_at_utc is null then {{ because('form.not_signed', {'form': named('c.name_en', 'c.name_zh')}) }}
+            when not s.complete then {{ because('form.not_complete', {'form': named('c.name_en', 'c.name_zh')}) }}
             when {{ seconds_between('s.signed_at_utc', 'c.at_utc') }} > c.valid_hours * 3600
                 then
-                    {{ because('form.too_old', {'form': named("c.name_en || ' / ' || c.name_zh", 'c.name_zh'), 'signed_at': moment_text('s.signed_at_utc'),
+                    {{ because('form.too_old', {'form': named('c.name_en', 'c.name_zh'), 'signed_at': moment_text('s.signed_at_utc'),
                         'valid_hours': rounded('cast(c.valid_hours as double)')}) }}
         end as reason
     from concerned as c

@@ -86,9 +86,9 @@ select
     end as limit_text,
     case
         when effect is null then null
-        when value is null then {{ because('preparation.not_asked', {'item': named("name_en || ' / ' || name_zh", 'name_zh')}) }}
+        when value is null then {{ because('preparation.not_asked', {'item': named('name_en', 'name_zh')}) }}
         else
-            {{ because('preparation.outside', {'item': named("name_en || ' / ' || name_zh", 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
+            {{ because('preparation.outside', {'item': named('name_en', 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
                 'limit': "case effect when 'block' then " ~ limit_text('block_low', 'block_high', 'unit') ~ " else "
                 ~ limit_text('warn_low', 'warn_high', 'unit') ~ " end"}) }}
     end as reason
