@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from connectors.account import Account
 from connectors.events import utc_text
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
@@ -54,7 +55,7 @@ FIRST = "SELECT device_id, min(day) AS first FROM marts.mart_device_day WHERE si
 Row = dict[str, Any]
 
 
-def confirm(settings: Settings) -> Row:
+def confirm(settings: Settings) -> Account:
     """Write the states as of now and return the account of the job: nothing new (0 read) when no state or reason has changed.
 
     Raise Locked while a rebuild fills the lake again: what is held stays held.
@@ -72,10 +73,8 @@ def confirm(settings: Settings) -> Row:
         changed = _before(path) != told
         text = json.dumps({**told, "as_of_utc": utc_text(now)}, ensure_ascii=False, indent=1)
         place(path, partial(Path.write_text, data=text, encoding="utf-8"))
-    return {
-        "job": "confirm_devices", "run_key": "", "from": None, "to": utc_text(now), "read": len(found) * changed, "written": int(changed),
-        "quarantined": 0, "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+    seconds = round(time.monotonic() - began, 1)
+    return Account("confirm_devices", end=utc_text(now), read=len(found) * changed, written=int(changed), seconds=seconds)
 
 
 def states(settings: Settings, now: datetime, seeds: Path | None = None) -> dict[str, Row]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from connectors.account import Account
 from connectors.settings import Settings
 from expectations import data_docs, evidence, history, pages, population
 from expectations.population import Population
@@ -27,10 +28,10 @@ WHEN = ("measured_at_utc", "occurred_at_utc", "administered_at_utc", "started_at
         "received_at_utc", "start_at_utc", "flagged_at_utc", "next_due_day", "valid_until_utc", "read_at_utc", "recorded_at_utc")  # fmt: skip
 
 
-def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], object]) -> dict[str, Any]:
+def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], object]) -> Account:
     """Attest the candidate or else the published release, write its reports, call `publish` with its folder unless integrity is broken.
 
-    Returns the job's JSON: the run key, `read` rows of populations, `written` rules; beside the contract
+    Returns the job's account: the run key, `read` rows of populations, `written` rules; beside the contract
     `integrity` (whether it holds), `published`, `broken` (integrity rules that fail or could not be tried) and
     `failing` (rules about the hospital that fail).
     `read` = `written` = 0 when this release was attested by these suites before and is published.
@@ -91,19 +92,10 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
     return _job(run_id, began, read, len(run["rules"]), integrity=not broken, published=published, broken=broken, failing=failing)
 
 
-def _job(run_id: str, began: float, read: int = 0, written: int = 0, **more: Any) -> dict[str, Any]:
+def _job(run_id: str, began: float, read: int = 0, written: int = 0, **more: Any) -> Account:
     seconds = round(time.perf_counter() - began, 3)
-    answer = {
-        "job": "attest_quality",
-        "run_key": run_id,
-        "from": None,
-        "to": None,
-        "read": read,
-        "written": written,
-        "quarantined": 0,
-        "seconds": seconds,
-    }
-    return {**answer, "integrity": True, "published": False, "broken": [], "failing": [], **more}
+    about = {"integrity": True, "published": False, "broken": [], "failing": [], **more}
+    return Account("attest_quality", run_id, read=read, written=written, seconds=seconds, more=about)
 
 
 def _run_id(release: population.Release, digest: str) -> str:

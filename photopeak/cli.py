@@ -93,7 +93,8 @@ def job(
     from photopeak import jobs
 
     with _standard_output_for_the_result(as_json):
-        account, code = jobs.run(load(), name, jobs.Request(start, end, series))
+        done, code = jobs.run(load(), name, jobs.Request(start, end, series))
+    account = done.to_json()
     if "switched_off" in account:
         print(account["switched_off"], file=sys.stderr)
     print(

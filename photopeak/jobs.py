@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from connectors.account import Account
 from connectors.settings import Settings
 from connectors.stores.lake.lock import Locked, locked
 from judgement import reference
@@ -19,7 +19,6 @@ from photopeak import runs
 __all__ = ["JOBS", "NOTHING_NEW", "Account", "JobUsage", "Request", "run", "switched_off"]
 
 NOTHING_NEW = 99
-Account = dict[str, Any]
 
 
 class JobUsage(ValueError):
@@ -51,18 +50,17 @@ def run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
 def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]:
     why = switched_off(settings, "job").get(name)
     if why:
-        nothing = {"run_key": "", "from": None, "to": None, "read": 0, "written": 0, "quarantined": 0, "seconds": 0.0}
-        return {"job": name, **nothing, "switched_off": why}, NOTHING_NEW
+        return Account(name, more={"switched_off": why}), NOTHING_NEW
     if name in RELEASING and not request.rebuilds:
         with locked(settings.consumers, "rebuild"):
             pass  # a lake that is half full makes no release
     account = JOBS[name](settings, request)
-    if name in TELLING and account["written"] and "confirm_devices" not in switched_off(settings, "job"):
+    if name in TELLING and account.written and "confirm_devices" not in switched_off(settings, "job"):
         with suppress(Locked):  # a rebuild is at work, and will do it
             _confirm_devices(settings, Request())  # at once, in the same process: a worklist waits to be held
-    if account.get("integrity") is False:
+    if account.more.get("integrity") is False:
         return account, 1
-    return account, 0 if account["read"] or account["written"] else NOTHING_NEW
+    return account, 0 if account.read or account.written else NOTHING_NEW
 
 
 def switched_off(settings: Settings, kind: str) -> dict[str, str]:
@@ -78,12 +76,12 @@ def _ingest(name: str) -> Callable[[Settings, Request], Account]:
 
         _only(name, request, "start", "end")
         if request.start is None and request.end is None:
-            return ingest.ingest(settings, ingest.CONSUMERS[name]).to_json()
+            return ingest.ingest(settings, ingest.CONSUMERS[name])
         try:
             first, last = int(request.start or 1), int(request.end) if request.end else None
         except ValueError:
             raise JobUsage(because("job.takes_offsets", job=name)) from None
-        return ingest.replay(settings, ingest.CONSUMERS[name], first, last).to_json()
+        return ingest.replay(settings, ingest.CONSUMERS[name], first, last)
 
     return job
 
@@ -94,15 +92,14 @@ def _analyse(name: str, analysis: str) -> Callable[[Settings, Request], Account]
 
         if request.start is None and request.end is None:
             account = analyse.run(settings, analysis, series=request.series)
-            if request.series and not account["read"]:
+            if request.series and not account.read:
                 raise JobUsage(because("job.series_unknown", job=name, series=request.series))
             return account
         _only(name, request, "start", "end")
         accounts = [analyse.run(settings, analysis, series=uid) for uid in _recorded(settings, analysis, request)]
-        total = {k: sum(a[k] for a in accounts) for k in ("read", "written", "quarantined")}
-        keys = sorted(a["run_key"] for a in accounts)
-        seconds = round(sum(a["seconds"] for a in accounts), 1)
-        return {"job": name, "run_key": ",".join(keys), "from": request.start, "to": request.end, **total, "seconds": seconds}
+        keys = ",".join(sorted(a.run_key for a in accounts))
+        read, written, seconds = sum(a.read for a in accounts), sum(a.written for a in accounts), sum(a.seconds for a in accounts)
+        return Account(name, keys, request.start, request.end, read, written, seconds=round(seconds, 1))
 
     return job
 

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+from connectors.account import Account
 from connectors.events import utc_text
 from connectors.settings import Settings
 from messages import because, joined
-from photopeak.jobs import JOBS, NOTHING_NEW, Account, Request, run
+from photopeak.jobs import JOBS, NOTHING_NEW, Request, run
 
 __all__ = ["rebuild"]
 
@@ -42,9 +43,7 @@ def rebuild(settings: Settings) -> None:
             account, code = _in_turn(settings, name, moment if name == "build_marts" else None)
             if code not in (0, NOTHING_NEW):
                 raise RuntimeError(because("rebuild.stopped", job=name, code=code, again=name))
-            print(
-                f"[rebuild] {number} of {len(JOBS)}: {name}, {account['written']} written in {account['seconds']} s", flush=True
-            )
+            print(f"[rebuild] {number} of {len(JOBS)}: {name}, {account.written} written in {account.seconds} s", flush=True)
     (settings.home / MOMENT).unlink(missing_ok=True)
 
 

@@ -35,10 +35,10 @@ def release(settings: Settings) -> tuple[Row, int]:
     found: Row = {
         "release": after.parent.name if after else None,
         "previous": before.parent.name if before else None,
-        "as_of_utc": built["to"],
-        "published": bool(attested.get("published")) or code == jobs.NOTHING_NEW,
-        "broken": attested.get("broken", []),
-        "seconds": round(built["seconds"] + attested["seconds"], 1),
+        "as_of_utc": built.end,
+        "published": bool(attested.more.get("published")) or code == jobs.NOTHING_NEW,
+        "broken": attested.more.get("broken", []),
+        "seconds": round(built.seconds + attested.seconds, 1),
         **(
             compare(before, after)
             if after and after != before

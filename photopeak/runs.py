@@ -25,19 +25,20 @@ def logged(settings: Settings, job: str) -> Iterator[dict[str, Any]]:
     reason = None
     try:
         yield note
-        reason = note["account"].get("switched_off") or ", ".join(note["account"].get("broken") or ()) or None
+        more = note["account"].more
+        reason = more.get("switched_off") or ", ".join(more.get("broken") or ()) or None
     except BaseException as exc:
         note["exit"] = NO_RUN.get(type(exc).__name__, 1)
         reason = f"{type(exc).__name__}: {' '.join(str(exc).split())}"[:500]
         raise
     finally:
-        account = note.get("account") or {}
+        account = note.get("account")
         line = {
             "job": job,
             "began_utc": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "seconds": round(time.monotonic() - clock, 3),
             "exit": note["exit"],
-            **{k: account.get(k) for k in COUNTS},
+            **{k: getattr(account, k, None) for k in COUNTS},
             "reason": reason,
         }
         with suppress(OSError):  # a full disk is the job's own trouble, and its sentence must not be hidden by this one

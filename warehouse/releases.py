@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.account import Account
 from connectors.settings import ROOT, Settings
 from connectors.stores.lake.files import FileLake
 from connectors.stores.lake.lock import locked
@@ -42,7 +43,7 @@ class BuildFailed(RuntimeError):
     """The marts could not be built; the text names the failing models and tests, and what to do."""
 
 
-def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, force: bool = False) -> dict[str, Any]:
+def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, force: bool = False) -> Account:
     """Build a candidate release unless one of the same inputs stands already, and return the account of the job.
 
     Parameters
@@ -54,7 +55,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
 
     Returns
     -------
-    dict
+    Account
         `written` is the number of rows in the marts; 0 (with `read` 0) says that nothing was new.
 
     Raises
@@ -72,7 +73,7 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
         ensure_tables(FileLake(settings.lake), {"measures": MEASURES})
         files = _lake_files(settings)
         key = run_key(settings, as_of_utc, project, files)
-        account = {"job": "build_marts", "run_key": key, "from": None, "to": moment, "read": 0, "written": 0, "quarantined": 0}
+        read = rows = 0
         same = (
             None
             if force
@@ -91,10 +92,10 @@ def build_marts(settings: Settings, as_of_utc: datetime, project: Path = PROJECT
                     "settled_key": _settled_key(as_of_utc, project),
                 },
             )
-            account |= {"read": len(files), "written": rows}
+            read = len(files)
         else:
             _link(settings, "candidate", same)
-    return {**account, "seconds": round(time.monotonic() - began, 1)}
+    return Account("build_marts", key, end=moment, read=read, written=rows, seconds=round(time.monotonic() - began, 1))
 
 
 def publish(settings: Settings, release: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.account import Account
 from connectors.settings import Settings
 from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
@@ -58,7 +59,7 @@ class OtherMethods(RuntimeError):
     """Spark's workers hold other methods than this command: their rows would lie under a run key that is not theirs."""
 
 
-def run(settings: Settings, analysis: str, series: str | None = None) -> dict[str, Any]:
+def run(settings: Settings, analysis: str, series: str | None = None) -> Account:
     """Measure what waits, or one series again, and return the account of the job.
 
     Parameters
@@ -79,16 +80,9 @@ def run(settings: Settings, analysis: str, series: str | None = None) -> dict[st
                 written += _measure(spark, settings, analysis, work[at : at + CHUNK])
                 print(f"[{name}] {min(at + CHUNK, len(work))} of {len(work)} series", flush=True)
     moments = sorted(s["recorded_at_utc"] for s in work)
-    return {
-        "job": name,
-        "run_key": hashlib.sha256("".join(sorted(s["run_key"] for s in work)).encode()).hexdigest(),
-        "from": moments[0].isoformat() if moments else None,
-        "to": moments[-1].isoformat() if moments else None,
-        "read": len(work),
-        "written": written,
-        "quarantined": 0,
-        "seconds": round(time.monotonic() - began, 1),
-    }
+    key = hashlib.sha256("".join(sorted(s["run_key"] for s in work)).encode()).hexdigest()
+    first, last = (moments[n].isoformat() if moments else None for n in (0, -1))
+    return Account(name, key, first, last, len(work), written, seconds=round(time.monotonic() - began, 1))
 
 
 def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str, Any]]) -> int:

@@ -82,7 +82,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     hospital().write(made.settings.lake)
     assert behind(made.settings, project)
     account = build_marts(made.settings, AS_OF, project)
-    assert account["job"] == "build_marts" and account["read"] > 0 and account["written"] > 0
+    assert account.job == "build_marts" and account.read > 0 and account.written > 0
     publish(made.settings, (made.settings.warehouse / "candidate").resolve())
     return made
 
@@ -228,7 +228,7 @@ def test_the_stream_judges_a_reading_as_the_mart_judges_its_hour(house: House) -
 def test_a_second_build_of_the_same_is_nothing_new(house: House) -> None:
     before = (house.settings.warehouse / "candidate").readlink()
     account = build_marts(house.settings, AS_OF, house.project)
-    assert (account["read"], account["written"]) == (0, 0)
+    assert (account.read, account.written) == (0, 0)
     assert (house.settings.warehouse / "candidate").readlink() == before
     assert not behind(house.settings, house.project)
 

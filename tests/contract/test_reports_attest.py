@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def run(settings: Settings) -> tuple[dict, dict]:
     """Attest, and return the job's answer and the stored result by rule."""
-    answer = attest(settings, MOMENT, lambda release: sample.publish(settings.warehouse, release))
+    answer = attest(settings, MOMENT, lambda release: sample.publish(settings.warehouse, release)).to_json()
     path = settings.reports / "runs" / answer["run_key"] / "result.json"
     return answer, {r["rule"]: r for r in json.loads(path.read_text(encoding="utf-8"))["rules"]}
 
@@ -38,7 +38,7 @@ def test_what_was_attested_is_published_whatever_candidate_names_by_then(setting
         sample.make_release(settings.warehouse, "r2")
         sample.publish(settings.warehouse, release)
 
-    assert attest(settings, MOMENT, publish)["published"] and current(settings) == "r1"
+    assert attest(settings, MOMENT, publish).more["published"] and current(settings) == "r1"
 
 
 @pytest.mark.req("AUD-16", "MEC-09", "SYS-10")
@@ -70,7 +70,7 @@ def test_faults_are_reported_with_their_rows_and_do_not_block(settings: Settings
         "each column that a report can show has a heading"
     )
 
-    assert attest(settings, MOMENT, pytest.fail)["read"] == 0, "nothing new: neither attested nor published again"
+    assert attest(settings, MOMENT, pytest.fail).read == 0, "nothing new: neither attested nor published again"
 
 
 @pytest.mark.req("AUD-16")
@@ -156,7 +156,7 @@ def test_a_rule_out_of_force_is_not_attested_under_a_version_that_does_not_exist
 
 
 def test_before_the_first_release_there_is_nothing_to_attest(settings: Settings) -> None:
-    answer = attest(settings, MOMENT, pytest.fail)
+    answer = attest(settings, MOMENT, pytest.fail).to_json()
     assert (answer["job"], answer["read"], answer["written"]) == ("attest_quality", 0, 0)
 
 

@@ -94,7 +94,7 @@ def test_one_off_the_others_on_and_on_again(house: tuple[Settings, Path]) -> Non
     assert off["findings"] == ["SPCT1.0"], "a finding of the register, PHANTOM_NOT_MEASURED"
     assert SAID in off["due"][1] and off["due"][0] == "due"
     assert off["day"][0] == "not_confirmed" and SAID in off["day"][1], "a device is never fit by a test that was not made"
-    assert analyse.run(settings, "phantom")["read"] == 0, "what is off does not wait for ever"
+    assert analyse.run(settings, "phantom").read == 0, "what is off does not wait for ever"
     # the run that agrees with the switches is current because both sides say the same text
     with duckdb.connect(str(settings.warehouse / "candidate" / "qc.duckdb"), read_only=True) as db:
         (said,) = (

@@ -125,8 +125,8 @@ def test_a_switched_off_job_does_nothing_and_the_others_run(switch, settings: Se
     switch("ingest_pacs,MAIN,2026-03-10,,data team,scanner upgrade")
     account, code = jobs.run(settings, "ingest_pacs", jobs.Request())
     said = "ingest_pacs is switched off by data team since 2026-03-10: scanner upgrade"
-    assert (code, account["switched_off"], account["written"]) == (99, said, 0)
-    assert "switched_off" not in jobs.run(settings, "ingest_his", jobs.Request())[0]
+    assert (code, account.more["switched_off"], account.written) == (99, said, 0)
+    assert "switched_off" not in jobs.run(settings, "ingest_his", jobs.Request())[0].more
     rows = {r["component"]: r for r in components(settings)}
     assert (rows["ingest_pacs"]["state"], rows["ingest_pacs"]["reason"]) == ("off", said)
     assert (
@@ -135,7 +135,7 @@ def test_a_switched_off_job_does_nothing_and_the_others_run(switch, settings: Se
     assert rows["ct_water"]["version"] == MODULES["ct_water"].VERSION and rows["ct_water"]["state"] == "on"
     assert said in table(list(rows.values()))
     switch()  # takes effect without a restart of anything
-    assert "switched_off" not in jobs.run(settings, "ingest_pacs", jobs.Request())[0]
+    assert "switched_off" not in jobs.run(settings, "ingest_pacs", jobs.Request())[0].more
 
 
 def test_rebuild_drops_nothing_while_a_job_is_off(switch, settings: Settings) -> None:

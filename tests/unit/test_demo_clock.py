@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from connectors.account import Account
 from connectors.settings import Settings, load
 from connectors.stores.lake.lock import Locked, locked
+from messages import because
 from photopeak import demo, jobs, rebuild
 from warehouse import releases as warehouse
 
@@ -53,9 +55,9 @@ def test_a_second_run_builds_the_release_that_only_the_clock_has_replaced(
         publish(settings, published)
     ran: list[str] = []
     monkeypatch.setattr(jobs, "run", lambda _s, name, _r: ran.append(name))
-    demo._release_of_the_pin(settings, {"events": 3, demo.RELEASE: 1})
+    demo._release_of_the_pin(settings, {"events": 3, because(demo.RELEASE): 1})
     assert ran == [], "something else is on its way: Airflow will be woken by it"
-    demo._release_of_the_pin(settings, {"events": 0, demo.RELEASE: 1})
+    demo._release_of_the_pin(settings, {"events": 0, because(demo.RELEASE): 1})
     assert ran == (["build_marts", "attest_quality"] if built else [])
 
 
@@ -74,7 +76,7 @@ def test_a_rebuild_is_as_of_the_published_moment_also_after_an_interruption(
         if name in jobs.RELEASING:
             with pytest.raises(Locked):
                 jobs.run(settings, name, jobs.Request())  # what Airflow asks for
-        return {"written": 0, "seconds": 0}, 99
+        return Account(name), 99
 
     monkeypatch.setattr(rebuild, "run", run)
     with pytest.raises(RuntimeError, match="interrupted"):

@@ -70,7 +70,8 @@ def test_each_event_lands_once_in_the_partition_of_its_day(settings, door):
     door.append([event(0), event(1500), intake_outcome("MAIN", "events", "m", "quarantined", "0" * 64, 3, MIDNIGHT, "bad")])
     account = ingest_his(settings)
     assert (account.read, account.written, account.quarantined) == (3, 3, 1)
-    assert account.to_json()["to"] == {"hl7": 0, "events": 3}
+    said = {"job": "ingest_his", "run_key": account.run_key, "from": {"hl7": 0, "events": 0}, "to": {"hl7": 0, "events": 3}}
+    assert account.to_json() == {**said, "read": 3, "written": 3, "quarantined": 1, "reports": 0, "seconds": account.seconds}
     again = ingest_his(settings)
     assert (again.read, again.written) == (0, 0)
     assert [r[1] for r in rows(settings)] == [1, 2, 3]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from connectors.account import Account
 from connectors.settings import load
 from connectors.stores.lake.lock import locked
 from photopeak import rebuild
@@ -19,7 +20,7 @@ def test_a_job_that_airflow_runs_already_is_waited_for(tmp_path, monkeypatch):
     def run(_settings, name, _request):
         with locked(settings.consumers, name):
             ran.append(name)
-        return {"written": 0, "seconds": 0}, 99
+        return Account(name), 99
 
     def airflow():
         held.wait()

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 import sample_warehouse as sample
 
+from connectors.account import Account
 from connectors.settings import Settings, load
 from photopeak import jobs
 from photopeak.release import compare, release, table
@@ -61,15 +62,14 @@ def test_what_the_verb_says_and_how_it_ends(settings: Settings, monkeypatch: pyt
 
     def run(_settings: Settings, name: str, request: jobs.Request) -> Any:
         asked.append(name)
-        account = {"to": "2026-03-11T16:00:00Z", "seconds": 1.2, "read": 1, "written": 1}
+        more = {"published": ended == "published", "broken": ["PHANTOM_TEST_KEY"] if ended == "broken" else []}
+        account = Account(name, end="2026-03-11T16:00:00Z", seconds=1.2, read=1, written=1, more=more)
         if name == "build_marts" and ended != "nothing new":
             sample.make_release(settings.warehouse, "r2", faults=False, as_of=sample.AS_OF + timedelta(days=1))
         if name == "attest_quality" and ended == "published":
             sample.publish(settings.warehouse)
         codes = {"published": 0, "nothing new": jobs.NOTHING_NEW, "broken": int(name == "attest_quality")}
-        return {**account, "published": ended == "published", "broken": ["PHANTOM_TEST_KEY"] if ended == "broken" else []}, codes[
-            ended
-        ]
+        return account, codes[ended]
 
     monkeypatch.setattr(jobs, "run", run)
     found, code = release(settings)

@@ -77,8 +77,8 @@ def test_build_publish_and_go_back(settings: Settings, project: Path, builds: li
         publish(settings, settings.warehouse / "releases" / "gone")
     assert not (settings.warehouse / "current").is_symlink()
     first = build_marts(settings, AS_OF, project)
-    assert first["written"] == 2 and first["read"] > 0
-    assert publish(settings, candidate(settings)) == first["run_key"]
+    assert first.written == 2 and first.read > 0
+    assert publish(settings, candidate(settings)) == first.run_key
     current = (settings.warehouse / "current").readlink()
     assert (settings.warehouse / "current" / "qc.duckdb").exists() and not current.is_absolute()
 
@@ -89,7 +89,7 @@ def test_build_publish_and_go_back(settings: Settings, project: Path, builds: li
     assert (settings.warehouse / "candidate").readlink() != current
     limits.write_text(good)  # the edit is taken back: the published release is the candidate again, without a build
     again = build_marts(settings, AS_OF, project)
-    assert (again["read"], again["written"], len(builds)) == (0, 0, 2)
+    assert (again.read, again.written, len(builds)) == (0, 0, 2)
     assert (settings.warehouse / "candidate").readlink() == current
 
 
@@ -122,7 +122,7 @@ def test_clear_forgets_all_releases(settings: Settings, project: Path, builds: l
 def test_a_release_that_was_removed_by_hand_is_built_again(settings: Settings, project: Path, builds: list[str]) -> None:
     build_marts(settings, AS_OF, project)
     (settings.warehouse / "candidate" / "qc.duckdb").unlink()
-    assert build_marts(settings, AS_OF, project)["written"] == 2
+    assert build_marts(settings, AS_OF, project).written == 2
 
 
 def test_failures_name_tests_and_messages(tmp_path: Path) -> None:

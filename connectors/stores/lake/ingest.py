@@ -7,14 +7,14 @@ A run that finds a pending range writes that same range again, so that a file is
 import hashlib
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
+from connectors.account import Account
 from connectors.events import Event, canonical
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
@@ -26,7 +26,7 @@ from connectors.stores.lake.port import Lake
 from connectors.stores.lake.tables import EVENTS, READINGS, ensure_tables
 from messages import because
 
-__all__ = ["CONSUMERS", "JobOutcome", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "readings", "replay"]
+__all__ = ["CONSUMERS", "ingest", "ingest_his", "ingest_pacs", "ingest_sensors", "readings", "replay"]
 
 BATCHES = "sensor.readings"
 CONSUMERS = {
@@ -40,44 +40,24 @@ CONSUMERS = {
 Files = dict[tuple[str, tuple[tuple[str, str], ...]], list[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """The account of one run; `read` 0 means that nothing new was there (exit 99)."""
-
-    job: str
-    run_key: str
-    start: dict[str, int]
-    end: dict[str, int]
-    read: int
-    written: int
-    quarantined: int
-    seconds: float
-    reports: int = 0  # of device tests: they wait to be measured
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `photopeak job --json` prints; `from` and `to` are offsets by journal."""
-        names = ("job", "run_key", "read", "written", "quarantined", "reports", "seconds")
-        return {**{n: getattr(self, n) for n in names}, "from": self.start, "to": self.end}
-
-
-def ingest_pacs(settings: Settings) -> JobOutcome:
+def ingest_pacs(settings: Settings) -> Account:
     """Bring the DICOM journal into the lake."""
     return ingest(settings, CONSUMERS["ingest_pacs"])
 
 
-def ingest_his(settings: Settings) -> JobOutcome:
+def ingest_his(settings: Settings) -> Account:
     """Bring the HL7 journal and the HTTP door's events, readings excepted, into the lake."""
     return ingest(settings, CONSUMERS["ingest_his"])
 
 
-def ingest_sensors(settings: Settings) -> JobOutcome:
+def ingest_sensors(settings: Settings) -> Account:
     """Bring the Modbus journal and the HTTP door's readings into the lake, each reading a row."""
     return ingest(settings, CONSUMERS["ingest_sensors"])
 
 
 def ingest(
     settings: Settings, consumer: Consumer, journals: Mapping[str, Journal] | None = None, lake: Lake | None = None
-) -> JobOutcome:
+) -> Account:
     """Bring what is new into the lake and return the account; raise Locked while another run of this consumer is at work.
 
     Parameters
@@ -88,7 +68,7 @@ def ingest(
     began = time.monotonic()
     lake = lake or FileLake(settings.lake)
     journals = journals or {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
-    counts = {"read": 0, "written": 0, "quarantined": 0, "reports": 0}
+    counts = Counter[str]()
     with locked(settings.consumers, consumer.name):
         ensure_tables(lake)
         heads = {name: journals[name].head() for name in consumer.journals}
@@ -104,18 +84,17 @@ def ingest(
             position = Position(position.committed | {name: last for name, (_, last) in ranges.items()})
             save(settings.consumers, consumer.name, position)
     end = {name: position.committed.get(name, 0) for name in consumer.journals}
-    run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
-    return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
+    return _account(consumer, start, end, counts, began)
 
 
-def replay(settings: Settings, consumer: Consumer, first: int, last: int | None = None) -> JobOutcome:
+def replay(settings: Settings, consumer: Consumer, first: int, last: int | None = None) -> Account:
     """Write again the files that hold these offsets, each whole and under its name, so that nothing doubles; return the account.
 
     Offsets that were never committed are left to `ingest`.
     """
     began, lake = time.monotonic(), FileLake(settings.lake)
     journals = {n: SqliteJournal(settings.journals / f"{n}.db", read_only=True) for n in consumer.journals}
-    counts = {"read": 0, "written": 0, "quarantined": 0, "reports": 0}
+    counts = Counter[str]()
     start: dict[str, int] = {}
     end: dict[str, int] = {}
     with locked(settings.consumers, consumer.name):
@@ -125,8 +104,14 @@ def replay(settings: Settings, consumer: Consumer, first: int, last: int | None 
             for a, b in sorted(r for r in _ranges(settings, consumer, name) if r[1] >= first and (last is None or r[0] <= last)):
                 _write(lake, consumer, journals, {name: (a, b)}, counts)
                 start[name], end[name] = min(a, start.get(name, a)), max(b, end.get(name, b))
+    return _account(consumer, start, end, counts, began)
+
+
+def _account(consumer: Consumer, start: dict[str, int], end: dict[str, int], counts: Counter[str], began: float) -> Account:
     run_key = hashlib.sha256(canonical([consumer.name, start, end])).hexdigest()
-    return JobOutcome(consumer.name, run_key, start, end, **counts, seconds=round(time.monotonic() - began, 3))
+    more = {"reports": counts["reports"]}  # of device tests: they wait to be measured
+    numbers = {name: counts[name] for name in ("read", "written", "quarantined")}
+    return Account(consumer.name, run_key, start, end, **numbers, seconds=round(time.monotonic() - began, 3), more=more)
 
 
 def _ranges(settings: Settings, consumer: Consumer, journal: str) -> set[Range]:
@@ -151,7 +136,7 @@ def _next(consumer: Consumer, committed: Mapping[str, int], heads: Mapping[str, 
 
 
 def _write(
-    lake: Lake, consumer: Consumer, journals: Mapping[str, Journal], ranges: Mapping[str, Range], counts: dict[str, int]
+    lake: Lake, consumer: Consumer, journals: Mapping[str, Journal], ranges: Mapping[str, Range], counts: Counter[str]
 ) -> None:
     for journal, (first, last) in ranges.items():
         taken = [(n, e) for n, e in journals[journal].read(first - 1, last - first + 1) if consumer.takes(journal, e.type)]
