@@ -13,10 +13,10 @@ import numpy as np
 import pydicom
 import pytest
 from broken_files import SAMPLES, SECRET, elements, flood, put, slice_of_water, turn, written
-from connectors.words import reason as in_chinese
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 from qc_images import dicom, item, lit, tube, water
 
+from messages import from_fields, render
 from photopeak.analyse import analyse
 from spark_jobs import answers as engine
 from spark_jobs.answers import answers
@@ -50,8 +50,8 @@ def sound(path: Path) -> list[dict]:
     rows = list(answers([path]))
     text = json.dumps(rows, allow_nan=False)
     assert rows and SECRET.lower() not in text.lower()
-    for sentence in [s for r in rows for s in [r["reason"], *r["warnings"]] if s]:
-        assert in_chinese(sentence) != sentence and not any(word in sentence for word in UNCHANGED), sentence
+    for sentence in [s for r in rows for s in [from_fields(r), *r["warnings"]] if s]:
+        assert render(sentence, "zh") != sentence and not any(word in sentence for word in UNCHANGED), sentence
     for r in rows:
         assert r["status"] != "not_measured" or (r["reason"] and r["verdict"] == "none" and not r["measures"])
     return rows
