@@ -1,4 +1,4 @@
-"""The one command. Each verb is a few lines here that call the file of the same name; exit codes and error sentences are made here too."""
+"""The command. Each verb is a few lines here that call the file of the same name; exit codes and error texts are made here too."""
 
 import errno
 import json
@@ -25,12 +25,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else. 仅输出 JSON。")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only. 仅输出 JSON。")]
 
 
 @app.command()
 def demo() -> None:
-    """Run the main job: a pretend hospital sends its data, and what is found is compared with what was planted. 运行演示。"""
+    """Run the demo: a simulated hospital sends its data, and the findings are compared with the planted faults. 运行演示。"""
     from photopeak import demo as verb
 
     raise typer.Exit(verb.run(load()))
@@ -39,13 +39,13 @@ def demo() -> None:
 @app.command()
 def up(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Only these services; default: all. 只启动这些服务；默认全部。")
+        list[str] | None, typer.Argument(help="Start only these services; default: all. 只启动这些服务；默认全部。")
     ] = None,
     prepare_only: Annotated[
-        bool, typer.Option("--prepare-only", help="Make keys, tables, users and dashboards, then end. 只作准备，不启动。")
+        bool, typer.Option("--prepare-only", help="Create keys, tables, users and dashboards, then end. 只作准备，不启动。")
     ] = False,
 ) -> None:
-    """Start the platform, or what of it is not running, and wait until it answers. 启动平台。"""
+    """Start the services that are not running and wait until they answer. 启动平台。"""
     from photopeak import supervise
 
     supervise.up(load(), services or None, prepare_only=prepare_only)
@@ -61,7 +61,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Say how each service is; exit 1 unless all are up and every DAG can be read. 各服务的状态。"""
+    """Show the state of each service; exit 1 unless all are up and every DAG can be read. 各服务的状态。"""
     from photopeak import probe
 
     rows = probe.status(load())
@@ -70,8 +70,8 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
-def run(service: Annotated[str, typer.Argument(help="Name of a service, as `status` lists them. 服务名称。")]) -> None:
-    """Run one service in the foreground, the same that the supervisor starts. 在前台运行一个服务。"""
+def run(service: Annotated[str, typer.Argument(help="Name of a service as listed by `status`. 服务名称。")]) -> None:
+    """Run one service in the foreground, as the supervisor does. 在前台运行一个服务。"""
     from photopeak import supervise
 
     supervise.run(load(), service)
@@ -79,17 +79,18 @@ def run(service: Annotated[str, typer.Argument(help="Name of a service, as `stat
 
 @app.command()
 def job(
-    name: Annotated[str, typer.Argument(help="Name of a job, as the DAGs are named. 作业名称。")],
+    name: Annotated[str, typer.Argument(help="Name of a job (the name of its DAG). 作业名称。")],
     start: Annotated[
-        str | None, typer.Option("--from", help="Back-fill: first journal offset, or first moment of recording. 补算的起点。")
+        str | None, typer.Option("--from", help="Backfill: first journal offset, or first time of recording. 补算的起点。")
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="Last offset, end of that time, or the moment a release speaks of. 补算的终点。")
+        str | None,
+        typer.Option("--to", help="Last offset, end of that time, or the moment as of which a release judges. 补算的终点。"),
     ] = None,
-    series: Annotated[str | None, typer.Option(help="Series Instance UID: measure this one again. 重新测量此序列。")] = None,
+    series: Annotated[str | None, typer.Option(help="Series Instance UID: measure this series again. 重新测量此序列。")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run one step by hand, the same that Airflow runs: 0 done, 99 nothing new, 75 locked. 手动运行一步。"""
+    """Run one job, as Airflow does; exit 0 done, 99 nothing new, 75 locked. 手动运行一步。"""
     from photopeak import jobs
 
     with _standard_output_for_the_result(as_json):
@@ -105,7 +106,7 @@ def job(
 
 @app.command()
 def release(as_json: Json = False) -> None:
-    """Build the marts, attest and publish them, and say what changed: findings, verdicts, rows; 1 not published. 构建、审核并发布，列出变化。"""
+    """Build, attest and publish a release and list what changed: findings, verdicts, rows; exit 1 if not published. 构建、审核并发布，列出变化。"""
     from photopeak import release as verb
 
     with _standard_output_for_the_result(as_json):
@@ -118,15 +119,17 @@ def release(as_json: Json = False) -> None:
 def analyse(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders. DICOM 文件或文件夹。")],
     as_json: Json = False,
-    picture: Annotated[Path | None, typer.Option(help="Folder for a picture of each result. 图片文件夹。")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Save a picture of each result in this folder. 图片文件夹。")] = None,
     sr: Annotated[
-        Path | None, typer.Option(help="Folder for a DICOM Structured Report (TID 1500) of each series. 结构化报告文件夹。")
+        Path | None,
+        typer.Option(help="Save a DICOM Structured Report (TID 1500) of each series in this folder. 结构化报告文件夹。"),
     ] = None,
     pdf: Annotated[
-        Path | None, typer.Option(help="Folder for a page of each result, to print and sign. 可打印签字的报告页文件夹。")
+        Path | None,
+        typer.Option(help="Save a page of each result, to print and sign, in this folder. 可打印签字的报告页文件夹。"),
     ] = None,
 ) -> None:
-    """Measure and judge images from files, with no server at all. 测量并判定图像文件，无需服务器。"""
+    """Measure and judge images from files; needs no server. 测量并判定图像文件，无需服务器。"""
     from photopeak import analyse as verb
 
     raise typer.Exit(verb.analyse(paths, as_json, picture, sr, pdf))
@@ -138,13 +141,13 @@ def send(
         list[Path], typer.Argument(help="DICOM files, reports (XML, JSON) or folders. DICOM 文件、报告（XML、JSON）或文件夹。")
     ],
     to: Annotated[
-        str | None, typer.Option(help="host:port of the DICOM door; default: this installation's. DICOM 入口的 主机:端口。")
+        str | None, typer.Option(help="host:port of the DICOM door; default: this installation. DICOM 入口的 主机:端口。")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="The device that the reports are of, where they name none. 报告所属设备（报告未写明时）。")
+        str | None, typer.Option(help="Device of the reports that name no device. 报告所属设备（报告未写明时）。")
     ] = None,
 ) -> None:
-    """Hand images in at the DICOM door, as a scanner does, and reports at the HTTP door. 像扫描仪一样发送图像，并发送报告。"""
+    """Send images to the DICOM door, as a scanner does, and reports to the HTTP door. 像扫描仪一样发送图像，并发送报告。"""
     from photopeak import send as verb
 
     raise typer.Exit(verb.send(load(), paths, to, device))
@@ -152,7 +155,7 @@ def send(
 
 @app.command()
 def components(as_json: Json = False) -> None:
-    """List the analysis components: version, owner, what starts each, whether it is switched off, last run."""
+    """List the analysis components: version, owner, what starts each, state, last run. 列出分析组件。"""
     from photopeak import components as verb
 
     rows = verb.components(load())
@@ -162,11 +165,11 @@ def components(as_json: Json = False) -> None:
 @app.command()
 def design(
     series: Annotated[
-        int, typer.Option(min=1000, help="Series to simulate of each kind and design. 每种模拟的序列数。")
+        int, typer.Option(min=1000, help="Number of series to simulate for each kind and design. 每种模拟的序列数。")
     ] = 50_000,
     as_json: Json = False,
 ) -> None:
-    """Prove the designs of the control charts by simulation on Spark; exit 1 when one breaks its promise. 用模拟验证控制图设计。"""
+    """Check the designs of the control charts by simulation on Spark; exit 1 if one misses its targets. 用模拟验证控制图设计。"""
     from photopeak import design as verb
     from spark_jobs.jobs.design import prove
 
@@ -179,11 +182,11 @@ def design(
 @app.command()
 def watch(
     once: Annotated[
-        bool, typer.Option("--once", help="Take all that waits, show the rooms, then end. 处理所有待处理数据后结束。")
+        bool, typer.Option("--once", help="Process all waiting readings, show the rooms, then end. 处理所有待处理数据后结束。")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Watch the environment of each room and device as readings come, and tell each change; Ctrl-C ends it. 实时监管各房间环境。"""
+    """Watch the environment of each room and device as readings arrive and show each change; stop with Ctrl-C. 实时监管各房间环境。"""
     from photopeak import watch as verb
 
     verb.run(load(), once, as_json)
@@ -191,7 +194,7 @@ def watch(
 
 @app.command()
 def verify() -> None:
-    """Prove that the lake equals the journals; exit 1 with a line for each difference. 核对数据湖与日志一致。"""
+    """Check that the lake equals the journals; exit 1 with one line for each difference. 核对数据湖与日志一致。"""
     from connectors.stores.lake.verify import verify as differences
 
     found = differences(load())
@@ -201,7 +204,7 @@ def verify() -> None:
 
 @app.command()
 def rebuild() -> None:
-    """Drop lake, warehouse and reports and derive them again from journals and objects: equal rows. 从日志重建全部数据。"""
+    """Delete lake, warehouse and reports and derive them again from journals and objects: equal rows. 从日志重建全部数据。"""
     from photopeak import rebuild as verb
 
     verb.rebuild(load())
@@ -209,7 +212,7 @@ def rebuild() -> None:
 
 @app.command()
 def requirements(as_json: Json = False) -> None:
-    """Print which requirement ids have tests, and how the last `make test` ended for each. 列出各需求的测试结果。"""
+    """List the requirement ids, their tests, and the result of each in the last `make test`. 列出各需求的测试结果。"""
     from photopeak import requirements as verb
 
     rows = verb.outcomes()
@@ -222,7 +225,7 @@ def doctor(
         str | None, typer.Option("--lang", help="en or zh; default: the session's language. 语言，默认随会话。")
     ] = None,
 ) -> None:
-    """Check the machine: Python, Java, disk, memory, ports; one sentence each for what is missing. 检查本机环境。"""
+    """Check the machine: Python, Java, disk, memory, ports; one sentence for each missing item. 检查本机环境。"""
     from photopeak import doctor as verb
 
     raise typer.Exit(verb.main(["--lang", lang] if lang else []))
@@ -300,8 +303,8 @@ def main(arguments: list[str] | None = None) -> Any:
         print("interrupted; the same command goes on where it stopped 已中断，重新运行同一命令即可继续", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        said = sentence(error)
-        if said is None:
+        text = sentence(error)
+        if text is None:
             raise
-        print(f"photopeak: {both(said[0])}", file=sys.stderr)
-        sys.exit(said[1])
+        print(f"photopeak: {both(text[0])}", file=sys.stderr)
+        sys.exit(text[1])

@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @contextmanager
 def events_door(home: Path, port: int) -> Iterator[None]:
     env = {**os.environ, "PHOTOPEAK_HOME": str(home), "PHOTOPEAK_EVENTS_PORT": str(port)}
-    run = subprocess.Popen([sys.executable, "-m", "connectors.events_door"], env=env, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen([sys.executable, "-m", "connectors.http"], env=env, stdout=subprocess.PIPE, text=True)
     try:
         assert run.stdout is not None and "ready" in run.stdout.readline()
         yield

@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+from bench import dictionary
 from spark_jobs.procedures import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,12 @@ def documents() -> list[Path]:
     return [p for p in found if p.name != "CHANGELOG.md" and "adr" not in p.parts]
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that a forge gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", h)).lower().strip().replace(" ", "-") for h in headings}
+
+
 def test_every_path_that_a_document_names_is_there() -> None:
     lost = []
     for document in documents():
@@ -38,9 +45,10 @@ def test_every_path_that_a_document_names_is_there() -> None:
 def test_every_link_of_a_document_leads_somewhere() -> None:
     lost = []
     for document in documents():
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]*)?\)", document.read_text(encoding="utf-8")):
-            if not (document.parent / target).exists():
-                lost.append(f"{document.relative_to(ROOT)}: {target}")
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([\w-]*))?\)", document.read_text(encoding="utf-8")):
+            place = document.parent / target if target else document
+            if not place.exists() or (anchor and anchor not in anchors(place)):
+                lost.append(f"{document.relative_to(ROOT)}: {target}#{anchor}")
     assert lost == []
 
 
@@ -59,6 +67,11 @@ def test_every_procedure_has_a_page_of_its_version() -> None:
     pages = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "methods").glob("*.md")}
     stale = [name for name, module in MODULES.items() if f"version **{module.VERSION}**" not in pages.get(name, "")]
     assert stale == [] and set(pages) == set(MODULES), "make docs"
+
+
+def test_the_data_dictionary_is_that_of_the_contracts() -> None:
+    stale = dictionary.PAGE.read_text(encoding="utf-8") != dictionary.page()
+    assert not stale, "python -m bench.dictionary"
 
 
 def test_names_of_tests_are_short() -> None:
