@@ -7,16 +7,17 @@ ten times as much.
 """
 
 import hashlib
-import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import page
 from bench.cases import dicom, lit
+from spark_jobs.jobs.work_item import WorkItem
 
 __all__ = ["main"]
 
@@ -50,7 +51,7 @@ def _measure(spark: Any, work: list[dict[str, str]], folder: Path) -> tuple[list
     _run(spark, work[:8], folder, 2)  # the workers' first imports
     began = time.perf_counter()
     for row in work[:50]:
-        _rows(json.loads(row["series"]), "phantom", folder)
+        _rows(WorkItem.from_json(row["item"]), "phantom", folder)
     alone = (time.perf_counter() - began) / 50
     bare = min(_run(spark, work[:1], folder, 1)[0] for _ in range(3)) - alone
     text = ["| what | series | partitions | seconds | series/s |", "|---|--:|--:|--:|--:|"]
@@ -72,8 +73,9 @@ def _measure(spark: Any, work: list[dict[str, str]], folder: Path) -> tuple[list
     text.append(f"| the same, ten times the data | {len(work)} | 4 | {large:.1f} | {len(work) / large:.0f} |")
     whole &= len(keys) == len(work)
     growth = large / small / (len(work) / len(tenth))
-    broken = dict(json.loads(tenth[0]["series"]), **_broken(folder))
-    _, rows = _run(spark, [*tenth[:CHUNK], dict(tenth[0], run_key="spoilt", series=json.dumps(broken))], folder, 4)
+    (folder / "broken.dcm").write_bytes((folder / "0.dcm").read_bytes()[:3000])
+    broken = replace(WorkItem.from_json(tenth[0]["item"]), run_key="spoilt", objects=("broken.dcm",))
+    _, rows = _run(spark, [*tenth[:CHUNK], {"run_key": broken.run_key, "item": broken.to_json()}], folder, 4)
     refused = [r for r in rows.to_pylist() if r["status"] == "not_measured"]
     whole &= len(set(rows["run_key"].to_pylist())) == len(tenth[:CHUNK]) + 1 and len(refused) == 1
     reason = refused[0]["reason"] if refused else "none"
@@ -112,7 +114,7 @@ def _run(spark: Any, work: list[dict[str, str]], folder: Path, partitions: int) 
     def partition(batches: Any) -> Any:
         for batch in batches:
             for row in batch.to_pylist():
-                yield pa.RecordBatch.from_pylist(_rows(json.loads(row["series"]), "phantom", Path(place)), schema=RESULT)
+                yield pa.RecordBatch.from_pylist(_rows(WorkItem.from_json(row["item"]), "phantom", Path(place)), schema=RESULT)
 
     began = time.perf_counter()
     frame = spark.createDataFrame(pa.Table.from_pylist(work, schema=WORK)).repartition(partitions)
@@ -131,22 +133,10 @@ def _images(folder: Path, count: int) -> list[dict[str, str]]:
     out = []
     for k in range(count):
         key = hashlib.sha256(str(k).encode()).hexdigest()
-        facts: dict[str, Any] = {
-            "run_key": key,
-            "series_uid": f"1.2.{k}",
-            "instances": [{"object_key": f"{k % 10}.dcm"}],
-            "modality": "NM",
-        }
-        facts |= {"recorded_at_utc": datetime(2026, 4, 1, tzinfo=UTC).isoformat(), "site_id": "MAIN", "is_phantom": True}
-        # a serial and a day make a verdict: what passes needs no picture, as in the platform
-        facts |= {"acquired_at_utc": datetime(2026, 4, 1, tzinfo=UTC).isoformat(), "device_serial": None, "station_name": None}
-        out.append({"run_key": key, "series": json.dumps(facts)})
+        moment = datetime(2026, 4, 1, tzinfo=UTC)  # a day makes a verdict: what passes needs no picture, as in the platform
+        item = WorkItem(key, "MAIN", "2026-04-01", f"1.2.{k}", moment, "NM", (f"{k % 10}.dcm",), acquired_at=moment)
+        out.append({"run_key": key, "item": item.to_json()})
     return out
-
-
-def _broken(folder: Path) -> dict[str, Any]:
-    (folder / "broken.dcm").write_bytes((folder / "0.dcm").read_bytes()[:3000])
-    return {"run_key": "spoilt", "instances": [{"object_key": "broken.dcm"}]}
 
 
 def _session() -> Any:

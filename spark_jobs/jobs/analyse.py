@@ -9,7 +9,6 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ from judgement import reference
 from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
-from messages import because, columns, from_text
+from messages import because, columns
 from spark_jobs.faults import of_method
-from spark_jobs.jobs.work import is_clinical, run_key, utc, waiting
+from spark_jobs.jobs.work import is_clinical, run_key, waiting
+from spark_jobs.jobs.work_item import WorkItem
 from spark_jobs.measure import measure_series, methods_digest, render, told_elsewhere
 from spark_jobs.qc.result import Result, refused
 from spark_jobs.schemas.measures import MEASURES
@@ -47,7 +47,11 @@ __all__ = [
 ]
 
 CHUNK = 120  # series a Spark action: an interrupted run keeps what earlier chunks wrote, and the log shows progress
-WORK = pa.schema([("run_key", pa.string()), ("series", pa.string())])
+WORK = pa.schema([("run_key", pa.string()), ("item", pa.string())])
+OF_ITEM = (
+    "site_id", "run_key", "study_uid", "series_uid", "accession_number", "station_name", "device_serial", "manufacturer", "model", "modality",
+    "switched_off",
+)  # fmt: skip
 RESULT = MEASURES.append(pa.field("png", pa.binary())).append(pa.field("methods", pa.string()))
 
 
@@ -79,35 +83,35 @@ def run(settings: Settings, analysis: str, series: str | None = None) -> Account
             for at in range(0, len(work), CHUNK):
                 written += _measure(spark, settings, analysis, work[at : at + CHUNK])
                 print(f"[{name}] {min(at + CHUNK, len(work))} of {len(work)} series", flush=True)
-    moments = sorted(s["recorded_at_utc"] for s in work)
-    key = hashlib.sha256("".join(sorted(s["run_key"] for s in work)).encode()).hexdigest()
+    moments = sorted(s.recorded_at for s in work)
+    key = hashlib.sha256("".join(sorted(s.run_key for s in work)).encode()).hexdigest()
     first, last = (moments[n].isoformat() if moments else None for n in (0, -1))
     return Account(name, key, first, last, len(work), written, seconds=round(time.monotonic() - began, 1))
 
 
-def _measure(spark: Any, settings: Settings, analysis: str, work: list[dict[str, Any]]) -> int:
+def _measure(spark: Any, settings: Settings, analysis: str, work: list[WorkItem]) -> int:
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    rows = [{"run_key": s["run_key"], "series": json.dumps(s, default=str)} for s in work]
+    rows = [{"run_key": s.run_key, "item": s.to_json()} for s in work]
     folder = str(settings.objects / "clear")
 
     def partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                yield pa.RecordBatch.from_pylist(_rows(json.loads(row["series"]), analysis, Path(folder)), schema=RESULT)
+                yield pa.RecordBatch.from_pylist(_rows(WorkItem.from_json(row["item"]), analysis, Path(folder)), schema=RESULT)
 
     frame = spark.createDataFrame(pa.Table.from_pylist(rows, schema=WORK)).repartition(min(4, len(rows)))
     table = frame.mapInArrow(partition, from_arrow_schema(RESULT)).toArrow().cast(RESULT)
     _same_methods(table)
     for s in work:
-        mine = table.filter(pa.compute.equal(table["run_key"], s["run_key"]))
+        mine = table.filter(pa.compute.equal(table["run_key"], s.run_key))
         png = next((v for v in mine["png"].to_pylist() if v), None)
         if png:
-            place(settings.reports / "pictures" / f"{s['run_key']}.png", partial(Path.write_bytes, data=png))
+            place(settings.reports / "pictures" / f"{s.run_key}.png", partial(Path.write_bytes, data=png))
         rows_out = mine.drop_columns(["png", "methods"]).sort_by(
             [("procedure", "ascending"), ("detector", "ascending"), ("region", "ascending"), ("measure", "ascending")]
         )
-        target = settings.lake / "measures" / f"site_id={s['site_id']}" / f"day={s['day']}" / f"{s['run_key']}.parquet"
+        target = settings.lake / "measures" / f"site_id={s.site_id}" / f"day={s.day}" / f"{s.run_key}.parquet"
         place(target, partial(pq.write_table, rows_out))
     return table.num_rows
 
@@ -118,26 +122,18 @@ def _same_methods(table: pa.Table) -> None:
         raise OtherMethods(because("job.methods_edited"))
 
 
-def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str, Any]]:
+def _rows(item: WorkItem, analysis: str, objects: Path) -> list[dict[str, Any]]:
     """Return the rows of one series; whatever goes wrong with it becomes its own row with the reason, and others go on."""
     base = {
-        **{
-            k: series.get(k)
-            for k in ("site_id", "run_key", "study_uid", "series_uid", "accession_number", "station_name", "device_serial")
-        },
-        **{k: series.get(k) for k in ("manufacturer", "model", "modality", "switched_off")},
-        "analysis": analysis,
-        "methods": methods_digest(),
-        "acquired_at_utc": utc(datetime.fromisoformat(series["acquired_at_utc"])) if series.get("acquired_at_utc") else None,
-        "series_recorded_at_utc": utc(datetime.fromisoformat(series["recorded_at_utc"])),
-        "instance_count": len(series["instances"]),
-    }
+        **{name: getattr(item, name) for name in OF_ITEM}, "analysis": analysis, "methods": methods_digest(),
+        "acquired_at_utc": item.acquired_at, "series_recorded_at_utc": item.recorded_at, "instance_count": len(item.objects),
+    }  # fmt: skip
     try:
-        instances, results = measured(series, analysis, objects)
+        instances, results = measured(item, analysis, objects)
         png = picture(instances, results, base) if any(doubtful(r, base) for r in results) else None
     except Exception as exc:
         return [{**base, "status": "not_measured", **columns(of_method(exc, ()))}]
-    href = f"pictures/{series['run_key']}.png" if any(r.figure is not None for r in results) else None
+    href = f"pictures/{item.run_key}.png" if any(r.figure is not None for r in results) else None
     rows = []
     for result in results:
         about = {
@@ -170,17 +166,16 @@ def _rows(series: dict[str, Any], analysis: str, objects: Path) -> list[dict[str
     return rows
 
 
-def measured(series: dict[str, Any], analysis: str, objects: Path) -> tuple[list[bytes], list[Result]]:
-    """Return the bytes and the results of a series as `waiting` describes it."""
-    instances = [(objects / i["object_key"]).read_bytes() for i in series["instances"]]
-    if series.get("refusal"):
-        return instances, [refused(from_text(series["refusal"]) or "")]
-    off = {name: from_text(why) or "" for name, why in (series.get("off") or {}).items()}
-    if series.get("elsewhere"):
-        told = told_elsewhere(series["kind"].removeprefix("json "), from_text(series["elsewhere"]) or "")
-        return instances, refuse_switched_off([told], off)
-    beside = [(objects / i["object_key"]).read_bytes() for i in series.get("beside", ())]
-    return instances, measure_series(instances, analysis, beside, off=off)
+def measured(item: WorkItem, analysis: str, objects: Path) -> tuple[list[bytes], list[Result]]:
+    """Return the bytes and the results of a series."""
+    instances = [(objects / key).read_bytes() for key in item.objects]
+    if item.refusal:
+        return instances, [refused(item.refusal)]
+    if item.elsewhere:
+        told = told_elsewhere((item.kind or "").removeprefix("json "), item.elsewhere)
+        return instances, refuse_switched_off([told], item.off)
+    beside = [(objects / key).read_bytes() for key in item.beside]
+    return instances, measure_series(instances, analysis, beside, off=item.off)
 
 
 def doubtful(result: Result, facts: dict[str, Any]) -> bool:

@@ -38,9 +38,9 @@ def draw(settings: Settings, key: str) -> Path:
         raise NoPicture(because("picture.unknown_run"))
     row = duckdb.sql("SELECT * FROM read_parquet($path, hive_partitioning = false) LIMIT 1", params={"path": str(found[0])})
     facts = dict(zip(row.columns, row.fetchall()[0], strict=True))
-    for series in waiting(settings, facts["analysis"], facts["series_uid"]):
-        if series["run_key"] == key:
-            instances, results = measured(series, facts["analysis"], settings.objects / "clear")
+    for item in waiting(settings, facts["analysis"], facts["series_uid"]):
+        if item.run_key == key:
+            instances, results = measured(item, facts["analysis"], settings.objects / "clear")
             png = picture(instances, results, facts)
             if png is None:
                 raise NoPicture(because("picture.none_of_procedure"))

@@ -8,21 +8,22 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.settings import Settings
 from judgement import reference
 from judgement.days import local_day
 from judgement.devices import UNREGISTERED, device_of
-from judgement.rows import Component, Device
+from judgement.rows import Component, Device, Switch
 from judgement.switches import reasons, said_of, switched_off
 from messages import because
+from spark_jobs.jobs.work_item import WorkItem, utc
 from spark_jobs.measure import methods_digest
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.clinical.header import CLASSES
 
-__all__ = ["is_clinical", "recorded", "run_key", "utc", "waiting"]
+__all__ = ["is_clinical", "recorded", "run_key", "waiting"]
 
 SERIES, REPORT = "dicom.series", "device.report"
 NEWEST = """
@@ -31,10 +32,14 @@ QUALIFY row_number() OVER (PARTITION BY site_id, json_extract_string(data, $iden
 ORDER BY recorded_at_utc, journal_offset"""
 PAIR_WITHIN = timedelta(hours=4)  # between the acquisitions of two series that are compared
 NAMES = ("series_uid", "study_uid", "accession_number")  # by which a sheet names the series that it tells of
+AS_THEY_ARE = (
+    "site_id", "day", "series_uid", "modality", "study_uid", "accession_number", "station_name", "device_serial", "manufacturer", "model",
+    "kind", "refusal", "elsewhere",
+)  # fmt: skip
 Facts = dict[str, Any]
 
 
-def waiting(settings: Settings, analysis: str, series: str | None = None) -> list[Facts]:
+def waiting(settings: Settings, analysis: str, series: str | None = None) -> list[WorkItem]:
     """Return the newest state of each series and report of this analysis whose run key has no file in the lake, oldest first.
 
     Parameters
@@ -53,16 +58,23 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
     out = []
     for facts in states:
         if series in (None, facts["series_uid"]):
+            acquired = utc(datetime.fromisoformat(facts["acquired_at_utc"])) if facts.get("acquired_at_utc") else None
             # by the day of acquisition, as limits are: a rebuild years later finds the same procedures off
-            acquired = (
-                datetime.fromisoformat(facts["acquired_at_utc"]) if facts.get("acquired_at_utc") else facts["recorded_at_utc"]
-            )
-            day = str(local_day(utc(acquired), settings.utc_offset_minutes))
+            day = str(local_day(acquired or facts["recorded_at_utc"], settings.utc_offset_minutes))
             off = switched_off(switches, components, facts["site_id"], day)
             key = run_key(analysis, _digests(facts), [i["sha256"] for i in facts.get("beside", ())], said_of(off))
             if key not in done or series:
-                out.append({**facts, "run_key": key, "off": reasons(off), "switched_off": said_of(off)})
+                out.append(_item(facts, key, acquired, off))
     return out
+
+
+def _item(facts: Facts, key: str, acquired: datetime | None, off: Sequence[Switch]) -> WorkItem:
+    same: Facts = {name: facts.get(name) for name in AS_THEY_ARE}
+    objects, beside = (tuple(i["object_key"] for i in facts.get(name, ())) for name in ("instances", "beside"))
+    return WorkItem(
+        key, recorded_at=facts["recorded_at_utc"], acquired_at=acquired, objects=objects, beside=beside, off=reasons(off),
+        switched_off=said_of(off), **same,
+    )  # fmt: skip
 
 
 def recorded(settings: Settings, analysis: str, first: datetime | None, last: datetime | None) -> list[str]:
@@ -110,11 +122,6 @@ def is_clinical(facts: Facts) -> bool:
         return True
     asked = [CLASSES[code] for code in facts.get("protocol_codes") or () if code in CLASSES]
     return any(facts["modality"] == modality and (not kinds or kind in kinds) for modality, kinds in asked)
-
-
-def utc(moment: datetime) -> datetime:
-    """Return an aware moment in UTC; a naive one is taken as UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _series(settings: Settings) -> list[Facts]:

@@ -1,5 +1,6 @@
 """What the analysis job writes, with a stand-in for Spark that runs in this process."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -7,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.settings import load
+from messages import Message, because
 from spark_jobs.jobs import analyse
+from spark_jobs.jobs.work_item import WorkItem
 from spark_jobs.schemas.measures import MEASURES
 
 KEY = "a" * 64
@@ -35,11 +38,22 @@ class Spark:
 def measure(tmp_path):
     settings = load(home=tmp_path)
     moment = datetime(2026, 4, 1, tzinfo=UTC)
-    series = {
-        "site_id": "MAIN", "run_key": KEY, "day": "2026-04-01", "series_uid": "1.2", "instances": [], "recorded_at_utc": moment,
-        "acquired_at_utc": moment.isoformat(), "study_uid": "1.1", "modality": "NM", "is_phantom": True,
-    }  # fmt: skip
-    return settings, lambda: analyse._measure(Spark, settings, "phantom", [series])
+    item = WorkItem(KEY, "MAIN", "2026-04-01", "1.2", moment, "NM", (), acquired_at=moment, study_uid="1.1")
+    return settings, lambda: analyse._measure(Spark, settings, "phantom", [item])
+
+
+def test_an_item_is_the_same_behind_the_hand_over_and_its_reasons_keep_their_codes():
+    moment, why = datetime(2026, 4, 1, tzinfo=UTC), because("report.device_contradicts", named="PETCT1", sent_as="GC1")
+    bare = WorkItem(KEY, "MAIN", "2026-04-01", "1.2", moment, "NM", ("ab/abc",))
+    full = replace(
+        bare, beside=("cd/cde",), acquired_at=moment, kind="json pet_nema_iq", refusal=why, elsewhere="科室", off={"ct_water": why},
+        switched_off="x is off",
+    )  # fmt: skip
+    for item in (bare, full):
+        assert WorkItem.from_json(item.to_json()) == item
+    back = WorkItem.from_json(full.to_json())
+    for told in (back.refusal, back.off["ct_water"]):
+        assert isinstance(told, Message) and (told.code, told.args) == (why.code, why.args)
 
 
 def test_a_series_without_measures_is_one_row_with_the_reason(measure):

@@ -170,6 +170,7 @@ def test_an_activimeter_sheet_is_of_the_device_that_its_sender_names(hospital):
     hospital.send(report(blocks()), device="GC1")
     (refused,) = hospital.analyse()
     assert refused["status"] == "not_measured" and "PETCT1" in refused["reason"] and "GC1" in refused["reason"]
+    assert refused["reason_code"] == "report.device_contradicts", "what was found before Spark keeps its code"
 
 
 @pytest.mark.req("TST-05")
@@ -193,7 +194,7 @@ def test_series_of_another_time_device_or_patient_are_no_pair(hospital):
     hospital.store(spect(PLACES, backwards=False), SeriesInstanceUID="1.9.8", PatientID="4711", SOPInstanceUID="1.9.8.1")
     other = {"StationName": "GC1", "FrameOfReferenceUID": "7.7", "SeriesInstanceUID": "1.9.7", "SOPInstanceUID": "1.9.7.1"}
     hospital.store(spect(PLACES, backwards=False), **other)
-    assert not any("beside" in w for w in waiting(hospital.settings, "phantom"))
+    assert not any(w.beside for w in waiting(hospital.settings, "phantom"))
     rows = hospital.analyse()
     assert len(rows) == 4 and not values(rows, "registration") and {r["status"] for r in rows} == {"not_measured"}
 
@@ -210,6 +211,7 @@ def test_a_late_sheet_of_activities_joins_its_series_and_a_correction_replaces_i
         assert {r["status"] for r in rows if r["series_uid"] == uid} == {"measured"}
         told = [(r["procedure"], r["measure"], uid in r["reason"]) for r in rows if r["series_uid"] != uid]
         assert set(told) == {("pet_nema_iq", None, True)}
+        assert {r["reason_code"] for r in rows if r["series_uid"] != uid} == {"series.values_elsewhere"}
         found.append([r["value"] for r in rows if r["series_uid"] == uid])
     assert all(found[0]) and found[0] != found[1]
 
@@ -224,6 +226,6 @@ def test_a_sheet_may_name_study_or_accession_and_says_so_when_its_series_never_c
     for name in ({"study_uid": "1.7.7"}, {"accession_number": "A77"}):
         hospital.send({**sheet, **name})
         work = waiting(hospital.settings, "phantom")
-        (series,) = [w for w in work if w["series_uid"] == uid]
-        assert series["run_key"] != alone["run_key"]
-        assert sum(uid in w.get("elsewhere", "") for w in work) == len(work) - 1
+        (series,) = [w for w in work if w.series_uid == uid]
+        assert series.run_key != alone.run_key
+        assert sum(uid in (w.elsewhere or "") for w in work) == len(work) - 1
