@@ -136,7 +136,7 @@ def _limit(limit: Limit) -> str:
         for word, sign, value in (("fail", "<", low), ("fail", ">", high), ("warn", "<", warn_low), ("warn", ">", warn_high))
         if value is not None
     )
-    source = " ".join(filter(None, (limit.standard, limit.clause))).replace("|", "¦")
+    source = " ".join(s for s in (limit.standard, limit.clause) if s and s != "value unknown").replace("|", "¦")
     return f"{bounds or 'value unknown'} ({source})" if source else bounds or "value unknown"
 
 

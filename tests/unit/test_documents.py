@@ -69,6 +69,10 @@ def test_every_procedure_has_a_page_of_its_version() -> None:
     assert stale == [] and set(pages) == set(MODULES), "make docs"
 
 
+def test_every_procedure_states_its_formulae() -> None:
+    assert [name for name, module in MODULES.items() if not getattr(module, "FORMULAE", ())] == []
+
+
 def test_the_data_dictionary_is_that_of_the_contracts() -> None:
     stale = dictionary.PAGE.read_text(encoding="utf-8") != dictionary.page()
     assert not stale, "python -m bench.dictionary"

@@ -1,4 +1,11 @@
-"""Quality of hepatobiliary dynamics: frames and their times, counts, the liver in the field, its contrast, curve and motion."""
+"""Quality of hepatobiliary dynamics: frames and their times, counts, the liver in the field, its contrast, curve and motion.
+
+1. Check the frame table: missing, repeated, empty and weak frames, gaps.
+2. Find the liver in the frames from 4 to 12 minutes.
+3. Measure its counts, contrast, place and distance from the lower edge.
+4. Fit uptake and washout to its curve; a bad fit is not used.
+5. Follow motion by the shifts between sums of one minute.
+"""
 
 from collections.abc import Sequence
 

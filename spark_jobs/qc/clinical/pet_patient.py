@@ -1,4 +1,11 @@
-"""Quality of PET images of patients: noise in the liver, counts, activity and SUV, coverage, jumps between beds."""
+"""Quality of PET images of patients: noise in the liver, counts, activity and SUV, coverage, jumps between beds.
+
+1. Find the body, and in it a sphere of 30 mm in the most even bright place at the right of the trunk: the liver.
+2. Measure noise and contrast of the liver, counts and activity by the header, and SUV; values that no body can have are dropped.
+3. Measure the gradient energy in the body.
+4. Find jumps of level and of place from layer to layer: seams of beds, motion between beds.
+5. Measure truncation, coverage, negative voxels and counts outside the body.
+"""
 
 from collections.abc import Sequence
 

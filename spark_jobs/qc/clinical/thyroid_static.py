@@ -1,4 +1,10 @@
-"""Quality of static thyroid views: counts, contrast of the lobes, where the gland lies in the field, blur, artefacts."""
+"""Quality of static thyroid views: counts, contrast of the lobes, where the gland lies in the field, blur, artefacts.
+
+1. Find the two lobes in each view; a view without them gives only what needs no lobes.
+2. Measure counts, noise, banding, dead lines and the hottest pixel of the view.
+3. Measure contrast, edge width, place, tilt and asymmetry of the lobes.
+4. Count the gland above its surroundings and, with a counted syringe, calculate the uptake.
+"""
 
 from collections.abc import Mapping, Sequence
 

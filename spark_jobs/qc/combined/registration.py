@@ -1,4 +1,9 @@
-"""How far two volumes of the same fiducials lie apart: offset, rotation, and what a rigid motion leaves."""
+"""How far two volumes of the same fiducials lie apart: offset, rotation, and what a rigid motion leaves.
+
+1. Pair the fiducials of both volumes by the order that a rigid motion fits best.
+2. Take the mean offset and the largest one.
+3. Fit the rigid motion, and report rotation and residual.
+"""
 
 from itertools import permutations
 

@@ -1,4 +1,11 @@
-"""CatPhan 503, 504, 600, 604, 700 and ACR phantoms: CT numbers of materials, slice thickness, bars, MTF, noise, low contrast."""
+"""CatPhan 503, 504, 600, 604, 700 and ACR phantoms: CT numbers of materials, slice thickness, bars, MTF, noise, low contrast.
+
+1. Find the axis of the phantom and the module with the rods: their places and order tell the kind and how it is turned.
+2. Measure the slice thickness from the wire ramps, and check slice positions and thickness of the header by it.
+3. Measure the CT number of each rod over the slices within 8 mm of the module's middle, away from the blurred rim.
+4. Measure the MTF from the edges of the rods with the highest contrast, and the modulation of the bars.
+5. Find uniform and low-contrast modules at their distances: noise, uniformity, noise power, contrast-to-noise ratio.
+"""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,11 @@
-"""CT number, noise and uniformity of a water phantom in the central slices of a series."""
+"""CT number, noise and uniformity of a water phantom in the central slices of a series.
+
+1. Find the round, homogeneous phantom in each central slice, and check that it is water in air.
+2. Look for foreign objects, clipped pixels and inserts: any of them refuses or reserves the result.
+3. Measure CT number and noise in a central region of 40 % of the diameter.
+4. Compare four edge regions (10 % of the diameter, 10 mm inside the rim) with the centre; the largest deviation counts.
+5. Measure the noise power spectrum within 60 % of the diameter.
+"""
 
 from collections.abc import Sequence
 

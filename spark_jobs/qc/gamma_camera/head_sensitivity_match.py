@@ -1,4 +1,8 @@
-"""Match of the sensitivities of the heads of one camera over the same source (NEMA NU 1, 4.6): 100·(max − min)/max."""
+"""Match of the sensitivities of the heads of one camera over the same source (NEMA NU 1, 4.6): 100·(max − min)/max.
+
+1. Sum the counts of each head over the same source, in the same time and energy window.
+2. Compare the least sensitive head with the most sensitive one.
+"""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,11 @@
 """Spatial resolution from one line source or two parallel ones (NEMA NU 1, 2.1): widths across the line, X and Y apart.
 
-Which direction is measured is told from the pixels: a line that runs down the image gives X, one that runs across it gives Y.
-The distance between two lines is not known here, so the pixel size of the header is believed.
+1. Find the line or the two parallel lines: one that runs down the image gives X, one that runs across it gives Y.
+2. Cut the lines into strips of at most 30 mm and bring the rows of a strip onto the line's own axis.
+3. Measure the widths of each strip's profile, and take their mean.
+
+With a collimator the same widths are those of the system (NU 1, 3.1; with scattering material 3.2). The distance between two lines is
+not known here, so the pixel size of the header is believed.
 """
 
 import math

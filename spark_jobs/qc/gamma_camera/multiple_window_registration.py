@@ -1,4 +1,9 @@
-"""Multiple-window registration (NEMA NU 1, 2.5): the largest displacement of a point source's image between energy windows."""
+"""Multiple-window registration (NEMA NU 1, 2.5): the largest displacement of a point source's image between energy windows.
+
+1. Find the points (at most 25) in the image of each energy window; all windows must show the same ones.
+2. Find the centroid of each point in a round region, background subtracted.
+3. Take the largest distance between the places of one point in two windows.
+"""
 
 from collections.abc import Mapping
 from itertools import combinations

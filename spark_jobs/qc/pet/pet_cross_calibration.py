@@ -1,4 +1,9 @@
-"""The scanner against the activimeter: concentration in the image over concentration from the assayed activity and the volume."""
+"""The scanner against the activimeter: concentration in the image over concentration from the assayed activity and the volume.
+
+1. Find the evenly filled cylinder.
+2. Take the mean concentration within 80 % of its radius.
+3. Divide it by the assayed activity over the volume, at the moment to which the voxels are decay-corrected.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

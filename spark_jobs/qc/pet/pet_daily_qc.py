@@ -1,4 +1,10 @@
-"""The daily quality report of a PET scanner: what the vendor's software measured, and the block outliers found anew from its arrays."""
+"""The daily quality report of a PET scanner: what the vendor's software measured, and the block outliers found anew from its arrays.
+
+1. Read the values and block arrays of the report; one that lacks a required item is refused.
+2. Find outlying and dead blocks from the efficiencies, whatever the vendor's software decided.
+3. Hold each value against the vendor's own bounds, and count what is outside or was not passed.
+4. Compare the calibration factor with that of the earliest report of the scanner.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

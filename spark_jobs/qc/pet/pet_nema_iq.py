@@ -1,4 +1,12 @@
-"""Image quality of a PET scanner by the NEMA body phantom: contrast, background variability, recovery, lung residual."""
+"""Image quality of a PET scanner by the NEMA body phantom: contrast, background variability, recovery, lung residual.
+
+1. Find the six spheres by their places on one circle and their sizes.
+2. Check for damaged slices, clipped voxels, warm surroundings and a wrong slice distance.
+3. Place twelve background regions in each of five slices (0, ±10, ±20 mm), in each sphere's diameter.
+4. Take the mean in the circle through each sphere's centre: contrast and background variability.
+5. Take recovery from the maximum and from the contour half way between background and maximum.
+6. Measure the lung insert over the same slices.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

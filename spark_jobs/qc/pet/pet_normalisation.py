@@ -1,4 +1,8 @@
-"""Detector efficiencies of a PET scanner: dead blocks, blocks that stand out, and change against a baseline."""
+"""Detector efficiencies of a PET scanner: dead blocks, blocks that stand out, and change against a baseline.
+
+1. Compare each block's efficiency with the median of all blocks: dead blocks, and blocks that stand out.
+2. With a baseline, divide both by their medians and compare block by block.
+"""
 
 from collections.abc import Sequence
 

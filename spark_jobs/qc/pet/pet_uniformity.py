@@ -1,4 +1,10 @@
-"""Uniformity of a PET scanner over the slices and the volume of an evenly filled cylinder."""
+"""Uniformity of a PET scanner over the slices and the volume of an evenly filled cylinder.
+
+1. Find the evenly filled cylinder; the slices next to its ends are left out.
+2. Compare the mean of each slice with that of all, within 85 % of the radius.
+3. Cut each slice into squares of about 10 mm; those that lie wholly inside count.
+4. Compare squares with each other, over the volume and within their slice, and the centre with the border.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
