@@ -86,10 +86,21 @@ def make_release(warehouse: Path, name: str, *, faults: bool = True, broken_key:
         c.execute("create schema marts")
         c.execute(Path(__file__).with_name("sample_marts.sql").read_text(encoding="utf-8"))
         _fill(c, name, as_of, faults)
+        _translate(c)
         if broken_key:
             c.execute("insert into marts.fct_examination select * from marts.fct_examination limit 1")
     link(warehouse, "candidate", folder)
     return folder / "qc.duckdb"
+
+
+def _translate(c: duckdb.DuckDBPyConnection) -> None:
+    """Give each reason what `contracted` puts beside it."""
+    told = c.execute("select table_name from information_schema.columns where column_name = 'reason' and table_schema = 'marts'")
+    for (mart,) in told.fetchall():
+        for part in ("zh", "code", "args"):
+            c.execute(f"alter table marts.{mart} add column if not exists reason_{part} varchar")
+        missing = "case when reason like '% is missing' then 'test.missing' end"
+        c.execute(f"update marts.{mart} set reason_zh = reason, reason_code = {missing} where reason is not null")
 
 
 def link(warehouse: Path, name: str, folder: Path) -> None:
@@ -422,7 +433,7 @@ def make_lake(lake: Path) -> None:
         c.execute(
             f"""copy (select 'MAIN' as site_id, 'k' as run_key, 'phantom' as analysis, 's' as series_uid,
               'planar_uniformity' as procedure, 'measured' as status,
-              null::varchar as reason, '1' as detector, '' as aspect, '' as region,
+              null::varchar as reason, null::varchar as reason_code, null::varchar as reason_args, '1' as detector, '' as aspect, '' as region,
               'm' as measure, 1.0 as value, '%' as unit, 'nema' as method,
               '1' as method_version)
               to '{lake}/measures/a.parquet' (format parquet)"""

@@ -15,6 +15,7 @@ from local_server import browser, serving
 from connectors.settings import Settings, load
 from judgement import reference
 from judgement.rows import Rule
+from messages import because, fields
 from terminals import overview, priorities, reports, status, words
 from terminals.services import cached
 
@@ -147,8 +148,10 @@ def test_health_reads_nothing(settings: Settings) -> None:
 def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(settings: Settings) -> None:
     assert 'id="worklists"' not in client(settings).get("/").text
     base = {"state": "fit", "reason": "", "policy_id": None, "policy_version": None, "approver": None, "override_id": None}
-    why = "planar_uniformity failed (ufov_iu_percent: 9.1 % is outside ≤ 5 %)"
-    bad = {**base, "state": "not_fit", "reason": why, "policy_id": "HOLD-NOT-FIT", "policy_version": 1, "approver": "P. Hysicist"}
+    outside = because("verdict.outside", value=9.1, unit="%", limit="≤ 5 %")
+    measured = because("measure.reason", measure="ufov_iu_percent", reason=outside)
+    why = because("test.failed", procedure="planar_uniformity", reason=measured)
+    bad = {**base, "state": "not_fit", **fields(why), "policy_id": "HOLD-NOT-FIT", "policy_version": 1, "approver": "P. Hysicist"}
     lifted = {
         "override_id": "o1",
         "overridden_by": "P01",

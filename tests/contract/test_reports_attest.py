@@ -65,7 +65,9 @@ def test_faults_are_reported_with_their_rows_and_do_not_block(settings: Settings
     html = (settings.reports / page).read_text(encoding="utf-8")
     assert f'id="{anchor}"' in html and f"../../pictures/{picture.name}" in html and "模体测量值在限值内" in html
 
-    headings = {c for r in rules.values() for c in r["columns"]}
+    headings = {
+        c for r in rules.values() for c in r["columns"] if not (c.startswith("reason") and c.endswith(("_zh", "_code", "_args")))
+    }
     assert {f"column.{c}" for c in headings - {"picture_href"}} <= set(texts()["zh"]), (
         "each column that a report can show has a heading"
     )
