@@ -25,8 +25,8 @@ BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
 COLOURS = 64  # of a picture: a quarter of the size, nothing that a reader would miss
 HEAD = """# Methods
 
-Made by `make docs` from the table of procedures and the limits delivered. What each version did to past numbers: [CHANGELOG.md](../CHANGELOG.md);
-how near to the truth they are: [accuracy.md](accuracy.md). A procedure is chosen by two of three votes: the code (scheme 99PHOTOPEAK) on
+Made by `make docs` from the table of procedures and the limits delivered. How each version moved past numbers: [CHANGELOG.md](../CHANGELOG.md);
+accuracy against known truth: [accuracy.md](accuracy.md). A procedure is chosen by two of three votes: the code (scheme 99PHOTOPEAK) on
 order or protocol, the class of the header, the look of the pixels; a phantom's pixels must always agree.
 
 Where a header declares no field of view, that of a flood is measured: the useful field is the lit area without its dim outer pixels,
@@ -85,13 +85,13 @@ def _page(name: str, module: ModuleType, limits: list[Limit], sample: Result | N
         yield from ("## Formulae", "", *(f"- {f}" for f in formulae), "")
     measure = getattr(module, "measure", None)
     if measure is not None and "Parameters" in (inspect.getdoc(measure) or ""):
-        yield from ("## What it takes", "", *_parameters(inspect.getdoc(measure) or ""), "")
+        yield from ("## Input", "", *_parameters(inspect.getdoc(measure) or ""), "")
     if sample is not None and _picture(sample, DOCS / "methods" / "pictures" / f"{name}.png"):
         yield from (f"![{english} of a synthetic image](pictures/{name}.png)", "")
     yield from _measures(name, limits, sample)
     doubts = sorted(_doubts(module))
     if doubts:
-        yield from ("## When it refuses, doubts or remarks", "")
+        yield from ("## Refusals, doubts and notes", "")
         yield from (f"- {text} (`{code}`)" for code, text in doubts)
         yield ""
 
