@@ -1,7 +1,6 @@
 """Hand images in at the DICOM door, as a scanner does (one association, C-STORE), and reports that are no images at the HTTP door."""
 
 import base64
-import hashlib
 import json
 import sys
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from urllib.error import HTTPError, URLError
 
 from connectors.documents import NoDocument, about, looks_like_document, parsed, utc_of
 from connectors.settings import Settings
+from connectors.stores.object_store.port import digest
 from messages import because, both
 from photopeak.services import near
 
@@ -158,11 +158,10 @@ def _event(settings: Settings, file: Path, device: str | None) -> dict[str, str]
         moment = utc_of(about(parsed(content)).moment, settings.utc_offset_minutes)
     except NoDocument:  # the door keeps it and says why it cannot be read
         moment = None
-    digest = hashlib.sha256(content).hexdigest()
     at = moment or datetime.fromtimestamp(file.stat().st_mtime, UTC)
     return {
         "specversion": "1.0", "type": "device.report", "source": f"urn:photopeak:{SENDER}", "subject": device or "",
-        "id": f"report/{device or ''}/{digest}", "time": at.isoformat(), "data_base64": base64.b64encode(content).decode(),
+        "id": f"report/{device or ''}/{digest(content)}", "time": at.isoformat(), "data_base64": base64.b64encode(content).decode(),
     }  # fmt: skip
 
 

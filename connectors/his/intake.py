@@ -1,7 +1,6 @@
 """One message from the wire to its acknowledgement: sealed, in the vault, in the journal, then answered."""
 
 import errno
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,7 +14,7 @@ from connectors.his.message import InvalidMessage, Message, parse
 from connectors.identity import Keys, Vault
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
-from connectors.stores.object_store.port import ObjectStore
+from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
 from messages import because
 
@@ -59,28 +58,27 @@ class Intake:
 
         An answer of AE or AR whose message could not even be kept (disk full, I/O error) is the word `refused`.
         """
-        now = self._clock()
+        now, content = self._clock(), Blob(frame.content)
         message: Message | None = None
         try:
             if frame.fault is not None:
                 message = _best_effort(frame.content)
                 raise InvalidMessage(frame.fault, "AR", "207")
             message = parse(frame.content)
-            answer = self._store(frame.content, message, now)
+            answer = self._store(content, message, now)
         except (InvalidMessage, InvalidEvent) as exc:
-            answer = self._quarantine(frame.content, message, now, peer, exc)
+            answer = self._quarantine(content, message, now, peer, exc)
         except OSError as exc:
             answer = _refusal(exc)
         except Exception as exc:  # a fault of ours must neither end the service nor lose the bytes
             fault = InvalidMessage(because("hl7.reader_failed", kind=type(exc).__name__))
-            answer = self._quarantine(frame.content, message, now, peer, fault)
+            answer = self._quarantine(content, message, now, peer, fault)
         local = now.astimezone(self._zone)
         said = (answer.code, local, self._settings.site_id, answer.reason, answer.error, answer.location)
         return acknowledgement(message, *said), answer.outcome
 
-    def _store(self, content: bytes, message: Message, now: datetime) -> _Answer:
-        digest = hashlib.sha256(content).hexdigest()
-        events, who = self._read(message, digest, now)
+    def _store(self, content: Blob, message: Message, now: datetime) -> _Answer:
+        events, who = self._read(message, content.sha256, now)
         require_space(self._settings.home, self._settings.min_free_mib)
         self._sealed.put(content)
 
@@ -97,7 +95,7 @@ class Intake:
                 answer = _Answer("stored", "AA")
         except _Taken as exc:
             stored = self._journal.read(exc.offset - 1, 1)
-            if not stored or stored[0][1].data.get("message_sha256") != digest:
+            if not stored or stored[0][1].data.get("message_sha256") != content.sha256:
                 raise InvalidMessage(because("hl7.control_id_reused"), error="205") from None
             # the same bytes, read by an older version of this code or under another clock setting
             self._journal.append([self._outcome(message, content, now, "duplicate", _sender(message))])
@@ -127,7 +125,7 @@ class Intake:
             validate(event)
         return events, who.identity
 
-    def _quarantine(self, content: bytes, message: Message | None, now: datetime, peer: str, why: ValueError) -> _Answer:
+    def _quarantine(self, content: Blob, message: Message | None, now: datetime, peer: str, why: ValueError) -> _Answer:
         code, error = (why.code, why.error) if isinstance(why, InvalidMessage) else ("AE", "102")
         sender = _sender(message) if message else peer
         try:
@@ -139,9 +137,9 @@ class Intake:
         return _Answer("quarantined", code, str(why), error, getattr(why, "location", ""))
 
     def _outcome(
-        self, message: Message | None, content: bytes, now: datetime, outcome: Outcome, sender: str, reason: str | None = None
+        self, message: Message | None, content: Blob, now: datetime, outcome: Outcome, sender: str, reason: str | None = None
     ) -> Event:
-        digest = hashlib.sha256(content).hexdigest()
+        digest = content.sha256
         who = _patient(message)
         message_id = self._named(message.header.get(10) if message else "", who) or f"sha256:{digest[:16]}"
         sender = self._named(sender, who)

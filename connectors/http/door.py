@@ -1,7 +1,6 @@
 """The door for events over HTTP: bodies in, accounts out, each event or its quarantine durable before the answer."""
 
 import base64
-import hashlib
 import json
 import logging
 import re
@@ -17,7 +16,7 @@ from connectors.free_text import Secrets, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
-from connectors.stores.object_store.port import ObjectStore
+from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
 from judgement.physical import unphysical
 from judgement.reference import read
@@ -63,7 +62,7 @@ class _Good(NamedTuple):
     """An event as the journal will keep it, the bytes that are sealed when they must be, and the digest of the body as it came."""
 
     event: Event
-    keep: bytes
+    keep: Blob
     sha256: str
 
 
@@ -89,7 +88,7 @@ class Door:
         account, at = Account(), self._now()
         good: list[_Good] = []
         for body in bodies:
-            raw = _text(body)
+            raw = Blob(_text(body))
             try:
                 event = self._event(body, sender, at)
                 named = self._nameless(event)
@@ -97,9 +96,9 @@ class Door:
                 if named is not event:
                     # The words as they came are for whoever may open what is sealed. The mark makes its digest, which is the name of
                     # the sealed bytes and stands in the outcome, one that no guess of the name can be tried against.
-                    keep = _text({**body, "saidmark": event.said})  # type: ignore[dict-item]
+                    keep = Blob(_text({**body, "saidmark": event.said}))  # type: ignore[dict-item]
                     self._sealed.put(keep)
-                good.append(_Good(named, keep, _digest(raw)))
+                good.append(_Good(named, keep, raw.sha256))
             except InvalidEvent as exc:
                 self._quarantine(_name(body), raw, str(exc), sender, at, account)
         if good:
@@ -109,10 +108,11 @@ class Door:
     def quarantine_body(self, raw: bytes, reason: str, sender: str) -> None:
         """Keep a body that holds no event at all; raise OSError when it cannot be kept."""
         require_space(self._settings.journals, self._settings.min_free_mib)
-        self._quarantine(because("door.no_event"), raw, reason, sender, self._now(), Account())
+        self._quarantine(because("door.no_event"), Blob(raw), reason, sender, self._now(), Account())
 
     def _event(self, body: object, sender: str, at: datetime) -> Event:
-        content = _document(body)
+        document = _document(body)
+        content = None if document is None else Blob(document)
         event = from_cloudevent({**body, "data": {}} if content is not None else body, at, self._settings.site_id)  # type: ignore[dict-item]
         if event.type not in ACCEPTED:
             raise InvalidEvent(because("door.type_not_taken", type=event.type))
@@ -128,7 +128,7 @@ class Door:
         if event.type == OVERRIDE:
             self._refuse_over(event, at)
         try:
-            told = event if content is None else replace(event, data={"document": _digest(content)})
+            told = event if content is None else replace(event, data={"document": content.sha256})
             return replace(event, said=self._keys.mark(told.content()))
         except ValueError as exc:  # NaN, lone surrogates: no JSON that others could read
             raise InvalidEvent(because("door.data_no_json", problem=exc)) from None
@@ -144,17 +144,17 @@ class Door:
         if until <= at and self._journal.find(event.source, event.id) is None:  # sent again, it is the duplicate that it was
             raise InvalidEvent(because("override.past", until=utc_text(until), now=utc_text(at)))
 
-    def _report(self, content: bytes, event: Event) -> dict[str, Any]:
+    def _report(self, content: Blob, event: Event) -> dict[str, Any]:
         """Return the data of a `device.report`; the objects that it names are durable. Raise InvalidEvent for what cannot be read."""
         try:
-            document = parsed(content)
+            document = parsed(content.data)
         except NoDocument as exc:
             raise InvalidEvent(str(exc)) from None
         said = asdict(about(document))
         moment = utc_of(said.pop("moment"), self._settings.utc_offset_minutes) or event.occurred_at
         return {
             **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
-            "sha256": _digest(content), "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
+            "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
         }  # fmt: skip
 
     def _nameless(self, event: Event) -> Event:
@@ -191,7 +191,7 @@ class Door:
 
         def outcomes(receipts: Sequence[Receipt]) -> list[Event]:
             for one, receipt in zip(good, receipts, strict=True):
-                about = (_digest(one.keep), len(one.keep), at)
+                about = (one.keep.sha256, len(one.keep), at)
                 if receipt.outcome == "conflict" and not self._said_before(one, sender):
                     self._sealed.put(one.keep)
                     told.append(intake_outcome(site, "events", one.event.id, "quarantined", *about, because(CONFLICT), sender))
@@ -214,12 +214,10 @@ class Door:
         same = {"outcome": "stored", "sender": sender, "sha256": one.sha256}
         return any(e.data.items() >= same.items() for _, e in self._journal.of("intake.outcome", one.event.id))
 
-    def _quarantine(self, name: str, raw: bytes, reason: str, sender: str, at: datetime, account: Account) -> None:
+    def _quarantine(self, name: str, raw: Blob, reason: str, sender: str, at: datetime, account: Account) -> None:
         name, reason = _readable(name), _readable(reason)
         self._sealed.put(raw)
-        outcome = intake_outcome(
-            self._settings.site_id, "events", name, "quarantined", _digest(raw), len(raw), at, reason, sender
-        )
+        outcome = intake_outcome(self._settings.site_id, "events", name, "quarantined", raw.sha256, len(raw), at, reason, sender)
         self._journal.append([outcome])
         account.quarantined.append({"id": name, **fields(reason)})
         LOG.warning("quarantined %s from %s: %s", name, sender, reason)
@@ -262,7 +260,3 @@ def _readable(text: str) -> str:
 
 def _text(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
-
-
-def _digest(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()

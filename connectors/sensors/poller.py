@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from connectors.sensors.gateway import Gateway, Reading
 from connectors.sensors.mapping import BadLine, Mapping, Point, read_mapping
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
+from connectors.stores.object_store.port import digest
 from messages import because, fields
 
 __all__ = ["Poller", "write_health"]
@@ -200,10 +200,10 @@ class Poller:
     def _quarantined(self, name: str, content: bytes, changed: float, bad: BadLine) -> Event:
         """Return the outcome of a bad line; the same version of the file gives the same one, also after a restart."""
         line = bad.text.encode("utf-8", "replace")
-        version, digest = hashlib.sha256(content).hexdigest()[:16], hashlib.sha256(line).hexdigest()
+        version = digest(content)[:16]
         message_id, site = f"{name}:{bad.number}", self.settings.site_id
         at = datetime.fromtimestamp(changed, UTC)
-        event = intake_outcome(site, "modbus", message_id, "quarantined", digest, len(line), at, bad.reason, name)
+        event = intake_outcome(site, "modbus", message_id, "quarantined", digest(line), len(line), at, bad.reason, name)
         event = replace(event, id=f"outcome/{message_id}/{version}", recorded_at=self.clock())
         validate(event)
         return event

@@ -10,7 +10,7 @@ import pytest
 from connectors.identity import Keys
 from connectors.stores.object_store.files import FileObjectStore
 from connectors.stores.object_store.memory import MemoryObjectStore
-from connectors.stores.object_store.port import DamagedObject
+from connectors.stores.object_store.port import Blob, DamagedObject
 from connectors.stores.space import require_space
 
 KEYS = Keys("MAIN", b"a" * 32, b"b" * 32)
@@ -33,6 +33,9 @@ def test_bytes_come_back_under_the_digest_of_what_was_put(store):
     assert key == f"{digest[:2]}/{digest}"
     assert store.put(b"counts") == key
     assert store.get(key) == b"counts" and store.exists(key)
+    blob = Blob(b"other counts")
+    assert (blob.sha256, len(blob)) == (hashlib.sha256(blob.data).hexdigest(), 12)
+    assert store.put(blob) == blob.key == store.put(blob.data) and store.get(blob.key) == blob.data
 
 
 def test_strangers_are_not_there(store):

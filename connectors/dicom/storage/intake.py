@@ -1,6 +1,5 @@
 """What happens to one object between its last byte and its answer: checked, sealed, copied without identity, journalled."""
 
-import hashlib
 import logging
 import threading
 import warnings
@@ -25,7 +24,7 @@ from connectors.events import Event, intake_outcome
 from connectors.identity import Keys, Vault
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
-from connectors.stores.object_store.port import ObjectStore, key_of
+from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
 from messages import because
 
@@ -107,13 +106,13 @@ class Intake:
             return Answer(OUT_OF_RESOURCES, _comment(str(exc.strerror or exc)))
 
     def _store(self, received: Received, at: datetime, arrived: Callable[[str], None]) -> Answer:
-        file = received.part10()
+        file = Blob(received.part10())
         try:
             before = self._journal.find(SOURCE, received.sop_instance)
-            if before is not None and before.data["sha256"] == hashlib.sha256(file).hexdigest():
+            if before is not None and before.data["sha256"] == file.sha256:
                 self._journal.append([self._outcome(received, file, at, "duplicate")])
                 return Answer(SUCCESS)
-            dataset = _read(received, file)
+            dataset = _read(received, file.data)
             if before is not None:
                 raise Refused(OTHER_BYTES, because("dicom.uid_reused"))
             event = self._event(received, file, dataset, at)
@@ -126,7 +125,7 @@ class Intake:
         arrived(event.subject)
         return Answer(SUCCESS)
 
-    def _event(self, received: Received, file: bytes, dataset: Dataset, at: datetime) -> Event:
+    def _event(self, received: Received, file: Blob, dataset: Dataset, at: datetime) -> Event:
         """Return the `dicom.instance` event; the objects that it names are durable."""
         occurred = acquired_at(dataset, self._settings.utc_offset_minutes) or at
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
@@ -140,21 +139,20 @@ class Intake:
         data = {
             **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
             "transfer_syntax_uid": received.transfer_syntax, "object_key": self._clear.put(copy),
-            "sealed_key": self._sealed.put(file), "sha256": hashlib.sha256(file).hexdigest(), "size_bytes": len(file),
+            "sealed_key": self._sealed.put(file), "sha256": file.sha256, "size_bytes": len(file),
             "calling_ae": received.calling_ae or None, **({"doubts": doubts} if doubts else {}),
         }  # fmt: skip
         return Event(
             "dicom.instance", SOURCE, received.sop_instance, self._settings.site_id, str(about["series_uid"]), occurred, at, data
         )
 
-    def _outcome(self, received: Received, file: bytes, at: datetime, outcome: Outcome, reason: str | None = None) -> Event:
-        name, digest = _named(received), key_of(file).partition("/")[2]
+    def _outcome(self, received: Received, file: Blob, at: datetime, outcome: Outcome, reason: str | None = None) -> Event:
         return intake_outcome(
             self._settings.site_id,
             "dicom",
-            name,
+            _named(received),
             outcome,
-            digest,
+            file.sha256,
             len(file),
             at,
             reason,

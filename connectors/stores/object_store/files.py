@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.stores.object_store.port import DamagedObject, key_of
+from connectors.stores.object_store.port import Blob, DamagedObject, key_of
 from messages import because
 
 __all__ = ["FileObjectStore"]
@@ -35,10 +35,10 @@ class FileObjectStore:
                 draft.unlink(missing_ok=True)
         return self
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes | Blob) -> str:
         """Return the key when the bytes are durable."""
-        key = key_of(data)
-        target = self._root / key
+        blob = data if isinstance(data, Blob) else Blob(data)
+        target = self._root / blob.key
         if not target.exists():
             if not target.parent.exists():
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -46,14 +46,14 @@ class FileObjectStore:
             draft = self._drafts / f"{os.getpid()}-{secrets.token_hex(8)}.part"
             try:
                 with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440), "wb", buffering=0) as f:
-                    _write_all(f.fileno(), self._seal(data) if self._seal else data)
+                    _write_all(f.fileno(), self._seal(blob.data) if self._seal else blob.data)
                     os.fsync(f.fileno())
                 draft.rename(target)
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
         _sync(target.parent)  # also when it was there: its writer may have died between rename and sync
-        return key
+        return blob.key
 
     def get(self, key: str) -> bytes:
         """Return the bytes under a key, checked."""

@@ -1,6 +1,6 @@
 """An object store that forgets when the process ends: for tests of what stands on one."""
 
-from connectors.stores.object_store.port import DamagedObject, key_of
+from connectors.stores.object_store.port import Blob, DamagedObject, key_of
 from messages import because
 
 __all__ = ["MemoryObjectStore"]
@@ -13,13 +13,13 @@ class MemoryObjectStore:
         self.objects: dict[str, bytes] = {}
         self.fail_with: OSError | None = None
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes | Blob) -> str:
         """Return the key of the bytes."""
         if self.fail_with is not None:
             raise self.fail_with
-        key = key_of(data)
-        self.objects.setdefault(key, bytes(data))
-        return key
+        blob = data if isinstance(data, Blob) else Blob(data)
+        self.objects.setdefault(blob.key, blob.data)
+        return blob.key
 
     def get(self, key: str) -> bytes:
         """Return the bytes under a key, checked."""
