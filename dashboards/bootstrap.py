@@ -14,13 +14,16 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import bundle
-import compose
-import sync
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))  # Superset's environment holds none of our rooms
+
+import sync  # noqa: E402
+
+from dashboards import bundle, sources  # noqa: E402
+from dashboards.compose import compose  # noqa: E402
 
 __all__ = ["bootstrap"]
 
-HERE = Path(__file__).resolve().parent
 STAMP = "bootstrap.json"
 
 
@@ -48,7 +51,7 @@ def secret_file(path: Path) -> str:
 def sites() -> list[str]:
     """Return the sites of the reference data, and the one of this installation."""
     own = os.environ.get("PHOTOPEAK_SITE_ID", "MAIN")
-    return sorted({*(row["site_id"] for row in compose.read_registers().sites), own})
+    return sorted({*(row["site_id"] for row in sources.read_registers().sites), own})
 
 
 def bootstrap(*, force: bool = False) -> int:
@@ -72,7 +75,7 @@ def bootstrap(*, force: bool = False) -> int:
         )
         for name in ("admin", "manager")
     }
-    texts = bundle.fill(compose.compose(), bundle.placeholders(home))
+    texts = bundle.fill(compose(), bundle.placeholders(home))
     code = [(HERE / name).read_text(encoding="utf-8") for name in ("bootstrap.py", "sync.py", "roles.py")]
     marks = {name: hashlib.sha256(f"{name}:{password}".encode()).hexdigest() for name, password in passwords.items()}
     want = {

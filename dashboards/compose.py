@@ -4,23 +4,20 @@ The sources (`datasets/ charts/ dashboards/`) say each text as `{en: …, zh: �
 rooms, people and measures are joined from the release's own registers, and times are shown on the clock of their site.
 """
 
-import colorsys
 import re
-import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["LANGUAGES", "Registers", "compose", "read_registers", "slug_of", "sources"]
+from dashboards.layout import Layout
+from dashboards.sources import HERE, LANGUAGES, Registers, read_registers, sources
 
-HERE = Path(__file__).resolve().parent
+__all__ = ["compose"]
+
 PROJECT = HERE.parent / "dbt_project"
 DATABASE = "databases/marts.yaml"
-LANGUAGES = ("en", "zh")
 NAMES = uuid.UUID("6f0f2a3e-3c53-5a3b-9a53-0d9f5a1c7e11")  # of everything that is composed
 TYPES = {
     "bigint": "BIGINT",
@@ -30,37 +27,6 @@ TYPES = {
     "date": "DATE",
     "timestamp": "TIMESTAMP",
 }
-WIDE = {"en": "Drawings need a wider screen.", "zh": "图表需在较宽的屏幕上查看。"}
-
-
-@dataclass(frozen=True)
-class Registers:
-    """What of the hospital's registers a page is laid out by: names for filters and colours, the clocks of its sites."""
-
-    sites: tuple[dict[str, Any], ...]
-    devices: tuple[dict[str, Any], ...]
-    rooms: tuple[dict[str, Any], ...]
-    measures: tuple[dict[str, Any], ...]
-
-
-def read_registers(folder: Path | None = None) -> Registers:
-    """Return the registers as they lie in the reference data."""
-    if str(HERE.parent) not in sys.path:
-        sys.path.append(str(HERE.parent))  # Superset's environment holds none of our rooms; this one needs nothing beside itself
-    from judgement.reference import read
-    from judgement.rows import Device, MeasureName, Room, Site
-
-    return Registers(*(tuple(asdict(row) for row in read(kind, folder)) for kind in (Site, Device, Room, MeasureName)))  # type: ignore[call-overload]
-
-
-def sources(folder: str) -> dict[str, dict[str, Any]]:
-    """Return {name: what the file says} of `datasets`, `charts` or `dashboards`."""
-    return {p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted((HERE / folder).rglob("*.yaml"))}
-
-
-def slug_of(name: str, language: str) -> str:
-    """Return the address of a page in a language; the English one has the plain name."""
-    return name if language == "en" else f"{name}-{language}"
 
 
 def compose(registers: Registers | None = None) -> dict[str, str]:
@@ -96,8 +62,9 @@ class _Language:
             yield f"datasets/marts/{self._named(name)}.yaml", self._dataset(name)
         for name in self.charts:
             yield f"charts/{self._named(name)}.yaml", self._chart(name)
+        layout = Layout(self.language, self.words, self.registers, self.datasets, self.charts, self._say, self._uuid)
         for name, page in sources("dashboards").items():
-            yield f"dashboards/{self._named(name)}.yaml", self._page(name, page)
+            yield f"dashboards/{self._named(name)}.yaml", layout.page(name, page)
 
     def _named(self, name: str) -> str:
         return f"{name}.{self.language}"
@@ -275,142 +242,6 @@ class _Language:
             "params": params,
         }
 
-    # --- pages
-
-    def _page(self, name: str, source: dict[str, Any]) -> dict[str, Any]:
-        tiles = [tile for row in source["rows"] for tile in row]
-        number = {tile[0]: at for at, tile in enumerate(tiles, 1)}
-        page = self._say({key: source[key] for key in ("title", "description")})
-        return {
-            "dashboard_title": page["title"],
-            "description": page["description"],
-            "slug": slug_of(name, self.language),
-            "published": True,
-            "css": (HERE / "page.css").read_text(encoding="utf-8").replace("{wide}", self._say(WIDE)),
-            "uuid": self._uuid("dashboards", name),
-            "version": "1.0.0",
-            "certified_by": "",
-            "position": self._position(page["title"], source["rows"], number),
-            "metadata": {
-                "color_scheme": "photopeak",
-                "label_colors": self._colours(),
-                "cross_filters_enabled": True,
-                "refresh_frequency": 60,
-                "filter_bar_orientation": "HORIZONTAL",
-                "native_filter_configuration": [self._filter(name, f, number) for f in source["filters"]],
-            },
-        }
-
-    def _position(self, title: str, rows: list[list[list[Any]]], number: dict[str, int]) -> dict[str, Any]:
-        names = ["ROW-intro", *(f"ROW-{n}" for n in range(1, len(rows) + 1))]
-        parents = ["ROOT_ID", "GRID_ID"]
-        parts: dict[str, Any] = {
-            "DASHBOARD_VERSION_KEY": "v2",
-            "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
-            "HEADER_ID": {"type": "HEADER", "id": "HEADER_ID", "meta": {"text": title}},
-            "GRID_ID": {"type": "GRID", "id": "GRID_ID", "parents": ["ROOT_ID"], "children": names},
-        }
-
-        def row(name: str, children: list[str]) -> None:
-            meta = {"background": "BACKGROUND_TRANSPARENT"}
-            parts[name] = {"type": "ROW", "id": name, "parents": parents, "children": children, "meta": meta}
-
-        row("ROW-intro", ["MARKDOWN-intro"])
-        code = {"code": self._links(), "width": 12, "height": 6}
-        parts["MARKDOWN-intro"] = {
-            "type": "MARKDOWN",
-            "id": "MARKDOWN-intro",
-            "parents": [*parents, "ROW-intro"],
-            "children": [],
-            "meta": code,
-        }
-        for name, tiles in zip(names[1:], rows, strict=True):
-            row(name, [f"CHART-{tile[0]}" for tile in tiles])
-            for chart, width, height in tiles:
-                shown = self._say(self.charts[chart]["title"])
-                meta = {
-                    "chartId": number[chart],
-                    "uuid": self._uuid("charts", chart),
-                    "sliceName": shown,
-                    "width": width,
-                    "height": height,
-                }
-                part = f"CHART-{chart}"
-                parts[part] = {"type": "CHART", "id": part, "parents": [*parents, name], "children": [], "meta": meta}
-        return parts
-
-    def _links(self) -> str:
-        """Return the line that leads to the other pages, the other doors and the other language."""
-        pages = {n: self._say(p["title"]) for n, p in sources("dashboards").items()}
-        links = [f"[{title}](/superset/dashboard/{slug_of(n, self.language)}/)" for n, title in pages.items()]
-        doors = {
-            "PHOTOPEAK_REPORTS_URL": {"en": "Auditors' reports", "zh": "质控审核报告"},
-            "PHOTOPEAK_STATUS_URL": {"en": "Status now", "zh": "当前状态"},
-        }
-        links += [f"[{self._say(title)}]({url}/?lang={self.language})" for url, title in doors.items()]
-        other, its = {"en": ("zh", "中文"), "zh": ("en", "English")}[self.language]
-        return " · ".join([*links, f"[{its}](/lang/{other})"])
-
-    def _filter(self, page: str, source: dict[str, Any], number: dict[str, int]) -> dict[str, Any]:
-        only, without = source.get("only"), source.get("without", [])
-        excluded = [n for chart, n in number.items() if chart in without or (only and chart not in only)]
-        made: dict[str, Any] = {
-            "id": f"NATIVE_FILTER-{page}-{source['id']}",
-            "type": "NATIVE_FILTER",
-            "name": self._say(source["label"]),
-            "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
-            "cascadeParentIds": [],
-        }
-        if "column" not in source:
-            empty = {"extraFormData": {}, "filterState": {"value": None}}
-            return {
-                **made,
-                "filterType": "filter_time",
-                "targets": [{}],
-                "controlValues": {"enableEmptyFilter": False},
-                "defaultDataMask": empty,
-            }
-        mask: dict[str, Any] = {"extraFormData": {}, "filterState": {}}
-        if source.get("measure"):
-            shown = next(
-                (m[f"name_{self.language}"] for m in self.registers.measures if m["measure"] == source["measure"]),
-                source["measure"],
-            )
-            chosen = [{"col": source["column"], "op": "IN", "val": [shown]}]
-            mask = {"extraFormData": {"filters": chosen}, "filterState": {"value": [shown], "label": shown}}
-        controls = dict.fromkeys(("enableEmptyFilter", "defaultToFirstItem", "searchAllOptions", "inverseSelection"), False)
-        target = {"column": {"name": source["column"]}, "datasetUuid": self._uuid("datasets", source["mart"])}
-        return {
-            **made,
-            "filterType": "filter_select",
-            "targets": [target],
-            "controlValues": {"multiSelect": True, **controls},
-            "defaultDataMask": mask,
-        }
-
-    def _colours(self) -> dict[str, str]:
-        """Return {label: colour}: states and limits by their tone, devices and rooms by their place in the register."""
-        tones = {name: tone["colour"] for name, tone in self.words["tones"].items()}
-        colours: dict[str, str] = {}
-        for table in self.words["values"].values():
-            colours |= {v[self.language]: tones[v["tone"]] for v in table.values() if "tone" in v}
-        for source in self.datasets.values():
-            for name, metric in source["metrics"].items():
-                if "tone" in metric:
-                    colours |= dict.fromkeys((name, self._say(metric["label"])), tones[metric["tone"]])
-        series, name = self.words["series"], f"name_{self.language}"
-        for register in (self.registers.devices, self.registers.rooms):
-            for at, row in enumerate(register):
-                base = series[at % len(series)]
-                colours[row[name]] = base
-                for detector, shade in (
-                    ("1", 0.0),
-                    ("2", 0.35),
-                    ("3", -0.3),
-                ):  # heads of a device: its colour, lighter and darker
-                    colours[f"{row[name]} · {detector}"] = _shaded(base, shade)
-        return colours
-
 
 def _local(column: str) -> str:
     return column.removesuffix("_utc")
@@ -431,10 +262,3 @@ def _limits(low: str, high: str) -> str:
     a, b = number.format(low), number.format(high)
     band = f"WHEN {low} IS NOT NULL AND {high} IS NOT NULL THEN {a} || ' … ' || {b}"
     return f"CASE {band} WHEN {high} IS NOT NULL THEN '≤ ' || {b} WHEN {low} IS NOT NULL THEN '≥ ' || {a} ELSE '' END"
-
-
-def _shaded(colour: str, by: float) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    hue, light, depth = colorsys.rgb_to_hls(red, green, blue)
-    light = light + (1 - light) * by if by > 0 else light * (1 + by)
-    return "#" + "".join(f"{round(255 * part):02X}" for part in colorsys.hls_to_rgb(hue, light, depth))

@@ -171,9 +171,9 @@ def test_rows_of_another_site_stay_hidden(superset: Superset) -> None:
 
 
 def test_every_metric_answers_with_what_sql_says(superset: Superset) -> None:
-    from dashboards import compose
+    from dashboards.compose import compose
 
-    composed = {path: yaml.safe_load(text) for path, text in compose.compose().items() if path.endswith(".en.yaml")}
+    composed = {path: yaml.safe_load(text) for path, text in compose().items() if path.endswith(".en.yaml")}
     with (
         superset.client("admin") as admin,
         duckdb.connect(str(superset.home / "warehouse/current/qc.duckdb"), read_only=True) as db,

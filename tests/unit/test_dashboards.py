@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboards import bundle, compose, landing
+from dashboards import bundle, landing, sources
+from dashboards.compose import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT / "dbt_project" / "seeds"
@@ -19,7 +20,7 @@ CHINESE, ENGLISH = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"[a-z]{3}")
 SAME = re.compile(r"PET|SPECT|CT|UFOV|CFOV|HU|MBq|DICOM|HL7|HTTP|Modbus|NEMA|SUV|ACR|Catphan|UTC|mm|Pa|Sv|min")
 COLUMN_FIELDS = ("groupby", "groupby_b", "all_columns")
 
-BUNDLE = {path: yaml.safe_load(text) for path, text in compose.compose().items()}
+BUNDLE = {path: yaml.safe_load(text) for path, text in compose().items()}
 DATABASES, DATASETS, CHARTS, PAGE_FILES = (
     {path: thing for path, thing in BUNDLE.items() if path.startswith(f"{folder}/")} for folder in bundle.FOLDERS
 )
@@ -90,14 +91,14 @@ def test_no_register_of_the_hospital_stands_in_the_sources() -> None:
 
 
 def test_colours_of_devices_follow_the_register_whatever_stands_in_it() -> None:
-    registers = compose.read_registers()
-    other = compose.Registers(
+    registers = sources.read_registers()
+    other = sources.Registers(
         ({"site_id": "S", "name_en": "North", "name_zh": "北院", "utc_offset_minutes": "-210"},),
         tuple({"device_id": f"D{n}", "name_en": f"Camera {n}", "name_zh": f"相机 {n}"} for n in range(12)),
         (),
         registers.measures,
     )
-    texts = compose.compose(other)
+    texts = compose(other)
     colours = yaml.safe_load(texts["dashboards/audit-overview.zh.yaml"])["metadata"]["label_colors"]
     assert colours["相机 0"] == WORDS["series"][0] and colours["相机 10"] == WORDS["series"][0]
     assert len({colours[f"相机 1 · {head}"] for head in (1, 2, 3)}) == 3, "heads of a device differ"
@@ -228,11 +229,11 @@ def test_a_page_leads_to_its_twin_in_the_readers_language(path: str, language: s
 def test_placeholders_are_filled_for_a_checkout_anywhere() -> None:
     values = bundle.placeholders(Path("/srv/a b/var"), {"PHOTOPEAK_REPORTS_PORT": "9000"})
     assert set(values) == set(bundle.PLACEHOLDERS)
-    text = "\n".join(bundle.fill(compose.compose(), values).values())
+    text = "\n".join(bundle.fill(compose(), values).values())
     assert "duckdb:////srv/a b/var/warehouse/current/qc.duckdb?access_mode=read_only" in text
     assert "http://127.0.0.1:9000/evidence/' ||" in " ".join(text.split())
     assert not re.search("PHOTOPEAK_[A-Z]", text)
-    bare = "\n".join(compose.compose().values())
+    bare = "\n".join(compose().values())
     assert all(name in bare for name in bundle.PLACEHOLDERS)
 
 
