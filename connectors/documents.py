@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from judgement.days import from_wall
 from messages import because
 
 if TYPE_CHECKING:
@@ -73,12 +74,11 @@ def about(content: Element | dict[str, Any]) -> About:
     return About(f"xml {name}", *said)
 
 
-def utc_of(moment: str | None, utc_offset_minutes: int) -> datetime | None:
+def utc_of(moment: str | None, zone: tzinfo) -> datetime | None:
     """Return the moment in UTC; one without an offset is of the site's wall clock. None: no usable moment."""
     try:
         at = datetime.fromisoformat((moment or "").strip())
-        zone = timezone(timedelta(minutes=utc_offset_minutes))
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+        return at.astimezone(UTC) if at.tzinfo else from_wall(at, zone)
     except (ValueError, OverflowError):
         return None
 

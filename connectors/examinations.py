@@ -56,7 +56,7 @@ class Examinations:
         events = self.events(accession)
         if not events:
             return None
-        return readiness(accession, events, reference.requirements(self._seeds), at, self._settings.utc_offset_minutes, step)
+        return readiness(accession, events, reference.requirements(self._seeds), at, self._settings.zone, step)
 
     def _catch_up(self, name: str, kinds: tuple[str, ...]) -> None:
         journal, seen = self._journals[name], self._seen[name]

@@ -4,9 +4,13 @@ import os
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from judgement.days import site_zone
+from messages import because
 
 __all__ = ["ROOT", "Settings", "load"]
 
@@ -21,7 +25,8 @@ class Settings(BaseSettings):
     home: Path = ROOT / "var"
     host: str = "127.0.0.1"
     site_id: str = "MAIN"
-    utc_offset_minutes: int = 480  # of the site's wall clock, which DICOM and HL7 times without an offset are in
+    time_zone: str = "Asia/Shanghai"  # IANA name of the site's wall clock, which DICOM and HL7 times without an offset are in
+    utc_offset_minutes: str = Field(default="", description="refused: an offset knows no daylight saving", repr=False)
     as_of_utc: datetime | None = None  # of releases, pinned while the demo runs; None: the moment a job starts
 
     dicom_port: int = 11112
@@ -46,6 +51,23 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return site_zone(value).key
+
+    @field_validator("utc_offset_minutes")
+    @classmethod
+    def _replaced(cls, value: str) -> str:
+        if value:
+            raise ValueError(because("site.offset_setting"))
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the zone of the site's wall clock."""
+        return site_zone(self.time_zone)
 
     @property
     def journals(self) -> Path:

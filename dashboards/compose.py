@@ -123,15 +123,14 @@ class _Language:
 
     def _zone(self) -> str:
         """Return the name of the zone that times are shown in: one for all sites, or that it is each site's own."""
-        offsets = {int(site["utc_offset_minutes"]) for site in self.registers.sites}
-        if len(offsets) > 1:
-            return {"en": "local time of the site", "zh": "院区当地时间"}[self.language]
-        hours, minutes = divmod(abs(next(iter(offsets))), 60)
-        return f"UTC{'-' if min(offsets) < 0 else '+'}{hours:02d}:{minutes:02d}"
+        from judgement.days import site_zone, zone_text  # found by `read_registers`
+
+        zones = {zone_text(site_zone(site["time_zone"])) for site in self.registers.sites}
+        return zones.pop() if len(zones) == 1 else {"en": "local time of the site", "zh": "院区当地时间"}[self.language]
 
     def _clock(self, moment: str) -> str:
-        """Return the SQL of a moment on the clock of its site; the offset is of the release's own register."""
-        return f"{moment} + to_minutes(COALESCE(site.utc_offset_minutes, 0))"
+        """Return the SQL of a moment on the clock of its site; the zone is of the release's own register."""
+        return f"timezone(COALESCE(site.time_zone, 'UTC'), timezone('UTC', {moment}))"
 
     def _joins(self, columns: dict[str, str], source: dict[str, Any]) -> list[str]:
         on = {

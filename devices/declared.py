@@ -19,7 +19,7 @@ class Declared:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._offset = settings, 0
-        self._words = Declarations(settings.site_id, settings.utc_offset_minutes)
+        self._words = Declarations(settings.site_id, settings.zone)
 
     def read(self) -> None:
         """Take in what was declared since the last call."""

@@ -68,7 +68,7 @@ def confirm(settings: Settings) -> Account:
         with locked(settings.consumers, "rebuild"):
             now = settings.now()
             found = states(settings, now)
-        day = str(present_day(now, settings.utc_offset_minutes))
+        day = str(present_day(now, settings.zone))
         told = {"version": 1, "site_id": settings.site_id, "day": day, "devices": found}
         changed = _before(path) != told
         text = json.dumps({**told, "as_of_utc": utc_text(now)}, ensure_ascii=False, indent=1)
@@ -82,12 +82,12 @@ def states(settings: Settings, now: datetime, seeds: Path | None = None) -> dict
     from spark_jobs.procedures import PROCEDURES
 
     now = now.astimezone(UTC)
-    today = present_day(now, settings.utc_offset_minutes)
+    today = present_day(now, settings.zone)
     due = due_tests(reference.read(Scheduled, seeds), today)
     known = _released(settings, today)
     tests = [*known.verdicts, *_tests(settings, seeds, sorted(_days(settings, span_days(due), today, known.until)))]
     failed = newest_failures(_checks_of(settings, today))
-    hours, clock = reference.read(OpeningHours, seeds), local(now - INSTANT, settings.utc_offset_minutes)
+    hours, clock = reference.read(OpeningHours, seeds), local(now - INSTANT, settings.zone)
     out = {}
     codes = {name: p.code for name, p in PROCEDURES.items()}
     for one in (d for d in reference.read(Device, seeds) if d.site_id == settings.site_id):
@@ -106,7 +106,8 @@ def _tests(settings: Settings, seeds: Path | None, days: list[date]) -> list[Dev
     if not files:
         return []
     limits, devices, phantoms = reference.read(Limit, seeds), reference.read(Device, seeds), reference.read(Phantom, seeds)
-    declared, offset = Declarations(settings.site_id, settings.utc_offset_minutes), settings.utc_offset_minutes
+    zone = settings.zone
+    declared = Declarations(settings.site_id, zone)
     declared.add(Word(c["id"], c["recorded"], c["device_id"], c["name"], c["at"], c["note"]) for c in _checks(settings, days))
     runs: dict[str, tuple[tuple, list[Row]]] = {}
     grouped = defaultdict(list)
@@ -120,12 +121,12 @@ def _tests(settings: Settings, seeds: Path | None, days: list[date]) -> list[Dev
     out = []
     for series, (_, rows) in runs.items():
         acquired = rows[0]["acquired_at_utc"]
-        day = local_day(acquired, offset)
+        day = local_day(acquired, zone)
         device = device_of(rows[0]["device_serial"], rows[0]["station_name"], devices)
         if series in patients or day not in days:
             continue
         by_procedure = defaultdict(list)
-        for row in judged(rows, limits, device, offset):
+        for row in judged(rows, limits, device, zone):
             doubt = declared.doubt(device, acquired, row["procedure"], phantoms)
             if doubt:
                 row |= {"verdict": "none", "status": "not_measured", "reason": doubt[1]}
@@ -158,7 +159,7 @@ def _checks(settings: Settings, days: list[date]) -> list[Row]:
     for row in rows:
         row["at"] = datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None)
         row["day"], row["recorded"] = (
-            local_day(row["at"], settings.utc_offset_minutes),
+            local_day(row["at"], settings.zone),
             utc_text(row["recorded"].replace(tzinfo=UTC)),
         )
     return sorted(rows, key=lambda r: r["at"])
@@ -188,7 +189,7 @@ def _released(settings: Settings, today: date) -> _Released:
     verdicts = tuple(
         DeviceTest(device, procedure, day, at, state, from_text(why) or "") for device, procedure, day, at, state, why in rows
     )
-    return _Released(present_day(until, settings.utc_offset_minutes), first, verdicts)
+    return _Released(present_day(until, settings.zone), first, verdicts)
 
 
 def _days(settings: Settings, span: int, today: date, until: date | None) -> set[date]:

@@ -1,7 +1,7 @@
 """The auditors' pages, in English and Chinese at once: they need a disk or a web server, no network, and read without scripts."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from expectations import evidence, history
 from expectations.suites import HERE
+from judgement.days import local_text, zone_text
 from messages import from_fields, name_of, render
 
 __all__ = ["texts", "write"]
@@ -38,10 +39,10 @@ def write(
     run: dict[str, Any],
     seen: list[evidence.Evidence],
     names: dict[str, dict[str, tuple[str, str]]],
-    utc_offset_minutes: int,
+    zone: tzinfo,
 ) -> None:
     """Write the run's page, the front page over all runs, and a page of evidence for each picture; times on the clock of the site."""
-    environment = _environment(utc_offset_minutes)
+    environment = _environment(zone)
     rows = history.index(reports)
     summaries = history.runs(rows)[::-1]
     folder = reports / "runs" / run["run_id"]
@@ -66,9 +67,8 @@ def write(
     evidence.write(reports, seen, environment.get_template("evidence.html"), names)
 
 
-def _environment(utc_offset_minutes: int) -> jinja2.Environment:
-    clock = timezone(timedelta(minutes=utc_offset_minutes))
-    zone = str(datetime(2000, 1, 1, tzinfo=clock).tzinfo) if utc_offset_minutes else "UTC"
+def _environment(zone: tzinfo) -> jinja2.Environment:
+    clock = zone_text(zone)
     words = texts()
 
     def both(en: object, zh: object) -> Markup:
@@ -82,15 +82,14 @@ def _environment(utc_offset_minutes: int) -> jinja2.Environment:
         key = f"column.{name}"
         if key not in words["en"]:
             return name
-        return both(*(words[language][key].replace("UTC", zone) for language in ("en", "zh")))
+        return both(*(words[language][key].replace("UTC", clock) for language in ("en", "zh")))
 
     def local(text: object) -> str:
         """Return a moment of UTC on the clock of the site."""
-        moment = datetime.fromisoformat(str(text).removesuffix("Z"))
-        return moment.replace(tzinfo=UTC).astimezone(clock).strftime("%Y-%m-%d %H:%M")
+        return local_text(datetime.fromisoformat(str(text).removesuffix("Z")), zone)
 
     def moment(text: object) -> str:
-        return f"{local(text)} {zone}" if "T" in str(text) else str(text)
+        return f"{local(text)} {clock}" if "T" in str(text) else str(text)
 
     def word(value: object) -> Markup | str:
         key = f"value.{value}"

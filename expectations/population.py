@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,10 @@ def names_of(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, tuple
     return names
 
 
-def rules_in_force(connection: duckdb.DuckDBPyConnection, utc_offset_minutes: int) -> dict[str, dict[str, Any]]:
+def rules_in_force(connection: duckdb.DuckDBPyConnection, zone: tzinfo) -> dict[str, dict[str, Any]]:
     """Return {rule_id: its newest row of dim_rule in force on the release's last local day}: it goes before a suite's meta."""
     # the release speaks of everything before its moment: midnight belongs to the day that ends there
-    day = f"(m.as_of_utc::timestamp - interval 1 microsecond + to_minutes({int(utc_offset_minutes)}))::date"
+    day = f"timezone('{zone}', timezone('UTC', m.as_of_utc::timestamp - interval 1 microsecond))::date"
     frame = connection.execute(
         f"""
         select r.* from marts.dim_rule r, marts.mart_release m
@@ -99,12 +99,12 @@ def rules_in_force(connection: duckdb.DuckDBPyConnection, utc_offset_minutes: in
     return {str(r["rule_id"]): {str(k): v for k, v in r.items()} for r in frame.to_dict("records")}
 
 
-def population_of(connection: duckdb.DuckDBPyConnection, suite: Suite, utc_offset_minutes: int) -> Population:
+def population_of(connection: duckdb.DuckDBPyConnection, suite: Suite, zone: tzinfo) -> Population:
     """Return a suite's population; of one that is larger than `LARGEST` only rows that may break a rule are read, at most so many.
 
     Rows have `row` in front, a number that names each; times are naive UTC.
     """
-    sql = suite.sql.replace("{utc_offset_minutes}", str(int(utc_offset_minutes)))
+    sql = suite.sql.replace("{time_zone}", str(zone))
     group = f"coalesce(cast({suite.group} as varchar), '')" if suite.group else "''"
     groups = dict(connection.execute(f"select {group}, count(*) from ({sql}) as p group by 1").fetchall())
     size = sum(groups.values())

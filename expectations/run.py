@@ -8,7 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
         current = settings.warehouse / "current" / "qc.duckdb"
         if current.exists() and current.resolve() == path and history.has(settings.reports, run_id):
             return _job(run_id, began)
-        rules = population.rules_in_force(connection, settings.utc_offset_minutes)
-        populations = {s.name: _read(connection, s, settings.utc_offset_minutes) for s in suites}
+        rules = population.rules_in_force(connection, settings.zone)
+        populations = {s.name: _read(connection, s, settings.zone) for s in suites}
         seen, names = evidence.read(connection), population.names_of(connection)
     moment = datetime.fromisoformat(release.as_of_utc)
     draft = settings.reports / f".docs-{run_id}"
@@ -83,7 +83,7 @@ def attest(settings: Settings, as_of_utc: datetime, publish: Callable[[Path], ob
     broken = [r["rule"] for r in run["rules"] if r["severity"] == "integrity" and not r["success"]]
     run["integrity"] = not broken
     history.store(settings.reports, run, checkpoint.runs_kept, checkpoint.days_kept)
-    pages.write(settings.reports, run, seen, names, settings.utc_offset_minutes)
+    pages.write(settings.reports, run, seen, names, settings.zone)
     published = not broken and population.find_release(settings.warehouse) == path  # a newer candidate has its own attestation
     if published:
         publish(path.parent)
@@ -104,10 +104,10 @@ def _run_id(release: population.Release, digest: str) -> str:
     return f"{moment:%Y%m%dT%H%M%SZ}-{sha256(f'{release.release_id}/{digest}'.encode()).hexdigest()[:12]}"
 
 
-def _read(connection: Any, suite: Suite, utc_offset_minutes: int) -> Population | str:
+def _read(connection: Any, suite: Suite, zone: tzinfo) -> Population | str:
     """Return the suite's rows, or why they cannot be read: that is a failure of every rule in it, never a pass."""
     try:
-        return population.population_of(connection, suite, utc_offset_minutes)
+        return population.population_of(connection, suite, zone)
     except Exception as failed:
         return f"the population could not be read: {str(failed).splitlines()[0]}"
 

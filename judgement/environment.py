@@ -8,10 +8,10 @@ and not when somebody noticed: whoever replays the readings gets the same change
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
-from judgement.days import local_day
+from judgement.days import local_day, site_zone
 from judgement.limits import MEASURED, limit_of, verdict
 from judgement.physical import unphysical
 from judgement.rows import Device, EnvironmentLimit, Limit, PhysicalRange, Room, Sensor, Site
@@ -54,7 +54,7 @@ class Rules:
     sensors: Mapping[str, Sensor]
     rooms: Mapping[str, str]
     devices: Mapping[str, str]
-    offsets: Mapping[str, int]
+    zones: Mapping[str, tzinfo]
     ranges: tuple[PhysicalRange, ...]
 
     @classmethod
@@ -76,7 +76,7 @@ class Rules:
             {s.sensor_id: s for s in sensors},
             {r.room_id: r.site_id for r in rooms},
             {room: " ".join(sorted(ids)) for room, ids in by_room.items()},
-            {s.site_id: s.utc_offset_minutes for s in sites},
+            {s.site_id: site_zone(s.time_zone) for s in sites},
             tuple(ranges),
         )
 
@@ -180,7 +180,7 @@ def _judged(row: Row, moment: int, ahead: bool, rules: Rules) -> tuple[str, str 
     impossible = unphysical(row["value"], row["quantity"], row["sensor_id"], rules.ranges)
     if impossible is not None:
         return BAD_QUALITY, impossible, None
-    day = local_day(_moment(moment), rules.offsets[row["site_id"]])
+    day = local_day(_moment(moment), rules.zones[row["site_id"]])
     limit = limit_of(rules.limits, "environment", row["quantity"], row["room_id"], None, day)
     judged = verdict(row["value"], MEASURED, limit)
     if limit is None or judged == "none":

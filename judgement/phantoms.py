@@ -1,7 +1,7 @@
 """Which phantom a test was made with, as technologists declared it, and whether it can be believed: the rules of `int_phantom__declared.sql`."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import NamedTuple
 
 from judgement.days import local_day, utc_text
@@ -28,8 +28,8 @@ class Word(NamedTuple):
 class Declarations:
     """The newest word about each device, local day and procedure."""
 
-    def __init__(self, site_id: str, utc_offset_minutes: int) -> None:
-        self._site_id, self._offset = site_id, utc_offset_minutes
+    def __init__(self, site_id: str, zone: tzinfo) -> None:
+        self._site_id, self._zone = site_id, zone
         self._words = dict[Key, tuple[tuple[str, str, tuple[int, ...]], str]]()
 
     def add(self, words: Iterable[Word]) -> None:
@@ -41,7 +41,7 @@ class Declarations:
                 continue
             # the latest word holds; of two that were said at one moment the first name
             rank = utc_text(w.performed_at), w.recorded, tuple(-ord(c) for c in w.event_id)
-            key = w.device_id, local_day(w.performed_at, self._offset), procedure
+            key = w.device_id, local_day(w.performed_at, self._zone), procedure
             self._words[key] = max((rank, serial), self._words.get(key, (rank, serial)))
 
     def doubt(
@@ -50,7 +50,7 @@ class Declarations:
         """Return "unknown" or "expired" with the reason, when such a phantom was declared for a test; None when nothing is against it."""
         if acquired is None:
             return None
-        day = local_day(acquired, self._offset)
+        day = local_day(acquired, self._zone)
         word = self._words.get((device_id, day, procedure or "?")) or self._words.get((device_id, day, ""))
         return doubt(word[1], self._site_id, day, register) if word else None
 

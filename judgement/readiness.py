@@ -7,7 +7,7 @@ The models `int_requirement__*` judge the same afterwards, by the same rows and 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
@@ -92,7 +92,7 @@ def readiness(
     events: Iterable[Fact],
     required: Requirements,
     at: datetime,
-    utc_offset_minutes: int,
+    zone: tzinfo,
     step: str = "injection",
 ) -> Readiness:
     """Return whether a step of an examination may begin at a moment.
@@ -106,7 +106,7 @@ def readiness(
         Aware. What was signed, asked or measured later does not count; rows in force on the local day of this moment do.
     """
     told = _Told(list(events), at)
-    day = local_day(at, utc_offset_minutes)
+    day = local_day(at, zone)
     order = told.order()
     code = order["exam_code"] if order else None
     unknown = _unplanned(order, required, day, step)

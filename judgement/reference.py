@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from judgement.days import site_zone
 from judgement.environment import Rules
 from judgement.readiness import Requirements
 from judgement.rows import Component, Switch
@@ -179,9 +180,14 @@ def _day(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    return site_zone(text).key
+
+
 _READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
     str: (str, "a text"),
     int: (int, "a whole number"),
     float: (_finite, "a number"),
     date.fromisoformat: (_day, "a day (YYYY-MM-DD)"),
+    site_zone: (_zone, "an IANA time zone (as Asia/Shanghai)"),
 }

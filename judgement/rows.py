@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
+from judgement.days import site_zone
 from messages import because
 
 __all__ = [
     "Chart", "Component", "Consequence", "Day", "Device", "Drug", "EnvironmentLimit", "Form", "Limit", "MeasureName", "Member",
     "NuclideRow", "OpeningHours", "Phantom", "PhysicalRange", "Plan", "Policy", "Preparation", "Room", "Rule", "Scheduled", "Sensor", "Site",
     "StationRow",
-    "Switch",
+    "Switch", "Zone",
 ]  # fmt: skip
 
 Day = Annotated[str, date.fromisoformat]
+Zone = Annotated[str, site_zone]  # an IANA name
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Site:
     site_id: str
     name_en: str
     name_zh: str
-    utc_offset_minutes: int
+    time_zone: Zone
 
 
 @dataclass(frozen=True, slots=True)

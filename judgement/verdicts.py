@@ -1,6 +1,7 @@
 """The verdict on one series from its rows: of the lake, judged here by the marts' limits, or of a release, as they stand there."""
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any
 
 from judgement.days import local_day
@@ -14,11 +15,11 @@ Row = dict[str, Any]
 INVALID = ("unknown", "expired")  # states of a declared phantom: what was measured with it tells nothing
 
 
-def judged(rows: Sequence[Row], limits: Sequence[Limit], device_id: str, utc_offset_minutes: int) -> list[Row]:
+def judged(rows: Sequence[Row], limits: Sequence[Limit], device_id: str, zone: tzinfo) -> list[Row]:
     """Return the lake's rows of one series with verdict and bounds, as the marts give them; the day is the site's local day."""
     out = []
     for row in rows:
-        day = local_day(row["acquired_at_utc"], utc_offset_minutes) if row["acquired_at_utc"] else None
+        day = local_day(row["acquired_at_utc"], zone) if row["acquired_at_utc"] else None
         limit = None
         if row["measure"] is not None:
             limit = limit_of(limits, row["procedure"], row["measure"], device_id, row["detector"], day, row["region"])

@@ -267,7 +267,9 @@ def sentence(error: Exception) -> tuple[str, int] | None:
     if name == "ValidationError" and hasattr(error, "errors"):
         wrong = error.errors()[0]
         place = "_".join(["PHOTOPEAK", *(str(p).upper() for p in wrong["loc"])])
-        return because("command.setting_wrong", setting=place, problem=wrong["msg"]), USAGE
+        return because(
+            "command.setting_wrong", setting=place, problem=str(wrong.get("ctx", {}).get("error", wrong["msg"]))
+        ), USAGE
     if name in ("EnvironmentLacks", "SparkUnreachable"):
         return text, ENVIRONMENT
     # Spark's workers and libraries say it in the words of the system, within errors of their own

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from connectors.events import utc_text
 from connectors.settings import ROOT, Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal, head_of
 from connectors.stores.lake.lock import Locked
+from judgement.days import day_start, local_day
 from messages import because
 from photopeak.doctor import say
 
@@ -90,8 +91,7 @@ def pin(settings: Settings) -> Settings:
         if kept.exists():
             moment = datetime.fromisoformat(json.loads(kept.read_text())["as_of_utc"])
         else:
-            local = settings.now() + timedelta(minutes=settings.utc_offset_minutes)
-            moment = datetime(local.year, local.month, local.day, tzinfo=UTC) - timedelta(minutes=settings.utc_offset_minutes)
+            moment = day_start(local_day(settings.now(), settings.zone), settings.zone)
         settings.home.mkdir(parents=True, exist_ok=True)
         with (settings.home / "photopeak.env").open("a") as f:
             f.write(f"{PIN}{moment:%Y-%m-%dT%H:%M:%SZ}\n")
@@ -114,10 +114,10 @@ def unpin(settings: Settings) -> None:
         draft.replace(path)
 
 
-def live_day(settings: Settings) -> datetime:
+def live_day(settings: Settings) -> date:
     """Return the local day that ends at the pin."""
     assert settings.as_of_utc is not None
-    return settings.as_of_utc + timedelta(minutes=settings.utc_offset_minutes) - timedelta(days=1)
+    return local_day(settings.as_of_utc, settings.zone) - timedelta(days=1)
 
 
 def settle(settings: Settings) -> None:

@@ -65,7 +65,7 @@ def _run(settings: Settings, name: str, request: Request) -> tuple[Account, int]
 
 def switched_off(settings: Settings, kind: str) -> dict[str, str]:
     """Return {component: why} for the jobs or procedures that are off at this site on the present day of its wall clock."""
-    day = str(local_day(settings.now(), settings.utc_offset_minutes))
+    day = str(local_day(settings.now(), settings.zone))
     off = register.switched_off(reference.switches(), reference.read(Component), settings.site_id, day, kind)
     return register.reasons(off)
 

@@ -155,7 +155,7 @@ def _event(settings: Settings, file: Path, device: str | None) -> dict[str, str]
     """
     content = file.read_bytes()
     try:
-        moment = utc_of(about(parsed(content)).moment, settings.utc_offset_minutes)
+        moment = utc_of(about(parsed(content)).moment, settings.zone)
     except NoDocument:  # the door keeps it and says why it cannot be read
         moment = None
     at = moment or datetime.fromtimestamp(file.stat().st_mtime, UTC)

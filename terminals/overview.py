@@ -1,7 +1,6 @@
 """What the landing page says of the hospital: the published release in one look, and how far intake is ahead of it."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from judgement.days import present_day
 from judgement.rows import Consequence, Device, Room
 from messages import from_fields
 
-__all__ = ["consequences", "intake_now", "local_text", "overview", "room_names", "rule_links", "states_today", "worklists"]
+__all__ = ["consequences", "intake_now", "overview", "room_names", "rule_links", "states_today", "worklists"]
 
 FINDINGS = """
 select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
@@ -134,9 +133,7 @@ def states_today(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return today's state of each device with its due tests that have no pass; {} when nobody knows: then the page says not confirmed."""
     try:
         told = json.loads((settings.worklist / "states.json").read_text(encoding="utf-8"))
-        of_today = told["site_id"] == settings.site_id and told["day"] == str(
-            present_day(settings.now(), settings.utc_offset_minutes)
-        )
+        of_today = told["site_id"] == settings.site_id and told["day"] == str(present_day(settings.now(), settings.zone))
         return {d: {"tests": (), **s, "reason": from_fields(s)} for d, s in told["devices"].items()} if of_today else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -156,11 +153,3 @@ def room_names() -> dict[str, dict[str, str]]:
         return {r.room_id: {"name_en": r.name_en, "name_zh": r.name_zh} for r in reference.read(Room)}
     except (OSError, ValueError):
         return {}
-
-
-def local_text(moment: datetime | None, utc_offset_minutes: int) -> str:
-    """Return a moment on the site's wall clock; a naive one is UTC."""
-    if moment is None:
-        return "–"
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware.astimezone(UTC) + timedelta(minutes=utc_offset_minutes)).strftime("%Y-%m-%d %H:%M")

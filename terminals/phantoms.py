@@ -152,7 +152,7 @@ class Phantoms:
         times = (self._index[file][0], reference.stamp([Limit]))
         if self._judged.get(file, ((),))[0] != times:
             rows = _ask(ROWS, {"file": file})
-            self._judged[file] = (times, judged(rows, reference.read(Limit), device_id, self._settings.utc_offset_minutes))
+            self._judged[file] = (times, judged(rows, reference.read(Limit), device_id, self._settings.zone))
         return self._judged[file][1]
 
     def _released(self, keys: list[str]) -> dict[str, list[Row]]:

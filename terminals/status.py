@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from connectors.settings import Settings, load
+from judgement.days import local_text, zone_text
 from messages import name_of as named
 from messages import render as reason_in
 from spark_jobs.measure_names import name_of
 from spark_jobs.pictures import TITLES
 from terminals.headers import guard
-from terminals.overview import consequences, intake_now, local_text, overview, room_names, rule_links, states_today, worklists
+from terminals.overview import consequences, intake_now, overview, room_names, rule_links, states_today, worklists
 from terminals.phantoms import Phantoms
 from terminals.priorities import devices_now, grouped, headline, rooms_with_alarm
 from terminals.services import Services
@@ -79,9 +80,9 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             worklists=held,
             links=rule_links(settings.reports),
             reports=_address(request, settings.reports_port),
-            local=lambda moment: local_text(moment, settings.utc_offset_minutes),
-            moment=lambda text: local_text(datetime.fromisoformat(text), settings.utc_offset_minutes),
-            zone=_zone(settings.utc_offset_minutes),
+            local=lambda moment: local_text(moment, settings.zone) if moment else "–",
+            moment=lambda text: local_text(datetime.fromisoformat(text), settings.zone),
+            zone=zone_text(settings.zone),
             number=_number,
             unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
             why=lambda text: reason_in(text, language),
@@ -135,11 +136,6 @@ def _doors(settings: Settings, request: Request, states: list[dict[str, Any]]) -
             ("airflow", "airflow-api", settings.airflow_port),
         )
     ]
-
-
-def _zone(minutes: int) -> str:
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "")
 
 
 def _number(value: float | None) -> str:

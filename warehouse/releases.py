@@ -138,18 +138,12 @@ def run_key(settings: Settings, as_of_utc: datetime, project: Path = PROJECT, fi
 
 def _refuse_unknown_site(settings: Settings, project: Path) -> None:
     """Raise when the reference data do not know this site, or know another clock of it: its rows would vanish, or lie on wrong days."""
-    offsets = {s.site_id: s.utc_offset_minutes for s in reference.read(Site, project / "seeds")}
-    if settings.site_id not in offsets:
+    zones = {s.site_id: s.time_zone for s in reference.read(Site, project / "seeds")}
+    if settings.site_id not in zones:
         raise BuildFailed(because("site.unknown", site=settings.site_id))
-    if offsets[settings.site_id] != settings.utc_offset_minutes:
-        raise BuildFailed(
-            because(
-                "site.offset_differs",
-                site=settings.site_id,
-                registered=offsets[settings.site_id],
-                setting=settings.utc_offset_minutes,
-            )
-        )
+    registered = zones[settings.site_id]
+    if registered != settings.time_zone:
+        raise BuildFailed(because("site.zone_differs", site=settings.site_id, registered=registered, setting=settings.time_zone))
 
 
 def _refuse_impossible_schedule(project: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from connectors.charsets import readings
@@ -24,7 +24,7 @@ UID = re.compile(r"[0-9][0-9.]{0,63}")
 KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
-DOUBTS = ("unreadable", "character_set", "too_long")
+DOUBTS = ("unreadable", "character_set", "too_long", "clock_change")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +112,22 @@ def _person_name(pid: Segment) -> str:
     return "=".join(sorted(forms, key=lambda f: not f.isascii()))
 
 
-def said_at(message: Message, utc_offset_minutes: int) -> Told:
+def said_at(message: Message, zone: tzinfo) -> Told:
     """Return MSH-7 in UTC; raise InvalidMessage without it, for nothing else dates a message."""
-    sent = _time(message.header, 7, _zone(message, utc_offset_minutes))
+    sent = _time(message.header, 7, _zone(message, zone))
     if sent is None:
         raise InvalidMessage(because("hl7.msh_7_missing"), error="101", location="MSH^1^7")
     return sent
 
 
-def facts(message: Message, pseudonym: str, who: Patient, utc_offset_minutes: int) -> list[Fact]:
+def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo) -> list[Fact]:
     """Return what the message says, at least one fact; raise InvalidMessage with the reason when it may not enter.
 
     A time that is there and cannot be read is such a reason: taken for absent, it would put the patient on another day. What an order
     can do without (weight, activity) is left out and stands among the `doubts` of its event, as what was read in another character set.
     """
     code, trigger = message.kind
-    said = _Said(message, pseudonym, who, _zone(message, utc_offset_minutes), said_at(message, utc_offset_minutes))
+    said = _Said(message, pseudonym, who, _zone(message, zone), said_at(message, zone))
     if code == "ADT":
         found = [_visit(said)]
     elif (code, trigger) in ORDERS:
@@ -154,35 +154,45 @@ class _Said:
     message: Message
     pseudonym: str
     who: Patient
-    zone: timezone
+    zone: tzinfo
     sent: Told
 
     def clean(self, segment: Segment | None, text: str) -> str | None:
         return self.who.cleaned(text, segment.codec if segment else "utf-8")
 
-    def fact(self, type_: str, subject: str, told: Told | None, data: dict[str, Any], doubts: list[dict[str, str]]) -> Fact:
-        """Return a fact that occurred when it says, or when the message was sent."""
+    def fact(
+        self,
+        type_: str,
+        subject: str,
+        told: Told | None,
+        data: dict[str, Any],
+        doubts: list[dict[str, str]],
+        *more_told: Told | None,
+    ) -> Fact:
+        """Return a fact that occurred when it says, or when the message was sent; `more_told` are its other moments."""
         happened = told or self.sent
+        unsure = dict.fromkeys(t.place for t in (happened, *more_told) if t and t.place)
+        doubts += [{"field": place, "doubt": "clock_change"} for place in unsure]
         doubts += [{"field": "MSH-18", "doubt": "character_set"}] if self.message.is_doubtful else []
         more = {"occurred_precision": happened.precision} | ({"doubts": doubts[:32]} if doubts else {})
         return Fact(type_, subject, happened.at, data | more)
 
 
-def _zone(message: Message, utc_offset_minutes: int) -> timezone:
+def _zone(message: Message, zone: tzinfo) -> tzinfo:
     """Return the zone of times without an offset: that of MSH-7 when it has one (HL7 v2 chapter 2, MSH-7), else the site's."""
     try:
-        return zone_of(message.header.get(7)) or timezone(timedelta(minutes=utc_offset_minutes))
+        return zone_of(message.header.get(7)) or zone
     except Unreadable as exc:
         raise _unreadable("MSH", 7) from exc
 
 
-def _time(segment: Segment | None, field: int, zone: timezone, component: int = 1) -> Told | None:
+def _time(segment: Segment | None, field: int, zone: tzinfo, component: int = 1) -> Told | None:
     """Return the time of a field, None when it is empty; raise InvalidMessage when it is there and cannot be read."""
     if segment is None:
         return None
     try:
         degree = segment.get(field, 2) if component == 1 else ""
-        return read_time(segment.get(field, component), zone, degree)
+        return read_time(segment.get(field, component), zone, degree, f"{segment.name}-{field}")
     except Unreadable as exc:
         raise _unreadable(segment.name, field, component) from exc
 
@@ -238,7 +248,7 @@ def _order(said: _Said, group: _Group) -> Fact:
         "placer": said.clean(orc or obr, (orc.get(2) if orc else "") or obr.get(2)),
         "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts),
         **_step(group),
-    }, doubts)  # fmt: skip
+    }, doubts, planned)  # fmt: skip
 
 
 def _step(group: _Group) -> dict[str, Any]:
@@ -267,7 +277,7 @@ def _results(said: _Said, group: _Group) -> Fact:
         "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": said.pseudonym,
         "observed_at_utc": utc_text(observed.at) if observed else None,
         **({"observed_precision": observed.precision} if observed else {}), "observations": observations,
-    }, doubts)  # fmt: skip
+    }, doubts, observed)  # fmt: skip
 
 
 def _observation(said: _Said, obx: Segment, doubts: list[dict[str, str]]) -> dict[str, str | None]:

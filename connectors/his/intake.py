@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
@@ -51,7 +51,7 @@ class Intake:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:  # fmt: skip
         self._settings, self._keys, self._vault, self._sealed, self._journal = settings, keys, vault, sealed, journal
-        self._clock, self._zone = clock, timezone(timedelta(minutes=settings.utc_offset_minutes))
+        self._clock, self._zone = clock, settings.zone
 
     def receive(self, frame: Frame, peer: str) -> tuple[bytes, str]:
         """Return the acknowledgement of a frame and a word on what became of it, when that is durable.
@@ -108,10 +108,10 @@ class Intake:
         control_id = message.header.get(10)
         if not control_id or len(control_id) > 200:
             raise InvalidMessage(because("hl7.control_id_unusable"), error="101")
-        said_at(message, self._settings.utc_offset_minutes)
+        said_at(message, self._settings.zone)
         who = patient(message)
         pseudonym = self._keys.pseudonym(who.patient_id)
-        found = facts(message, pseudonym, who, self._settings.utc_offset_minutes)
+        found = facts(message, pseudonym, who, self._settings.zone)
         source = f"urn:photopeak:hl7:{self._named(_sender(message), who)}"
         control_id = self._named(control_id, who)
         events = [

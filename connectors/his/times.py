@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from judgement.days import from_wall, is_doubtful
 
 __all__ = ["Told", "Unreadable", "read_time", "zone_of"]
 
@@ -21,13 +23,17 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A moment as a message says it: the first instant that it can mean, in UTC, and what it was written to."""
+    """A moment as a message says it: the first instant that it can mean, in UTC, and what it was written to.
+
+    `place` names the field of a time without an offset that comes twice on the site's wall clock, or does not exist on it.
+    """
 
     at: datetime
     precision: str  # one of PARTS
+    place: str = ""
 
 
-def read_time(text: str, zone: timezone, degree: str = "") -> Told | None:
+def read_time(text: str, zone: tzinfo, degree: str = "", place: str = "") -> Told | None:
     """Return what a time stamp says, None when the field is empty.
 
     Parameters
@@ -36,6 +42,8 @@ def read_time(text: str, zone: timezone, degree: str = "") -> Told | None:
         Of a text that names none: that of MSH-7 where MSH-7 names one (HL7 v2 chapter 2A, DTM), else the site's.
     degree
         Degree of precision (component 2 of TS), where there is one.
+    place
+        What the field is called.
 
     Raises
     ------
@@ -65,7 +73,9 @@ def read_time(text: str, zone: timezone, degree: str = "") -> Told | None:
     micro = int(fraction[1:7].ljust(6, "0")) if fraction else 0
     year, month, day, hour, minute, second = [*numbers, *(1, 1, 0, 0, 0)[len(numbers) - 1 :]] if len(numbers) < 6 else numbers
     try:
-        return Told(datetime(year, month, day, hour, minute, second, micro, own or zone).astimezone(UTC), precision)
+        wall = datetime(year, month, day, hour, minute, second, micro)
+        unsure = own is None and precision not in PARTS[:3] and is_doubtful(wall, zone)
+        return Told(from_wall(wall, own or zone), precision, place if unsure else "")
     except (ValueError, OverflowError):
         raise Unreadable from None
 

@@ -151,7 +151,7 @@ class Door:
         except NoDocument as exc:
             raise InvalidEvent(str(exc)) from None
         said = asdict(about(document))
-        moment = utc_of(said.pop("moment"), self._settings.utc_offset_minutes) or event.occurred_at
+        moment = utc_of(said.pop("moment"), self._settings.zone) or event.occurred_at
         return {
             **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
             "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),

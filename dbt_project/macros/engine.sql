@@ -93,14 +93,35 @@
   {%- else -%} (epoch({{ later }}) - epoch({{ earlier }})) {%- endif -%}
 {%- endmacro %}
 
+{# A moment on the site's wall clock, without a zone; `zone` is an IANA name. Local times follow the rules of `judgement/days.py`. #}
+{% macro wall_clock(moment, zone) -%}
+  {%- if target.type == 'spark' -%} from_utc_timestamp({{ moment }}, {{ zone }})
+  {%- else -%} timezone({{ zone }}, timezone('UTC', {{ moment }})) {%- endif -%}
+{%- endmacro %}
+
 {# The day on the site's wall clock. #}
-{% macro local_day(moment, utc_offset_minutes) -%}
-  cast({{ plus_minutes(moment, utc_offset_minutes) }} as date)
+{% macro local_day(moment, zone) -%}
+  cast({{ wall_clock(moment, zone) }} as date)
+{%- endmacro %}
+
+{#
+  The UTC moment of a time on the wall clock. One that does not exist is read with the offset before the change, as both engines do. Of an
+  hour that comes twice the first is taken: Spark gives it, DuckDB the second.
+#}
+{% macro wall_utc(wall, zone) -%}
+  {%- if target.type == 'spark' -%} to_utc_timestamp({{ wall }}, {{ zone }})
+  {%- else -%}
+  {%- set later = "timezone('UTC', timezone(" ~ zone ~ ", " ~ wall ~ "))" -%}
+  (case
+    when {{ wall_clock("(" ~ later ~ " - interval '1' hour)", zone) }} = {{ wall }} then {{ later }} - interval '1' hour
+    else {{ later }}
+  end)
+  {%- endif -%}
 {%- endmacro %}
 
 {# The UTC moment at which a local day begins. #}
-{% macro day_start_utc(day, utc_offset_minutes) -%}
-  {{ plus_minutes('cast(' ~ day ~ ' as timestamp)', '-(' ~ utc_offset_minutes ~ ')') }}
+{% macro day_start_utc(day, zone) -%}
+  {{ wall_utc('cast(' ~ day ~ ' as timestamp)', zone) }}
 {%- endmacro %}
 
 {# Texts of a group joined in their own order. #}

@@ -60,7 +60,7 @@ def waiting(settings: Settings, analysis: str, series: str | None = None) -> lis
         if series in (None, facts["series_uid"]):
             acquired = utc(datetime.fromisoformat(facts["acquired_at_utc"])) if facts.get("acquired_at_utc") else None
             # by the day of acquisition, as limits are: a rebuild years later finds the same procedures off
-            day = str(local_day(acquired or facts["recorded_at_utc"], settings.utc_offset_minutes))
+            day = str(local_day(acquired or facts["recorded_at_utc"], settings.zone))
             off = switched_off(switches, components, facts["site_id"], day)
             key = run_key(analysis, _digests(facts), [i["sha256"] for i in facts.get("beside", ())], said_of(off))
             if key not in done or series:

@@ -17,6 +17,7 @@ from connectors.dicom.worklist.orders import Orders
 from connectors.events import Event
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal
+from judgement.days import site_zone
 from judgement.readiness import readiness
 from judgement.reference import requirements
 from simulator.events import day_events, first_events
@@ -25,6 +26,8 @@ from simulator.images import make
 from simulator.plan import Exam, ImageJob, build_plan
 from spark_jobs.measure import measure_series
 from warehouse.releases import build_marts
+
+CHINA = site_zone("Asia/Shanghai")
 
 RULES = ("FORM_MISSING", "PREPARATION", "DRUG_INTERFERENCE", "ORDER_IN_FORCE")
 Data = dict[str, Any]
@@ -240,7 +243,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
 def test_one_examination_of_each_kind_passes(hospital: Hospital, code: str) -> None:
     accession = f"OK-{code}"
     at = hospital.injected[accession]
-    answer = readiness(accession, hospital.events(accession), requirements(), at, 480)
+    answer = readiness(accession, hospital.events(accession), requirements(), at, CHINA)
     assert (answer.permitted, answer.blocks, answer.warnings) == (True, (), ())
     assert [f for f in hospital.findings if f[0] == accession] == []
     assert hospital.verdicts[accession] == "pass"
@@ -248,7 +251,7 @@ def test_one_examination_of_each_kind_passes(hospital: Hospital, code: str) -> N
 
 @pytest.mark.req("EXM-02")
 def test_an_interfering_drug_is_blocked_before_and_found_afterwards(hospital: Hospital) -> None:
-    answer = readiness("T-drug", hospital.events("T-drug"), requirements(), hospital.injected["T-drug"], 480)
+    answer = readiness("T-drug", hospital.events("T-drug"), requirements(), hospital.injected["T-drug"], CHINA)
     assert answer.permitted is False and [c.rule_id for c in answer.blocks] == ["DRUG_INTERFERENCE"]
     assert [f[1:5] for f in hospital.findings if f[0] == "T-drug"] == [
         ("DRUG_INTERFERENCE", 1, "fail", "T-drug/injection/H03AA01")
@@ -259,7 +262,7 @@ def test_an_interfering_drug_is_blocked_before_and_found_afterwards(hospital: Ho
 def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) -> None:
     reference, told = requirements(), {}
     for accession, at in hospital.injected.items():
-        answer = readiness(accession, hospital.events(accession), reference, at, 480)
+        answer = readiness(accession, hospital.events(accession), reference, at, CHINA)
         live = {(c.rule_id, c.rule_version, "fail", c.subject, c.reason) for c in answer.blocks}
         live |= {(c.rule_id, c.rule_version, "warn", c.subject, c.reason) for c in answer.warnings}
         audit = {(r, v, s, i.split("/")[-1], why) for a, r, v, s, i, why in hospital.findings if a == accession and r in RULES}
@@ -285,7 +288,7 @@ def test_worklist_readiness_and_marts_agree_on_the_newest_telling(hospital: Hosp
     for n in range(60):
         accession = f"W-{n}"
         told = hospital.events(accession)
-        answer = readiness(accession, told, requirements(), AS_OF, 480)
+        answer = readiness(accession, told, requirements(), AS_OF, CHINA)
         assert ("the order was cancelled" in [c.reason for c in answer.blocks]) == (accession in cancelled), accession
         journal.append([replace(e, subject=accession) for e in told])
     offered = {o.accession_number for o in Orders(journal, MemoryJournal()).open(datetime(2026, 1, 6, tzinfo=UTC))}

@@ -18,7 +18,7 @@ from connectors.events import Event, utc_text
 from connectors.settings import load
 from devices.states import states
 from judgement import reference
-from judgement.days import local_day
+from judgement.days import local_day, site_zone
 from judgement.limits import limit_of, verdict
 from judgement.phantoms import Declarations, Word
 from judgement.readiness import readiness
@@ -26,7 +26,7 @@ from judgement.rows import Form, Limit, Phantom
 from messages import from_text
 from warehouse.releases import PROJECT, build_marts
 
-OFFSET = 480
+CHINA = site_zone("Asia/Shanghai")
 EXAMINATIONS, MEASURES = 160, 400
 EDGES = (DAY - timedelta(days=1), DAY, DAY + timedelta(days=1))  # a version begins or ends around the day of the questions
 OWN = ",house,somebody"
@@ -259,7 +259,7 @@ def test_every_measure_has_the_same_limit_and_verdict(made: Made) -> None:
     rows = made.rows(f"SELECT {columns} FROM intermediate.int_measure__judged WHERE series_uid LIKE 'm.%'")
     assert len(rows) == MEASURES
     for uid, device, detector, region, value, status, acquired, *theirs in rows:
-        limit = limit_of(limits, PROCEDURE, MEASURE, device, detector, local_day(acquired, OFFSET), region)
+        limit = limit_of(limits, PROCEDURE, MEASURE, device, detector, local_day(acquired, CHINA), region)
         ours = [limit and limit.limit_id, limit and limit.version, verdict(value, status, limit)]
         assert ours == theirs, uid
     assert {r[-1] for r in rows} == {"pass", "warn", "fail", "none"} and len({r[-3:-1] for r in rows}) > 12
@@ -276,7 +276,7 @@ def test_what_may_begin_is_what_the_marts_find_met(made: Made) -> None:
             seen[accession].add((rule, *found[:-1], str(from_text(found[-1]))))
     kinds = set()
     for accession, begun in made.asked.items():
-        answer = readiness(accession, made.events(accession), required, begun, OFFSET)
+        answer = readiness(accession, made.events(accession), required, begun, CHINA)
         ours = {
             (c.rule_id, c.requirement_id, c.requirement_version, c.subject, effect, c.known, str(c.reason))
             for effect, clues in (("block", answer.blocks), ("warn", answer.warnings))
@@ -289,7 +289,7 @@ def test_what_may_begin_is_what_the_marts_find_met(made: Made) -> None:
 
 
 def test_a_declared_phantom_is_believed_by_both_or_by_neither(made: Made) -> None:
-    declared, register = Declarations("MAIN", OFFSET), reference.read(Phantom, made.seeds)
+    declared, register = Declarations("MAIN", CHINA), reference.read(Phantom, made.seeds)
     declared.add(words(made))
     theirs = {
         (device, day, procedure or ""): (state, from_text(reason))

@@ -105,7 +105,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnecti
     project = root / "project"
     shutil.copytree(PROJECT, project)
     seeds = project / "seeds"
-    _append(seeds / "sites.csv", ["EAST,East campus,东院区,480"])
+    _append(seeds / "sites.csv", ["EAST,East campus,东院区,Asia/Shanghai"])
     _append(
         seeds / "devices.csv",
         [f"{p},{'EAST' if p == 'P7' else 'MAIN'},x,x,ct,CT,Maker,Model 1,{p},SN-{p},ROOM-{p},2020-01-01" for p in PEERS],

@@ -51,7 +51,7 @@ def test_before_the_first_release_the_page_says_so_and_shows_the_services(settin
 @pytest.mark.req("SYS-10", "AUD-16")
 def test_ten_seconds_what_is_wrong_and_as_of_when(published: Settings) -> None:
     page = client(published).get("/").text
-    assert "5 findings need action" in page and "2026-03-11 00:00" in page and "UTC+8" in page
+    assert "5 findings need action" in page and "2026-03-11 00:00" in page and "UTC+08:00" in page
     assert page.index("Phantom measure outside its limit") < page.index("Administered activity outside tolerance")
     assert f"http://testserver:{published.reports_port}/pictures/{sample.KEY['GC1']}.png" in page
     assert "Not fit for use" in page and "Not confirmed" in page and "Fit for use" in page
@@ -282,7 +282,9 @@ def test_every_page_says_that_the_clock_is_pinned_as_long_as_it_is(published: Se
     assert 'id="pinned"' not in asked.get("/").text and reports_app.get("/clock.json").json() == {"pinned_as_of_utc": None}
     env = published.home / "photopeak.env"
     env.write_text("PHOTOPEAK_AS_OF_UTC=2026-03-10T16:00:00Z\n")
-    assert "releases speak of 2026-03-11 00:00 (UTC+8)" in asked.get("/").text and "演示正在运行" in asked.get("/?lang=zh").text
+    assert (
+        "releases speak of 2026-03-11 00:00 (UTC+08:00)" in asked.get("/").text and "演示正在运行" in asked.get("/?lang=zh").text
+    )
     assert reports_app.get("/clock.json").json() == {"pinned_as_of_utc": "2026-03-10T16:00:00+00:00"}
     env.write_text("")
     assert 'id="pinned"' not in asked.get("/").text and reports_app.get("/clock.json").json() == {"pinned_as_of_utc": None}

@@ -106,7 +106,7 @@ def test_the_landing_page_judges_the_lake_as_the_marts_do(home: Settings) -> Non
     for path in home.lake.glob("measures/site_id=*/day=*/*.parquet"):
         if path.stem in devices:
             rows = _rows_of_the_lake(path)
-            ours |= {tuple(r[n] for n in names) for r in judged(rows, limits, devices[path.stem], home.utc_offset_minutes)}
+            ours |= {tuple(r[n] for n in names) for r in judged(rows, limits, devices[path.stem], home.zone)}
     assert len(released) > 100 and {r[-1] for r in released} >= {"pass", "fail", "none"}
     assert released <= ours
 

@@ -12,7 +12,10 @@ from qc_images import code, dicom, item
 
 from connectors import events
 from connectors.dicom.storage.facts import series_facts
+from judgement.days import site_zone
 from spark_jobs.jobs.analyse import is_clinical
+
+CHINA = site_zone("Asia/Shanghai")
 
 KINDS = ("WHOLE BODY", "STATIC", "DYNAMIC", "TOMO", "GATED TOMO", "RECON TOMO")
 
@@ -45,11 +48,11 @@ def test_the_event_of_a_series_carries_the_codes_of_order_and_protocol():
     ordered = [item(ScheduledProtocolCodeSequence=code("PP-THYROID"), RequestedProcedureID="1")]
     other = [item(CodeValue="P5-D0", CodingSchemeDesignator="SRT", CodeMeaning="x")]
     data = dicom(thyroid(), pixel_mm=2.2, **NM_HEAD, RequestAttributesSequence=ordered, ProcedureCodeSequence=other)
-    said = series_facts(dcmread(DicomBytesIO(data)), 480)
+    said = series_facts(dcmread(DicomBytesIO(data)), CHINA)
     assert said["protocol_codes"] == ["PP-THYROID"] and is_clinical(said)
     schema = json.loads((Path(events.__file__).parent / "schemas" / "dicom.series.json").read_text())
     for event in (said, {k: v for k, v in said.items() if k != "protocol_codes"}):  # events of before are still events
         given = {**event, "instances": [{"sop_instance_uid": "1.2", "object_key": "a", "sha256": "0" * 64}]}
         Draft202012Validator(schema).validate(given)
-    plain = series_facts(dcmread(DicomBytesIO(dicom(thyroid(), pixel_mm=2.2, **NM_HEAD))), 480)
+    plain = series_facts(dcmread(DicomBytesIO(dicom(thyroid(), pixel_mm=2.2, **NM_HEAD))), CHINA)
     assert "protocol_codes" not in plain and not is_clinical(plain)

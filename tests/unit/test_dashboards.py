@@ -93,7 +93,7 @@ def test_no_register_of_the_hospital_stands_in_the_sources() -> None:
 def test_colours_of_devices_follow_the_register_whatever_stands_in_it() -> None:
     registers = sources.read_registers()
     other = sources.Registers(
-        ({"site_id": "S", "name_en": "North", "name_zh": "北院", "utc_offset_minutes": "-210"},),
+        ({"site_id": "S", "name_en": "North", "name_zh": "北院", "time_zone": "Africa/Lagos"},),
         tuple({"device_id": f"D{n}", "name_en": f"Camera {n}", "name_zh": f"相机 {n}"} for n in range(12)),
         (),
         registers.measures,
@@ -104,7 +104,7 @@ def test_colours_of_devices_follow_the_register_whatever_stands_in_it() -> None:
     assert len({colours[f"相机 1 · {head}"] for head in (1, 2, 3)}) == 3, "heads of a device differ"
     assert colours["不合格"] == WORDS["tones"]["bad"]["colour"] and not any("伽玛" in name for name in colours)
     finding = yaml.safe_load(texts["datasets/marts/fct_finding.en.yaml"])
-    assert {c["column_name"]: c.get("verbose_name") for c in finding["columns"]}["occurred_at"] == "Occurred (UTC-03:30)"
+    assert {c["column_name"]: c.get("verbose_name") for c in finding["columns"]}["occurred_at"] == "Occurred (UTC+01:00)"
 
 
 @pytest.mark.parametrize("path", sorted(DATASETS))

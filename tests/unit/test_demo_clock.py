@@ -24,7 +24,7 @@ def publish(settings: Settings, as_of: str) -> None:
 
 
 def test_the_pin_stands_while_the_demo_runs_and_a_second_run_finds_the_same(tmp_path: Path) -> None:
-    (tmp_path / "photopeak.env").write_text("PHOTOPEAK_UTC_OFFSET_MINUTES=-300\n")
+    (tmp_path / "photopeak.env").write_text("PHOTOPEAK_TIME_ZONE=America/Bogota\n")
     pinned = demo.pin(load(home=tmp_path))
     assert load(home=tmp_path).as_of_utc == pinned.as_of_utc == pinned.as_of()
     local = pinned.as_of() - timedelta(hours=5)
@@ -34,7 +34,7 @@ def test_the_pin_stands_while_the_demo_runs_and_a_second_run_finds_the_same(tmp_
     assert demo.pin(load(home=tmp_path)).as_of_utc == pinned.as_of_utc, "interrupted: the same command goes on"
     demo.unpin(pinned)
     free = load(home=tmp_path)
-    assert free.as_of_utc is None and free.utc_offset_minutes == -300, "the other lines stay"
+    assert free.as_of_utc is None and free.time_zone == "America/Bogota", "the other lines stay"
     assert abs(free.as_of() - datetime.now(UTC)) < timedelta(minutes=1)
     kept = tmp_path / "demo" / "clock.json"
     kept.write_text(json.dumps({"as_of_utc": "2026-03-30T05:00:00Z"}))  # it ran first long ago

@@ -7,6 +7,9 @@ import pytest
 
 from connectors.his.facts import Fact, facts, patient
 from connectors.his.message import InvalidMessage, parse
+from judgement.days import site_zone
+
+CHINA = site_zone("Asia/Shanghai")
 
 MSH = "MSH|^~\\&|HIS|HOSP|PHOTOPEAK|MAIN|20260301093000||{kind}|M1|P|2.5.1||||||{charset}"
 PID = "PID|1||P0001^^^HOSP^MR~440101199001011234^^^CN^NI||王^小明||19800517|M|||北京路1号||13800001111"
@@ -18,7 +21,7 @@ def text(kind: str, *segments: str, charset: str = "UNICODE UTF-8", end: str = "
 
 def said(content: bytes) -> list[Fact]:
     message = parse(content)
-    return facts(message, "PT-1", patient(message), 480)
+    return facts(message, "PT-1", patient(message), CHINA)
 
 
 ORDER = (
@@ -268,7 +271,7 @@ def test_numbers_of_observations_are_read_or_named(obx: str, value: str | None, 
 )  # fmt: skip
 def test_a_day_of_birth_is_read_or_named(born: str, year: int | None, day: str | None) -> None:
     message = parse(text("ADT^A04", f"PID|1||P1||A^B||{born}|F").encode())
-    (fact,) = facts(message, "PT-1", patient(message), 480)
+    (fact,) = facts(message, "PT-1", patient(message), CHINA)
     assert fact.data["birth_year"] == year and patient(message).identity["birth_date"] == day
     assert ("doubts" in fact.data) == (bool(born) and year is None)
 
@@ -307,6 +310,6 @@ def test_no_field_that_people_write_in_names_the_patient(written: str, own: str,
     ):
         message = parse(head.format(kind).encode(own) + body.encode(codec))
         who = patient(message)
-        for fact in facts(message, "PT-1", who, 480):
+        for fact in facts(message, "PT-1", who, CHINA):
             assert not who.secrets.stand_in(json.dumps(fact.data, ensure_ascii=False)), fact.data
             assert "小明" not in str(fact.data)

@@ -12,6 +12,7 @@ from qc_images import dicom
 
 from connectors.settings import load
 from expectations.pages import _environment
+from judgement.days import site_zone
 from messages import because, fields, render
 from photopeak.analyse import analyse
 from terminals import status
@@ -38,7 +39,7 @@ def test_the_landing_page_and_the_reports_say_it_in_the_reader_s_language(
     page = TestClient(status.create_app(load(), lambda: [row]))
     assert "未启动：`photopeak up`" in page.get("/?lang=zh").text
     assert "not started: `photopeak up`" in page.get("/?lang=en").text and "未启动" not in page.get("/?lang=en").text
-    show = _environment(480).globals
+    show = _environment(site_zone("Asia/Shanghai")).globals
     cell = show["cell"]
     both = '<span lang="zh">没有有效读数</span> <span lang="en">no good reading</span>'
     assert cell("no good reading", "reason", {}, {"reason": "no good reading", "reason_zh": "没有有效读数"}) == both

@@ -16,10 +16,13 @@ from connectors.events import Event
 from connectors.settings import Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal
 from judgement import reference
+from judgement.days import site_zone
 from judgement.rows import Limit
 from judgement.verdicts import judged, summary
 from spark_jobs.schemas.measures import MEASURES
 from terminals.phantoms import Phantoms
+
+CHINA = site_zone("Asia/Shanghai")
 
 NOW = datetime(2026, 4, 2, 1, 0, tzinfo=UTC)
 ACQUIRED = datetime(2026, 4, 1, 23, 50, tzinfo=UTC)
@@ -149,11 +152,11 @@ def test_nothing_that_was_refused_or_cannot_be_judged_reads_as_a_pass() -> None:
     ]  # fmt: skip
     for rows, state, reason in cases:
         given = [{**r, "acquired_at_utc": ACQUIRED.replace(tzinfo=None), "region": None, "reason": r.get("reason")} for r in rows]
-        got = summary(judged(given, reference.read(Limit), "GC1", 480))
+        got = summary(judged(given, reference.read(Limit), "GC1", CHINA))
         assert (got["state"], got["reason"]) == (state, reason)
         assert (got["worst"] is None) == (state in ("not_measured", "indicative", "none"))
     undated = [{**flood(1.0), "acquired_at_utc": None, "region": None, "reason": None}]
-    assert summary(judged(undated, reference.read(Limit), "GC1", 480))["state"] == "none"
+    assert summary(judged(undated, reference.read(Limit), "GC1", CHINA))["state"] == "none"
 
 
 def test_patients_are_no_phantoms_and_yesterday_is_gone(hospital: Hospital, page: Callable) -> None:

@@ -14,12 +14,15 @@ from connectors.examinations import Examinations
 from connectors.http.app import make_app
 from connectors.settings import load
 from connectors.stores.journal.sqlite import SqliteJournal
+from judgement.days import site_zone
 from judgement.readiness import Readiness, Requirements, readiness
 from judgement.reference import SEEDS, requirements
 from judgement.rows import Drug
 from messages import render
 from simulator.events import day_events
 from simulator.plan import build_plan
+
+CHINA = site_zone("Asia/Shanghai")
 
 AT = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 TOKEN = {"Authorization": "Bearer t"}
@@ -76,7 +79,7 @@ def good(code: str, **said: object) -> list[Event]:
 
 
 def ask(reference: Requirements, events: list[Event], step: str = "injection", at: datetime = AT) -> Readiness:
-    return readiness("A1", events, reference, at, 480, step)
+    return readiness("A1", events, reference, at, CHINA, step)
 
 
 @pytest.mark.parametrize(

@@ -86,12 +86,12 @@ def test_numbers_are_finite_and_words_are_of_the_list(tmp_path: Path) -> None:
 
 def test_a_file_of_a_spreadsheet_is_read_and_an_edit_holds_at_once(tmp_path: Path) -> None:
     path = tmp_path / "sites.csv"
-    path.write_bytes(b"\xef\xbb\xbfsite_id,name_en,name_zh,utc_offset_minutes\r\nMAIN,M,M,480\r\n")
-    assert read(Site, tmp_path) == (Site("MAIN", "M", "M", 480),)
+    path.write_bytes(b"\xef\xbb\xbfsite_id,name_en,name_zh,time_zone\r\nMAIN,M,M,Asia/Shanghai\r\n")
+    assert read(Site, tmp_path) == (Site("MAIN", "M", "M", "Asia/Shanghai"),)
     before = reference.stamp([Site, Switch], tmp_path)
     assert before[1] is None and read(Site, tmp_path) is read(Site, tmp_path)
-    path.write_text("site_id,name_en,name_zh,utc_offset_minutes\nEAST,E,E,0\n")
-    assert read(Site, tmp_path) == (Site("EAST", "E", "E", 0),) and reference.stamp([Site, Switch], tmp_path) != before
+    path.write_text("site_id,name_en,name_zh,time_zone\nEAST,E,E,UTC\n")
+    assert read(Site, tmp_path) == (Site("EAST", "E", "E", "UTC"),) and reference.stamp([Site, Switch], tmp_path) != before
     path.unlink()
     with pytest.raises(FileNotFoundError):
         read(Site, tmp_path)

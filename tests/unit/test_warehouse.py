@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "seeds").mkdir(parents=True)
     (folder / "seeds" / "limits.csv").write_text("limit_id\nA\n")
-    (folder / "seeds" / "sites.csv").write_text("site_id,name_en,name_zh,utc_offset_minutes\nMAIN,Main,本部,480\n")
+    (folder / "seeds" / "sites.csv").write_text("site_id,name_en,name_zh,time_zone\nMAIN,Main,本部,Asia/Shanghai\n")
     return folder
 
 
@@ -143,7 +143,7 @@ def test_failures_name_tests_and_messages(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("given", [{"site_id": "EAST"}, {"utc_offset_minutes": 0}])
+@pytest.mark.parametrize("given", [{"site_id": "EAST"}, {"time_zone": "Europe/Berlin"}])
 def test_a_site_that_the_reference_data_do_not_know_is_no_empty_release(
     tmp_path: Path, project: Path, builds: list[str], given: dict[str, object]
 ) -> None:

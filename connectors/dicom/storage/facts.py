@@ -1,7 +1,7 @@
 """What the header of an object says, in the project's own nouns; header values are never trusted to be well formed."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from pydicom import Dataset
@@ -13,9 +13,10 @@ from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
 from connectors.dicom.wire.structure import Malformed
 from connectors.events import utc_text
 from connectors.identity import is_phantom
+from judgement.days import from_wall, is_doubtful
 from messages import because
 
-__all__ = ["UID_TEXT", "acquired_at", "check_pixels", "number", "series_facts", "text"]
+__all__ = ["UID_TEXT", "acquired_at", "check_pixels", "clock_doubts", "number", "series_facts", "text"]
 
 UID_TEXT = re.compile(r"[0-9][0-9.]{0,63}")
 TIMES = (
@@ -62,28 +63,40 @@ def number(dataset: Dataset, keyword: str, default: int) -> int:
     return int(said)
 
 
-def acquired_at(dataset: Dataset, utc_offset_minutes: int) -> datetime | None:
+def acquired_at(dataset: Dataset, zone: tzinfo) -> datetime | None:
     """Return when the image was acquired (PS3.3 C.7.6.1: AcquisitionDateTime, then date and time, then content, series, study).
 
     A time without an offset is in the offset that the object states (0008,0201), else in the site's. None: no usable time.
     """
-    candidates = [text(dataset, "AcquisitionDateTime")]
+    found = _acquired(dataset, zone)
+    return found[0] if found else None
+
+
+def clock_doubts(dataset: Dataset, zone: tzinfo) -> list[dict[str, str]]:
+    """Return a doubt when the acquisition time comes twice on the site's wall clock, or does not exist on it."""
+    found = _acquired(dataset, zone)
+    return [{"field": found[1], "doubt": "clock_change"}] if found and found[2] else []
+
+
+def _acquired(dataset: Dataset, zone: tzinfo) -> tuple[datetime, str, bool] | None:
+    """Return the moment in UTC, the attribute of its time, and whether the wall clock leaves it open."""
+    candidates = [("AcquisitionDateTime", text(dataset, "AcquisitionDateTime"))]
     for date, time in TIMES:
         day = text(dataset, date)
-        candidates.append(day and day + (text(dataset, time) or ""))
-    offset = text(dataset, "TimezoneOffsetFromUTC") or ""
-    zone = _zone(offset) or timezone(timedelta(minutes=utc_offset_minutes))
-    for candidate in candidates:
+        candidates.append((time, day and day + (text(dataset, time) or "")))
+    stated = _zone(text(dataset, "TimezoneOffsetFromUTC") or "")
+    for keyword, candidate in candidates:
         match = STAMP.fullmatch(candidate or "")
         if match is None:
             continue
         day, hour, minute, second, fraction, own = match.groups()
         try:
-            moment = datetime.strptime(day, "%Y%m%d").replace(
+            wall = datetime.strptime(day, "%Y%m%d").replace(
                 hour=int(hour or 0), minute=int(minute or 0), second=min(int(second or 0), 59),
-                microsecond=int((fraction or "0").ljust(6, "0")), tzinfo=_zone(own or "") or zone,
+                microsecond=int((fraction or "0").ljust(6, "0")),
             )  # fmt: skip
-            return moment.astimezone(UTC)
+            named = _zone(own or "") or stated
+            return from_wall(wall, named or zone), keyword, bool(hour) and named is None and is_doubtful(wall, zone)
         except (ValueError, OverflowError):
             continue
     return None
@@ -117,9 +130,9 @@ def check_pixels(dataset: Dataset, transfer_syntax: UID) -> None:
         )
 
 
-def series_facts(dataset: Dataset, utc_offset_minutes: int) -> dict[str, Any]:
+def series_facts(dataset: Dataset, zone: tzinfo) -> dict[str, Any]:
     """Return what a `dicom.series` event says besides its instances; read from the pseudonymised copy of the first instance."""
-    acquired = acquired_at(dataset, utc_offset_minutes)
+    acquired = acquired_at(dataset, zone)
     patient = text(dataset, "PatientID")
     codes, frame = _protocol_codes(dataset), text(dataset, "FrameOfReferenceUID")
     return {

@@ -16,7 +16,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, text
+from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, clock_doubts, text
 from connectors.dicom.storage.pseudonymise import identity_of, pseudonymised
 from connectors.dicom.storage.texts import doubts_of
 from connectors.dicom.wire.structure import Malformed, check_structure
@@ -127,10 +127,10 @@ class Intake:
 
     def _event(self, received: Received, file: Blob, dataset: Dataset, at: datetime) -> Event:
         """Return the `dicom.instance` event; the objects that it names are durable."""
-        occurred = acquired_at(dataset, self._settings.utc_offset_minutes) or at
+        occurred = acquired_at(dataset, self._settings.zone) or at
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
-        doubts = doubts_of(dataset)
+        doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone)
         try:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds

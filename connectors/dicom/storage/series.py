@@ -124,7 +124,7 @@ def series_event(settings: Settings, journal: Journal, clear: ObjectStore, serie
     first = stored[0]
     header = dcmread(BytesIO(clear.get(first.data["object_key"])), stop_before_pixels=True)
     names = ("sop_instance_uid", "object_key", "sha256")
-    facts = series_facts(header, settings.utc_offset_minutes)
+    facts = series_facts(header, settings.zone)
     told = [d for e in stored for d in e.data.get("doubts", ())]
     doubts = {"doubts": [{"field": f, "doubt": d} for f, d in sorted({(t["field"], t["doubt"]) for t in told})]} if told else {}
     data = {**facts, **doubts, "series_uid": series, "instances": [{n: e.data[n] for n in names} for e in stored]}

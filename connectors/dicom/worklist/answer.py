@@ -7,7 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydicom import Dataset
@@ -19,6 +19,7 @@ from connectors.dicom.worklist.matching import BadKey, answer, check_keys, match
 from connectors.dicom.worklist.orders import Order, Orders
 from connectors.identity import Vault
 from connectors.settings import Settings
+from judgement.days import local
 from judgement.worklist import Decision, State, Station, Stations
 from messages import Message, because
 
@@ -102,11 +103,10 @@ class Worklist:
         if decisions[asking.device_id].action == "held":
             return
         free = [s for s in reference.stations.values() if decisions[s.device_id].action != "held"]
-        offset = timedelta(minutes=self._settings.utc_offset_minutes)
         wanting = self._orders.open(now)
         looked_at: dict[str, Message | None] = {}
         for order in wanting:
-            if not starts_within(wanted, order.starts_at + offset):
+            if not starts_within(wanted, local(order.starts_at, self._settings.zone)):
                 continue
             named = [s for s in free if _does(s, order, reference)]
             entry = self._patient(order, sorted(named, key=lambda s: (s is not asking, s.ae_title))) if named else None
@@ -139,7 +139,7 @@ class Worklist:
     def _phantom(self, station: Station, test: dict[str, Any], decision: Decision, now: datetime) -> Dataset:
         """Return the entry of a due test; where patients are held its description says so, for who stands at the console."""
         serial = f"QC^{station.device_serial}"
-        day = f"{now + timedelta(minutes=self._settings.utc_offset_minutes):%Y%m%d}"
+        day = f"{local(now, self._settings.zone):%Y%m%d}"
         number = f"QC{hashlib.sha256('/'.join((serial, test['procedure'], day)).encode()).hexdigest()[:14].upper()}"
         held = "HELD: " if decision.action == "held" else ""
         entry = self._entry([station], now, "", f"{held}{test['reason'] or test['procedure']}", test["code"], SCHEME, number)
@@ -151,12 +151,12 @@ class Worklist:
         self, stations: list[Station], at: datetime, accession: str, name: str, code: str, scheme: str, number: str = ""
     ) -> Dataset:
         """Return an entry with every attribute of table K.6-1 that is supported; type 2 ones that nobody told are empty."""
-        local = at + timedelta(minutes=self._settings.utc_offset_minutes)
+        start = local(at, self._settings.zone)
         coded = Dataset()
         coded.CodeValue, coded.CodingSchemeDesignator, coded.CodeMeaning = code[:16], scheme, name[:64]
         step, entry = Dataset(), Dataset()
         step.ScheduledStationAETitle = [s.ae_title for s in stations]
-        step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = f"{local:%Y%m%d}", f"{local:%H%M%S}"
+        step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = f"{start:%Y%m%d}", f"{start:%H%M%S}"
         step.Modality, step.ScheduledProcedureStepDescription = stations[0].modality, name[:64]
         step.ScheduledStationName = [s.station_name[:16] for s in stations]
         step.ScheduledProtocolCodeSequence = [coded]

@@ -45,7 +45,7 @@ class Blocks:
         for number in numbers:
             events = self._examinations.events(number)
             step = next_step(events)
-            said = readiness(number, events, required, now, self._settings.utc_offset_minutes, step)
+            said = readiness(number, events, required, now, self._settings.zone, step)
             action, policy = decide_examination(((c.rule_id, c.known) for c in said.blocks), policies)
             about = (
                 {"policy_id": policy.policy_id, "policy_version": policy.version, "approver": policy.approver}

@@ -101,7 +101,7 @@ class Holds:
 
     def _look(self) -> None:
         now = self._clock()
-        day = str(present_day(now, self._settings.utc_offset_minutes))
+        day = str(present_day(now, self._settings.zone))
         states, events = self._settings.worklist / "states.json", self._settings.journals / "events.db"
         files = [states, events, events.with_name("events.db-wal")]
         running = tuple(d for d, o in self._overrides.items() if o.runs(now))

@@ -4,7 +4,7 @@
   the last run of days counts that has no gap of more than a month: one image of years ago is no history.
 #}
 with evidence as (
-    select u.site_id, u.device_id, {{ local_day('u.started_at_utc', 's.utc_offset_minutes') }} as day, u.recorded_at_utc
+    select u.site_id, u.device_id, {{ local_day('u.started_at_utc', 's.time_zone') }} as day, u.recorded_at_utc
     from {{ ref('stg_door__step') }} as u
     inner join {{ ref('sites') }} as s on u.site_id = s.site_id
     where u.device_id is not null and u.step in ('positioning', 'acquisition') and u.started_at_utc is not null

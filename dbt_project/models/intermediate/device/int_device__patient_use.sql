@@ -14,9 +14,9 @@ with used as (
 select
     u.site_id,
     u.device_id,
-    {{ local_day('u.used_at_utc', 's.utc_offset_minutes') }} as day,
+    {{ local_day('u.used_at_utc', 's.time_zone') }} as day,
     min(u.used_at_utc) as first_patient_at_utc,
     count(distinct u.accession_number) as examinations
 from used as u
 inner join {{ ref('sites') }} as s on u.site_id = s.site_id
-group by u.site_id, u.device_id, {{ local_day('u.used_at_utc', 's.utc_offset_minutes') }}
+group by u.site_id, u.device_id, {{ local_day('u.used_at_utc', 's.time_zone') }}

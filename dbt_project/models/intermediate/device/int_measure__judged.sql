@@ -2,8 +2,8 @@ with registered as (
     select
         m.*,
         coalesce(d.device_id, 'UNREGISTERED') as device_id,
-        s.utc_offset_minutes,
-        {{ local_day('m.acquired_at_utc', 's.utc_offset_minutes') }} as acquired_day
+        s.time_zone,
+        {{ local_day('m.acquired_at_utc', 's.time_zone') }} as acquired_day
     from {{ ref('stg_analysis__measure') }} as m
     inner join {{ ref('sites') }} as s on m.site_id = s.site_id
     left join {{ ref('devices') }} as d
@@ -16,7 +16,7 @@ runs as (
     select
         site_id, analysis, series_uid, run_key,
         max(series_recorded_at_utc) as recorded_at_utc,
-        max(coalesce(acquired_day, {{ local_day('series_recorded_at_utc', 'utc_offset_minutes') }})) as day,
+        max(coalesce(acquired_day, {{ local_day('series_recorded_at_utc', 'time_zone') }})) as day,
         max(switched_off) as switched_off,
         max({{ version_order('method_version') }}) as version_order
     from registered
@@ -75,7 +75,7 @@ limits_in_force as (
 select
     n.site_id, n.run_key, n.analysis, n.series_uid, nullif(trim(n.accession_number), '') as accession_number, n.device_id, n.procedure,
     n.status, n.detector, n.aspect, n.region, n.measure, n.value, n.unit, n.uncertainty, n.found_at, n.method, n.method_version,
-    n.acquired_at_utc, n.series_recorded_at_utc, n.acquired_day, n.utc_offset_minutes, n.is_current, n.picture,
+    n.acquired_at_utc, n.series_recorded_at_utc, n.acquired_day, n.time_zone, n.is_current, n.picture,
     l.limit_id, l.version as limit_version, l.warn_low, l.warn_high, l.fail_low, l.fail_high, l.standard, l.clause,
     {{ verdict('n.value', 'n.status', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high') }} as verdict,
     {{ verdict_reason('n.value', 'n.status', 'n.reason', 'l.limit_id', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high', 'n.unit') }}

@@ -7,11 +7,11 @@ with told as (
     select
         c.site_id,
         c.device_id,
-        {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }} as day,
+        {{ local_day('c.performed_at_utc', 's.time_zone') }} as day,
         nullif(substr(c.check_name, 14), '') as procedure,
         trim(c.note) as phantom_serial,
         row_number() over (
-            partition by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }}, c.check_name
+            partition by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.time_zone') }}, c.check_name
             order by c.performed_at_utc desc, c.recorded_at_utc desc, c.event_id
         ) as newest_first
     from {{ ref('stg_door__check') }} as c

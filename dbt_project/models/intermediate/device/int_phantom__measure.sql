@@ -3,7 +3,7 @@
 select
     m.site_id, m.run_key, m.analysis, m.series_uid, m.accession_number, m.device_id, m.procedure,
     m.status, m.detector, m.aspect, m.region, m.measure, m.value, m.unit, m.uncertainty, m.found_at, m.method, m.method_version,
-    m.acquired_at_utc, m.series_recorded_at_utc, m.acquired_day, m.utc_offset_minutes, m.is_current, m.picture,
+    m.acquired_at_utc, m.series_recorded_at_utc, m.acquired_day, m.time_zone, m.is_current, m.picture,
     m.limit_id, m.limit_version, m.warn_low, m.warn_high, m.fail_low, m.fail_high, m.standard, m.clause, m.fail_text, m.warn_text,
     -- a report is no series: nobody's images, and what cannot be read of it is a finding
     coalesce(s.is_phantom, m.series_uid like 'report/%') as is_phantom,

@@ -12,7 +12,7 @@ with results as (
         is_phantom,
         acquired_at_utc as tested_at_utc,
         acquired_day as tested_day,
-        max(utc_offset_minutes) as utc_offset_minutes,
+        max(time_zone) as time_zone,
         case
             when max(case when phantom_state <> 'valid' then 1 else 0 end) = 1 then 'not_measured' -- invalid: with that phantom it tells nothing
             when max(case when verdict = 'fail' then 1 else 0 end) = 1 then 'fail'
@@ -58,7 +58,7 @@ select
     site_id, device_id, series_uid, run_key, procedure, is_phantom, tested_at_utc, tested_day, result, reason, arrived_at_utc,
     case
         when imported_until_utc is null or arrived_at_utc is null or arrived_at_utc <= imported_until_utc then tested_day
-        when {{ local_day('arrived_at_utc', 'utc_offset_minutes') }} > tested_day then {{ local_day('arrived_at_utc', 'utc_offset_minutes') }}
+        when {{ local_day('arrived_at_utc', 'time_zone') }} > tested_day then {{ local_day('arrived_at_utc', 'time_zone') }}
         else tested_day
     end as known_day
 from arrived

@@ -20,8 +20,8 @@ select
     n.acquired_at_utc,
     n.recorded_at_utc,
     n.instance_count,
-    s.utc_offset_minutes,
-    {{ local_day('coalesce(n.acquired_at_utc, n.recorded_at_utc)', 's.utc_offset_minutes') }} as local_day
+    s.time_zone,
+    {{ local_day('coalesce(n.acquired_at_utc, n.recorded_at_utc)', 's.time_zone') }} as local_day
 from numbered as n
 inner join {{ ref('sites') }} as s on n.site_id = s.site_id
 left join {{ ref('devices') }} as d

@@ -17,11 +17,31 @@ tests as (
     where is_current and device_id <> 'UNREGISTERED' and coalesce(phantom_state, 'valid') = 'valid'
 ),
 
-hours as (
-    select h.*, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as day, s.utc_offset_minutes
+dated as (
+    select h.*, {{ local_day('h.hour_utc', 's.time_zone') }} as day, s.time_zone
     from {{ ref('mart_environment_hour') }} as h
     inner join {{ ref('sites') }} as s on h.site_id = s.site_id
     where h.slots_expected > 0
+),
+
+-- a local day has 23 or 25 hours where the clock is changed
+spans as (
+    select
+        time_zone, day,
+        {{ day_start_utc('day', 'time_zone') }} as day_start_utc,
+        {{ day_start_utc(plus_days('day', 1), 'time_zone') }} as next_start_utc
+    from (select distinct time_zone, day from dated) as local_days
+),
+
+hours as (
+    select
+        d.*,
+        s.day_start_utc,
+        -- full hours of UTC that begin in the day
+        {{ seconds_between("date_trunc('hour', " ~ plus_minutes('s.day_start_utc', 59) ~ ")", "date_trunc('hour', " ~ plus_minutes('s.next_start_utc', 59) ~ ")") }}
+        / 3600 as hours_of_day
+    from dated as d
+    inner join spans as s on d.time_zone = s.time_zone and d.day = s.day
 ),
 
 room_days as (
@@ -29,11 +49,11 @@ room_days as (
         site_id, room_id, quantity, day, max(unit) as unit, 
         -- summed as whole millionths: in which order threads add is not fixed, and halves would be rounded either way
         round(sum(cast(round(value_mean * 1000000) as bigint)) / (1000000.0 * count(*)), 6) as value,
-        {{ day_start_utc('day', 'max(utc_offset_minutes)') }} as measured_at_utc
+        min(day_start_utc) as measured_at_utc
     from hours
     group by site_id, room_id, quantity, day
     having
-        sum(slots_expected) = 144 and 100.0 * sum(slots_received) / 144 >= {{ var('completeness_percent') }}
+        sum(slots_expected) = 6 * min(hours_of_day) and 100.0 * sum(slots_received) / sum(slots_expected) >= {{ var('completeness_percent') }}
         and max(case when verdict = 'fail' then 1 else 0 end) = 0
 ),
 

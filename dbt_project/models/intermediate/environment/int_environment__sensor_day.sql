@@ -7,8 +7,8 @@ with expected as (
 answered as (
     select
         e.site_id, e.room_id, e.sensor_id, e.quantity, e.slot_utc,
-        {{ local_day('e.slot_utc', 's.utc_offset_minutes') }} as day,
-        s.utc_offset_minutes,
+        {{ local_day('e.slot_utc', 's.time_zone') }} as day,
+        s.time_zone,
         g.slot_utc is not null as received
     from expected as e
     inner join {{ ref('sites') }} as s on e.site_id = s.site_id
@@ -22,8 +22,8 @@ counted as (
         count(*) as slots_expected,
         sum(case when received then 1 else 0 end) as slots_received
     from answered
-    where {{ day_start_utc(plus_days('day', 1), 'utc_offset_minutes') }} <= {{ as_of() }}
-    group by site_id, room_id, sensor_id, quantity, day
+    group by site_id, room_id, sensor_id, quantity, day, time_zone
+    having {{ day_start_utc(plus_days('day', 1), 'time_zone') }} <= {{ as_of() }}
 ),
 
 -- missing slots in a row share the number of answered slots before them

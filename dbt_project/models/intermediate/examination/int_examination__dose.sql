@@ -13,7 +13,7 @@ told as (
         d.*,
         o.exam_code,
         row_number() over (order by d.site_id, d.accession_number) as row_id,
-        {{ local_day('d.administered_at_utc', 's.utc_offset_minutes') }} as day
+        {{ local_day('d.administered_at_utc', 's.time_zone') }} as day
     from numbered as d
     inner join {{ ref('sites') }} as s on d.site_id = s.site_id
     left join {{ ref('int_examination__order') }} as o on d.site_id = o.site_id and d.accession_number = o.accession_number

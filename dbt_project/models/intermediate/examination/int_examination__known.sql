@@ -32,8 +32,8 @@ dated as (
         r.reported_at_utc,
         -- the dose record is the more exact witness of the injection
         coalesce(d.administered_at_utc, t.injection_started_at_utc) as injected_at_utc,
-        s.utc_offset_minutes,
-        {{ local_day('coalesce(o.scheduled_at_utc, t.first_started_at_utc, d.administered_at_utc, o.ordered_at_utc)', 's.utc_offset_minutes') }}
+        s.time_zone,
+        {{ local_day('coalesce(o.scheduled_at_utc, t.first_started_at_utc, d.administered_at_utc, o.ordered_at_utc)', 's.time_zone') }}
             as exam_day
     from spoken_of as k
     inner join {{ ref('sites') }} as s on k.site_id = s.site_id
@@ -59,6 +59,6 @@ plan_in_force as (
 select
     d.*,
     f.plan_valid_from,
-    {{ day_start_utc(plus_days('d.exam_day', 1), 'd.utc_offset_minutes') }} <= {{ as_of() }} as day_is_over
+    {{ day_start_utc(plus_days('d.exam_day', 1), 'd.time_zone') }} <= {{ as_of() }} as day_is_over
 from dated as d
 left join plan_in_force as f on d.site_id = f.site_id and d.accession_number = f.accession_number

@@ -27,7 +27,7 @@ select
     n.scheduled_at_utc,
     n.prescribed_activity_mbq,
     n.weight_kg,
-    {{ local_day('coalesce(n.scheduled_at_utc, n.ordered_at_utc)', 's.utc_offset_minutes') }} as exam_day
+    {{ local_day('coalesce(n.scheduled_at_utc, n.ordered_at_utc)', 's.time_zone') }} as exam_day
 from numbered as n
 inner join {{ ref('sites') }} as s on n.site_id = s.site_id
 where n.newest_first = 1

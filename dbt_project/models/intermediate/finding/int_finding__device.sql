@@ -115,7 +115,7 @@ union all
 
 select
     o.site_id, 'PHANTOM_OVERDUE', 'device/procedure', o.device_id || '/' || o.procedure, o.device_id, d.room_id, null, null,
-    {{ day_start_utc('o.next_due_day', 's.utc_offset_minutes') }}, o.days_left, 'd', '≤ ' || {{ text('o.every_days') }} || ' d', {{ reason_of('o') }},
+    {{ day_start_utc('o.next_due_day', 's.time_zone') }}, o.days_left, 'd', '≤ ' || {{ text('o.every_days') }} || ' d', {{ reason_of('o') }},
     null, null, 'mart_phantom_due', 'fail'
 from {{ ref('mart_phantom_due') }} as o
 inner join {{ ref('sites') }} as s on o.site_id = s.site_id
@@ -162,10 +162,10 @@ union all
 -- one a day: why a device is held may change as tests come in
 select
     h.site_id, 'WORKLIST_HELD', case when h.device_id is null then 'accession' else 'device/day' end,
-    coalesce(h.accession_number, h.device_id || '/' || {{ text(local_day('h.occurred_at_utc', 's.utc_offset_minutes')) }}), h.device_id, d.room_id,
+    coalesce(h.accession_number, h.device_id || '/' || {{ text(local_day('h.occurred_at_utc', 's.time_zone')) }}), h.device_id, d.room_id,
     h.accession_number, null, min(h.occurred_at_utc), null, null, max(h.policy_id), max({{ reason_of('h') }}), null, null, 'fct_worklist_hold', 'fail'
 from {{ ref('fct_worklist_hold') }} as h
 inner join {{ ref('sites') }} as s on h.site_id = s.site_id
 left join {{ ref('devices') }} as d on h.device_id = d.device_id
 where h.kind <> 'override' and h.action = 'held'
-group by h.site_id, h.accession_number, h.device_id, d.room_id, {{ local_day('h.occurred_at_utc', 's.utc_offset_minutes') }}
+group by h.site_id, h.accession_number, h.device_id, d.room_id, {{ local_day('h.occurred_at_utc', 's.time_zone') }}

@@ -1,6 +1,6 @@
 -- Findings about rooms and doors: bands, gaps, quarantine, duplicates.
 with hours as (
-    select h.*, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as day
+    select h.*, {{ local_day('h.hour_utc', 's.time_zone') }} as day
     from {{ ref('mart_environment_hour') }} as h
     inner join {{ ref('sites') }} as s on h.site_id = s.site_id
     where h.verdict = 'fail'
@@ -39,7 +39,7 @@ doubts as (
         count(distinct d.event_id) as times,
         regexp_replace(d.source, '^urn:photopeak:(hl7:)?', '') as sender,
         case
-            when d.doubt = 'character_set' then {{ text(local_day('d.recorded_at_utc', 's.utc_offset_minutes')) }}
+            when d.doubt = 'character_set' then {{ text(local_day('d.recorded_at_utc', 's.time_zone')) }}
             else coalesce(d.accession_number, d.event_id) || '/' || d.field
         end as about
     from {{ ref('stg_intake__doubt') }} as d
@@ -98,6 +98,7 @@ select
     null, null, case when doubt <> 'character_set' then accession_number end, null, recorded_at_utc, null, null, null,
     case doubt
         when 'character_set' then {{ because('intake.other_character_set', {'times': 'times', 'field': 'field'}) }}
+        when 'clock_change' then {{ because('intake.clock_change', {'field': 'field'}) }}
         when 'too_long' then {{ because('intake.accession_too_long') }}
         else {{ because('intake.left_out', {'field': 'field'}) }}
     end,

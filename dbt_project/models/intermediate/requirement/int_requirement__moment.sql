@@ -45,7 +45,7 @@ select
     t.at_utc,
     t.staff_id,
     t.room_id,
-    {{ local_day('t.at_utc', 's.utc_offset_minutes') }} as day,
+    {{ local_day('t.at_utc', 's.time_zone') }} as day,
     e.exam_code,
     e.is_cancelled,
     o.told_at_utc as order_told_at_utc,

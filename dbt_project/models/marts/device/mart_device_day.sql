@@ -16,13 +16,13 @@ with tests as (
 
 checks as (
     select
-        c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }} as day,
+        c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.time_zone') }} as day,
         {{ join_text('c.check_name', ', ') }} as failed_checks,
         min(c.performed_at_utc) as first_failed_at_utc
     from {{ ref('stg_door__check') }} as c
     inner join {{ ref('sites') }} as s on c.site_id = s.site_id
     where c.result = 'fail'
-    group by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.utc_offset_minutes') }}
+    group by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.time_zone') }}
 ),
 
 final as (

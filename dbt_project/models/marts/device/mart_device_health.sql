@@ -49,7 +49,7 @@ moments as (
 ),
 
 dated as (
-    select m.*, {{ local_day('m.happened_at_utc', 's.utc_offset_minutes') }} as day
+    select m.*, {{ local_day('m.happened_at_utc', 's.time_zone') }} as day
     from moments as m
     inner join {{ ref('sites') }} as s on m.site_id = s.site_id
 ),

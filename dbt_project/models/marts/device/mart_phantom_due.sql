@@ -1,6 +1,6 @@
 -- When each scheduled test is due next. A test that was never made is due as int_device__due_test has it: every_days - 1 days after the first data.
 with today as (
-    select site_id, {{ local_day("(" ~ as_of() ~ " - interval '1' second)", 'utc_offset_minutes') }} as day from {{ ref('sites') }}
+    select site_id, {{ local_day("(" ~ as_of() ~ " - interval '1' second)", 'time_zone') }} as day from {{ ref('sites') }}
 ),
 
 schedule as (

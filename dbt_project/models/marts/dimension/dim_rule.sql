@@ -8,8 +8,8 @@ with numbered as (
             order by
                 case
                     when
-                        r.valid_from <= {{ local_day(as_of(), 's.utc_offset_minutes') }}
-                        and (r.valid_until is null or r.valid_until >= {{ local_day(as_of(), 's.utc_offset_minutes') }})
+                        r.valid_from <= {{ local_day(as_of(), 's.time_zone') }}
+                        and (r.valid_until is null or r.valid_until >= {{ local_day(as_of(), 's.time_zone') }})
                         then 0
                     else 1
                 end,

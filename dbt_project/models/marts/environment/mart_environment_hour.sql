@@ -55,7 +55,7 @@ hours as (
 ),
 
 dated as (
-    select h.*, coalesce(h.unit, n.unit) as known_unit, {{ local_day('h.hour_utc', 's.utc_offset_minutes') }} as local_day
+    select h.*, coalesce(h.unit, n.unit) as known_unit, {{ local_day('h.hour_utc', 's.time_zone') }} as local_day
     from hours as h
     inner join {{ ref('sites') }} as s on h.site_id = s.site_id
     left join {{ ref('sensors') }} as n on h.sensor_id = n.sensor_id

@@ -28,7 +28,7 @@ arrivals as (
     inner join {{ ref('stg_his__patient') }} as p
         on
             e.site_id = p.site_id and e.patient_pseudonym = p.patient_pseudonym and p.trigger in ('A01', 'A04', 'A05', 'A10')
-            and {{ local_day('p.occurred_at_utc', 'e.utc_offset_minutes') }} = e.exam_day
+            and {{ local_day('p.occurred_at_utc', 'e.time_zone') }} = e.exam_day
     group by e.site_id, e.accession_number
 ),
 

@@ -9,7 +9,7 @@ with found as (
 ),
 
 dated as (
-    select f.*, {{ local_day('f.occurred_at_utc', 's.utc_offset_minutes') }} as day
+    select f.*, {{ local_day('f.occurred_at_utc', 's.time_zone') }} as day
     from found as f
     inner join {{ ref('sites') }} as s on f.site_id = s.site_id
 ),

@@ -2,7 +2,7 @@
 with performed as (
     select
         f.*,
-        {{ month(local_day('f.started_at_utc', 's.utc_offset_minutes')) }} as month
+        {{ month(local_day('f.started_at_utc', 's.time_zone')) }} as month
     from {{ ref('fct_examination_step') }} as f
     inner join {{ ref('sites') }} as s on f.site_id = s.site_id
     where f.staff_id is not null and f.started_at_utc is not null
