@@ -219,9 +219,7 @@ def test_the_warehouse_has_the_same_days_and_hours_as_python(name: str) -> None:
     zone = site_zone(name)
     halves = [datetime(2026, 1, 1) + timedelta(minutes=30 * n) for n in range(2 * 24 * 366)]
     # around each change of the clock, and each day's beginning
-    moments = [
-        m for m in halves if local(m, zone).utcoffset() != local(m + timedelta(hours=30), zone).utcoffset() or m.hour == 0
-    ]
+    moments = [m for m in halves if local(m, zone).utcoffset() != local(m + timedelta(hours=30), zone).utcoffset() or m.hour == 0]
     days = [date(2026, 1, 1) + timedelta(days=n) for n in range(366)]
     with duckdb.connect() as db:
         db.execute("set timezone = 'UTC'")
