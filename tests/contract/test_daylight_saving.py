@@ -1,5 +1,6 @@
 """Marts of a site in Europe/Berlin over the nights in which its clock is changed: days of 23 and 25 hours have no gap and no other day."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -33,6 +34,9 @@ def lake(sunday: date) -> LakeWriter:
     for day, clock in ((sunday - ONE, "23:50"), (sunday, "00:10"), (sunday, "23:50"), (sunday + ONE, "00:10")):
         w.phantom(f"flood.{day:%d}.{clock[:2]}", "GC1", wall(day, clock), "planar_uniformity", {"ufov_iu_percent": 2.5})
     w.examination("A1", "THYROID", "GC1", wall(sunday, "23:00"))
+    w.order("A2", "THYROID", wall(sunday, "02:30"))
+    doubted = {**json.loads(w.events[-1]["data"]), "doubts": [{"field": "OBR-36", "doubt": "clock_change"}]}
+    w.events[-1]["data"] = json.dumps(doubted, sort_keys=True)
     return w
 
 
@@ -92,4 +96,12 @@ def test_devices_open_by_the_clock_and_tests_are_of_their_local_day(release: duc
     tested = "select series_uid, acquired_day from intermediate.int_phantom__measure order by acquired_at_utc"
     assert [d for _, d in release.execute(tested).fetchall()] == [sunday - ONE, sunday, sunday, sunday + ONE]
     exam = release.execute("select exam_day from intermediate.int_examination__known").fetchall()
-    assert exam == [(sunday,)], "late on Sunday is Sunday"
+    assert exam == [(sunday,)] * 2, "late on Sunday is Sunday"
+
+
+def test_a_time_in_the_hour_of_the_change_is_a_finding_in_both_languages(release: duckdb.DuckDBPyConnection) -> None:
+    found = release.execute(
+        "select reason_code, reason, reason_zh from marts.fct_finding where rule_id = 'INTAKE_DOUBT'"
+    ).fetchall()
+    assert [code for code, _, _ in found] == ["intake.clock_change"]
+    assert all(text.startswith("OBR-36 ") for text in found[0][1:])

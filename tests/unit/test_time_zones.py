@@ -90,7 +90,7 @@ def test_days_of_23_and_25_hours() -> None:
     assert local(datetime(2026, 7, 1, 10), BERLIN).isoformat() == "2026-07-01T12:00:00+02:00", "a naive moment is UTC"
 
 
-def test_a_time_that_comes_twice_is_the_first_and_one_that_does_not_exist_keeps_the_offset_before() -> None:
+def test_a_time_that_comes_twice_is_the_first_a_missing_one_keeps_the_offset() -> None:
     assert from_wall(datetime(2026, 10, 25, 2, 30), BERLIN) == utc("2026-10-25T00:30")
     assert (
         from_wall(datetime(2026, 3, 29, 2, 30), BERLIN)
