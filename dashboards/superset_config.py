@@ -14,6 +14,7 @@ _HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(_HERE))
 import landing  # type: ignore[import-not-found]  # noqa: E402
 import releases  # type: ignore[import-not-found]  # noqa: E402
+import warm  # type: ignore[import-not-found]  # noqa: E402
 
 _HOME = Path(os.environ["PHOTOPEAK_HOME"])
 _STATE = Path(os.environ.get("SUPERSET_HOME") or _HOME / "superset")
@@ -63,8 +64,9 @@ RATELIMIT_STORAGE_URI = "memory://"
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:
-    """Key what is cached by release, and show each reader the pages of one language."""
+    """Key what is cached by release and fill it when one is published, and show each reader the pages of one language."""
     releases.key_by_release(_HOME / "warehouse" / "current")
+    warm.install(app, _STATE, _HOME / "warehouse" / "current")
     landing.install(app, tuple(p.stem for p in (_HERE / "dashboards").glob("*.yaml")))
 
 
