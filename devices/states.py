@@ -154,7 +154,10 @@ def _patients(settings: Settings, days: list[date], series: list[Row]) -> set[st
 
 
 def _checks(settings: Settings, days: list[date]) -> list[Row]:
-    files = _files(settings, "events/type=device.check", days)
+    return _read_checks(settings, _files(settings, "events/type=device.check", days))
+
+
+def _read_checks(settings: Settings, files: list[str]) -> list[Row]:
     rows = _ask(CHECKS, files=files, site=settings.site_id) if files else []
     for row in rows:
         row["at"] = datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None)
@@ -166,7 +169,10 @@ def _checks(settings: Settings, days: list[date]) -> list[Row]:
 
 
 def _checks_of(settings: Settings, today: date) -> list[tuple[str, str, datetime, str]]:
-    return [(c["device_id"], c["name"], c["at"], c["result"]) for c in _checks(settings, [today]) if c["day"] == today]
+    """Return the results of all checks until today: a failure stands until the same check passes, however long ago it was."""
+    folder = settings.lake / "events" / "type=device.check" / f"site_id={settings.site_id}"
+    checks = _read_checks(settings, sorted(str(f) for f in folder.rglob("*.parquet")))
+    return [(c["device_id"], c["name"], c["at"], c["result"]) for c in checks if c["day"] <= today]
 
 
 @dataclass(frozen=True, slots=True)

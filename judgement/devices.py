@@ -111,7 +111,7 @@ def state_of(
         Of any devices; of those before the longest period the newest verdict of each procedure is enough. Of two of one moment the later in the
         list counts.
     failed_checks
-        The checks of today whose newest result is a failure.
+        The checks whose newest result is a failure, of today or of any day before.
     first_day
         The first day of the device's history, None: today; before a weekly test could have been made once it is not due.
     """

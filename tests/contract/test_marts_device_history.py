@@ -9,6 +9,7 @@ import pytest
 from lake_fixture import AS_OF, DAY, LakeWriter, at
 
 from connectors.settings import load
+from devices.states import states
 from warehouse.releases import PROJECT, BuildFailed, build_marts
 
 BACK = 9  # days of data before the last one
@@ -42,7 +43,7 @@ def lake() -> LakeWriter:
             flood(w, "GC1", at("07:00", day(back)), 9.0 if back == 5 else 2.5)
         if back % 6 == 3:
             w.phantom(f"cor.GC1.{back}", "GC1", at("07:10", day(back)), "centre_of_rotation", {"cor_offset_mm": 0.1}, unit="mm")
-        for device in ("OLD", "OLDER"):
+        for device in ("OLD", "OLDER", "CHECKED"):
             flood(w, device, at("07:00", day(back)))
         late = {4: at("09:00", day(2)), 6: at("09:00", day(1))}.get(back)
         flood(w, "LATE", at("07:00", day(back)), 9.0 if back == 6 else 2.5, late)
@@ -55,6 +56,15 @@ def lake() -> LakeWriter:
     w.phantom("water.LONE.1", "LONE", at("07:00", day(3)), "ct_water", {"water_hu": 9.0})
     w.examination("LONE", "FDG", "LONE", at("08:00", day(1)))
     w.phantom("water.LONE.2", "LONE", at("18:00", day(1)), "ct_water", {"water_hu": 0.5})
+    # two checks failed; another one passed, then one of them, then the other after the first patient; a third failed and passed on one day
+    for back, clock, check, result in (
+        (5, "06:50", "peaking", "fail"), (5, "06:55", "display", "fail"), (4, "06:50", "energy", "pass"), (3, "06:50", "peaking", "pass"),
+        (2, "12:00", "display", "pass"), (1, "06:50", "energy", "fail"), (1, "12:00", "energy", "pass"),
+    ):  # fmt: skip
+        when = at(clock, day(back))
+        said = {"device_id": "CHECKED", "check": check, "performed_at_utc": when.isoformat(), "staff_id": "T01", "result": result}
+        w.event("device.check", when, said)
+    w.examination("CHECKED", "THYROID", "CHECKED", at("09:00", day(2)))
     return w
 
 
@@ -66,11 +76,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     devices = (seeds / "devices.csv").read_text(encoding="utf-8")
     assert "SPCT1,SN-SPCT1,ROOM-SPCT1,2020-01-01,\n" in devices
     devices = devices.replace("ROOM-SPCT1,2020-01-01,\n", f"ROOM-SPCT1,2020-01-01,{COMMISSIONED}\n")
-    for name in ("OLD", "OLDER", "LATE", "LONE"):  # a row without the last column: of a file that is older than it
+    for name in ("OLD", "OLDER", "LATE", "LONE", "CHECKED"):  # a row without the last column: of a file that is older than it
         devices += f"{name},MAIN,x,x,gamma_camera,NM,M,Model,{name},SN-{name},ROOM-{name},2020-01-01\n"
     (seeds / "devices.csv").write_text(devices, encoding="utf-8")
     with (seeds / "phantom_schedule.csv").open("a") as f:
-        f.writelines(f"{name},planar_uniformity,1,2020-01-01\n" for name in ("OLD", "OLDER", "LATE"))
+        f.writelines(f"{name},planar_uniformity,1,2020-01-01\n" for name in ("OLD", "OLDER", "LATE", "CHECKED"))
     settings = load(home=root / "var")
     lake().write(settings.lake)
     build_marts(settings, AS_OF, root / "project")
@@ -112,6 +122,23 @@ def test_a_failure_does_not_end_by_the_day_that_nobody_tests(release: duckdb.Duc
     alone = days(release, "LONE", "state, reason")
     assert [alone[b][0] for b in (3, 2, 1, 0)] == ["not_fit", "not_fit", "not_fit", "not_confirmed"]
     assert alone[0][1] == "no test is scheduled"
+
+
+def test_a_failed_check_stands_until_the_same_check_passes_before_a_patient(
+    release: duckdb.DuckDBPyConnection, house: Path
+) -> None:
+    found = days(release, "CHECKED", "state, reason, state_at_opening")
+    assert {back: row[0] for back, row in found.items()} == {
+        **dict.fromkeys(range(BACK + 1), "fit"),
+        **dict.fromkeys((5, 4, 3, 2, 1), "not_fit"),
+    }
+    failed = {back: row[1] for back, row in found.items() if row[0] == "not_fit"}
+    both, one = "check failed: display, peaking", "check failed: display"
+    assert failed == {5: both, 4: both, 3: one, 2: one, 1: "check failed: energy"}
+    assert [found[back][2] for back in (6, 5, 3, 2, 1, 0)] == ["fit", "not_fit", "not_fit", "not_fit", "not_fit", "fit"]
+    for back, clock, reason in ((4, "20:00", both), (3, "20:00", one), (1, "20:00", None), (0, "20:00", None)):
+        now = states(load(home=house / "var"), at(clock, day(back)), house / "project" / "seeds")["CHECKED"]
+        assert (now["reason"] or None) == reason, back
 
 
 def test_history_begins_at_commissioning_or_with_the_data_a_device_joined_with(

@@ -14,15 +14,41 @@ with tests as (
     group by site_id, device_id, day
 ),
 
-checks as (
-    select
-        c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.time_zone') }} as day,
-        {{ join_text('c.check_name', ', ') }} as failed_checks,
-        min(c.performed_at_utc) as first_failed_at_utc
-    from {{ ref('stg_door__check') }} as c
+failed as (
+    select c.*, {{ local_day('c.performed_at_utc', 's.time_zone') }} as day
+    from (
+        select
+            site_id, device_id, check_name, result, performed_at_utc,
+            min(case when result <> 'fail' then performed_at_utc end) over (
+                partition by site_id, device_id, check_name order by performed_at_utc, recorded_at_utc, event_id
+                rows between 1 following and unbounded following
+            ) as passed_at_utc
+        from {{ ref('stg_door__check') }}
+    ) as c
     inner join {{ ref('sites') }} as s on c.site_id = s.site_id
     where c.result = 'fail'
-    group by c.site_id, c.device_id, {{ local_day('c.performed_at_utc', 's.time_zone') }}
+),
+
+-- a failure counts on its own day, and on later ones until the same check has passed before the first patient of a day
+checks as (
+    select
+        d.site_id, d.device_id, d.day,
+        {{ join_text('f.check_name', ', ') }} as failed_checks,
+        max(
+            case
+                when f.performed_at_utc <= d.opens_at_utc and (f.day = d.day or f.passed_at_utc is null or f.passed_at_utc > d.opens_at_utc)
+                    then 1
+                else 0
+            end
+        ) as failed_at_opening
+    from {{ ref('int_device__day') }} as d
+    inner join failed as f on d.site_id = f.site_id and d.device_id = f.device_id and f.day <= d.day
+    inner join {{ ref('sites') }} as s on d.site_id = s.site_id
+    left join {{ ref('int_device__patient_use') }} as u on d.site_id = u.site_id and d.device_id = u.device_id and d.day = u.day
+    where
+        f.day = d.day or f.passed_at_utc is null or {{ local_day('f.passed_at_utc', 's.time_zone') }} > d.day
+        or ({{ local_day('f.passed_at_utc', 's.time_zone') }} = d.day and f.passed_at_utc > u.first_patient_at_utc)
+    group by d.site_id, d.device_id, d.day
 ),
 
 final as (
@@ -44,14 +70,14 @@ final as (
         d.opens_at_utc,
         case
             when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null -- nobody can tell yet
-            when c.first_failed_at_utc <= d.opens_at_utc or t.worst_at_opening = 4 then 'not_fit'
+            when c.failed_at_opening = 1 or t.worst_at_opening = 4 then 'not_fit'
             when t.worst_at_opening = 3 or t.worst_at_opening is null then 'not_confirmed'
             when t.worst_at_opening = 2 then 'conditional'
             else 'fit'
         end as state_at_opening,
         case
             when d.opens_at_utc is null or d.opens_at_utc > {{ as_of() }} then null
-            when c.first_failed_at_utc <= d.opens_at_utc then {{ both_reasons(because('check.failed', {'checks': 'c.failed_checks'}), 't.reason_at_opening') }}
+            when c.failed_at_opening = 1 then {{ both_reasons(because('check.failed', {'checks': 'c.failed_checks'}), 't.reason_at_opening') }}
             when t.worst_at_opening is null then {{ because('test.none_scheduled') }}
             else t.reason_at_opening
         end as reason_at_opening
