@@ -18,10 +18,17 @@ from messages import from_fields
 __all__ = ["consequences", "intake_now", "overview", "room_names", "rule_links", "states_today", "worklists"]
 
 FINDINGS = """
-select severity, rule_id, rule_version, title_en, title_zh, subject_id, device_id, room_id, accession_number, staff_id,
-  occurred_at_utc, value, unit, limit_text, reason, to_json(f) ->> 'reason_code' as reason_code,
-  to_json(f) ->> 'reason_args' as reason_args, picture_href, rank
-from marts.fct_finding f where severity <> 'info' order by rank
+select f.severity, f.rule_id, f.rule_version, f.title_en, f.title_zh, f.subject_id, f.device_id, f.room_id, f.accession_number, f.staff_id,
+  f.occurred_at_utc, f.value, f.unit, f.limit_text, f.reason, to_json(f) ->> 'reason_code' as reason_code,
+  to_json(f) ->> 'reason_args' as reason_args, f.picture_href, f.rank,
+  coalesce(d.name_en, f.device_id) as device_en, coalesce(d.name_zh, f.device_id) as device_zh,
+  coalesce(r.name_en, f.room_id) as room_en, coalesce(r.name_zh, f.room_id) as room_zh,
+  coalesce(s.name_en, f.staff_id) as staff_en, coalesce(s.name_zh, f.staff_id) as staff_zh
+from marts.fct_finding f
+left join marts.dim_device d on d.site_id = f.site_id and d.device_id = f.device_id
+left join marts.dim_room r on r.site_id = f.site_id and r.room_id = f.room_id
+left join marts.dim_staff s on s.site_id = f.site_id and s.staff_id = f.staff_id
+where f.severity <> 'info' order by f.rank
 """
 DEVICES = """
 select d.device_id, d.name_en, d.name_zh, y.day, coalesce(y.state, 'not_confirmed') as state, y.reason,
