@@ -63,15 +63,15 @@ def watch(
     ask: Callable[[str, dict[str, Any]], bool],
     account: Path,
     seconds: float = SECONDS,
-    wait: Callable[[float], bool] = threading.Event().wait,
+    wait: Callable[[float], bool] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Ask all questions once for each new key, until `wait` returns True; write to `account` what came of it.
+    """Ask all questions once for each new key, until `wait` (for ever unless given) returns True; write to `account` what came of it.
 
     `ask` returns whether the answer is in the cache now; whatever it raises counts as not. A key that changes meanwhile ends the round: the
     next one is for the newer release.
     """
-    done = None
+    wait, done = wait or threading.Event().wait, None
     while True:
         now = key()
         if now != done:
