@@ -1,4 +1,4 @@
-"""Inputs that once passed: copied, overflowed, multiplied, scattered or wrongly spaced. The right answer has no verdict."""
+"""Inputs that once passed: copied, overflowed, multiplied, scattered, wrongly spaced or hidden. The right answer has no verdict."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from pet_images import iq_phantom
 from pet_images import slices as pet_slices
 
-from bench.cases import Case, Truth, dicom, item, lit, slits
+from bench.cases import Case, Truth, dicom, grid, item, lit, slits, water
 
 __all__ = ["wrong_passes"]
 
@@ -20,7 +20,11 @@ REFUSED = "not_measured"
 
 def wrong_passes(folder: Path) -> list[Case]:
     """Write the images and return their cases."""
-    return [case for maker in (_copies, _overflowed, _multiplied, _scattered, _spaced) for case in maker(folder)]
+    return [
+        case
+        for maker in (_copies, _overflowed, _multiplied, _scattered, _spaced, _weak_rim, _cancelled)
+        for case in maker(folder)
+    ]
 
 
 def _one(folder: Path, name: str, *files: bytes, sheet: dict[str, Any] | None = None) -> Path:
@@ -76,3 +80,35 @@ def _spaced(folder: Path) -> Iterator[Case]:
         path = _one(folder, f"spaced {factor}", *files, sheet=sheet)
         truths = (Truth("sphere_diameter_mm 37 mm", 37.0, 0.01),)
         yield Case(FAMILY, f"NEMA IQ slices spaced {100 * (factor - 1):+.0f} %", path, truths, "indicative")
+
+
+def _weak_rim(folder: Path) -> Iterator[Case]:
+    x, y = grid(2.4, 256)
+    for kind, size, depth_mm, left in (
+        ("RECTANGLE", (533.0, 387.0), 14.4, 0.55),
+        ("ROUND", (400.0,), 18.0, 0.65),
+        ("HEXAGONAL", (450.0,), 18.0, 0.6),
+    ):
+        rim = (lit(kind, tuple(s - 2 * depth_mm for s in size), 2.4, 256) < 0.5) & (np.abs(x) < 60) & (y > 0)
+        image = np.random.default_rng(6).poisson(3_000 * lit(kind, size, 2.4, 256) * np.where(rim, left, 1.0))
+        path = _one(folder, f"weak rim {kind}", dicom(image, NumberOfFrames=1))
+        title = f"rim at {100 * left:.0f} % over 120 mm, {depth_mm:g} mm deep, undeclared {kind.lower()} field"
+        yield Case(FAMILY, title, path, (Truth("centre_pixel_counts", 27_000.0, 100.0),), "indicative")
+
+
+def _cancelled(folder: Path) -> Iterator[Case]:
+    x, y = grid(1.0, 256)
+    insert = np.hypot(x - 3, y + 2) < 40
+    for hu, sigma, slices in ((1.5, 4.0, 1), (2.0, 8.0, 1), (1.5, 4.0, 5)):
+        images = [water(0.0, sigma, cupping=hu / 0.58, seed=k) + hu * insert for k in range(slices)]
+        files = [
+            dicom(
+                np.rint(image + 1024), modality="CT", kind="AXIAL", pixel_mm=1.0, RescaleSlope="1", RescaleIntercept="-1024",
+                ImagePositionPatient=["0", "0", str(-5 * k)], ImageOrientationPatient=["1", "0", "0", "0", "1", "0"],
+            )
+            for k, image in enumerate(images)
+        ]  # fmt: skip
+        path = _one(folder, f"cancelled {hu:g} {slices}", *files)
+        title = f"insert of {hu:+g} HU that cancels its cupping, noise {sigma:g} HU, slices: {slices}"
+        middle = hu + 0.08 * hu / 0.58  # the mean of r² over the region is 0.08
+        yield Case(FAMILY, title, path, (Truth("water_hu", middle, 0.5),), "indicative")

@@ -1,7 +1,7 @@
 """The verdict on a value: the same limits, precedence and truth table as the dbt models (`judge.sql`, `int_measure__judged`)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any, Protocol
@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from judgement.rows import Limit
 from judgement.validity import in_force
 
-__all__ = ["BOUNDS", "MEASURED", "judge", "limit_of", "verdict", "worst"]
+__all__ = ["BOUNDS", "LOWER_BOUND", "MEASURED", "judge", "limit_of", "verdict", "worst"]
 
+LOWER_BOUND = "lower_bound"  # in the place of a value: the true one may be larger, so that no limit can be held against it
 MEASURED = "measured"  # the only status of a value that gets a verdict
 BOUNDS = ("warn_low", "warn_high", "fail_low", "fail_high")
 ORDER = ("none", "pass", "warn", "fail")
@@ -25,6 +26,8 @@ class Measured(Protocol):
     def value(self) -> float | None: ...
     @property
     def region(self) -> str | None: ...
+    @property
+    def at(self) -> Mapping[str, Any] | None: ...
 
 
 class Judged(Protocol):
@@ -94,7 +97,7 @@ def judge(result: Judged, limits: Sequence[Limit], device_id: str | None, day: s
         limit = limit_of(limits, result.procedure, m.name, device_id, result.detector, day, m.region)
         if limit is None:
             continue
-        own = verdict(m.value, result.status, limit)
+        own = verdict(m.value, "indicative" if (m.at or {}).get(LOWER_BOUND) else result.status, limit)
         verdicts.append(own)
         row = {**asdict(limit), "verdict": own}
         if m.region is not None:

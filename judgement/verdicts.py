@@ -5,7 +5,7 @@ from datetime import tzinfo
 from typing import Any
 
 from judgement.days import local_day
-from judgement.limits import BOUNDS, limit_of, verdict
+from judgement.limits import BOUNDS, LOWER_BOUND, limit_of, verdict
 from judgement.rows import Limit
 from messages import because
 
@@ -24,7 +24,8 @@ def judged(rows: Sequence[Row], limits: Sequence[Limit], device_id: str, zone: t
         if row["measure"] is not None:
             limit = limit_of(limits, row["procedure"], row["measure"], device_id, row["detector"], day, row["region"])
         bounds = {b: getattr(limit, b) if limit else None for b in BOUNDS}
-        out.append({**row, **bounds, "verdict": verdict(row["value"], row["status"], limit)})
+        status = "indicative" if f'"{LOWER_BOUND}": true' in (row.get("at") or "") else row["status"]
+        out.append({**row, **bounds, "verdict": verdict(row["value"], status, limit)})
     return out
 
 

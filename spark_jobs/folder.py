@@ -15,6 +15,7 @@ from spark_jobs.documents import Document
 from spark_jobs.faults import of_file
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.combined.registration import Head
+from spark_jobs.procedures.heads import camera_of
 from spark_jobs.reading import Instance, content_digest, read_file, series_key
 
 __all__ = ["Heap", "Series", "Unmeasurable", "files_of", "heap_of"]
@@ -36,6 +37,7 @@ class Series:
     """The images of one series: where they are, and what became of files that bear one UID."""
 
     head: Head
+    camera: tuple[object, ...] | None = None  # of an image of one head: what all heads of its acquisition share
     sources: list[str | None] = field(default_factory=list)
     kept: dict[int, Instance] = field(default_factory=dict)  # by number
     copies: list[str | None] = field(default_factory=list)
@@ -93,7 +95,7 @@ class Heap:
             return
         key = series_key(one)
         if key not in self._series:
-            self._series[key] = Series(Head.of(one))
+            self._series[key] = Series(Head.of(one), camera_of(one))
         self._kept += 1
         self._series[key].add(one, self._kept <= KEPT)
 

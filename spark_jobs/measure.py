@@ -15,6 +15,7 @@ from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
 from spark_jobs.folder import Heap, Series, heap_of
+from spark_jobs.heads_in_series import compared, groups_of_heads
 from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
@@ -93,16 +94,39 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
         paired.update(numbers)
         yield from _found([series[k] for k in numbers], lambda images: [result])  # noqa: B023 (called before the next turn)
     used: set[str] = set()
-    for k, one in enumerate(series):
+    beside_it = groups_of_heads(series)
+    for k in range(len(series)):
         if k in paired:
             continue
-        for found in _found([one], lambda images: measure_instances(images, sheets=heap.documents)):
+        group = [j for j in beside_it.get(k, [k]) if j not in paired]
+        if group[0] < k:
+            continue  # was looked at with the first of its group
+        for found in _heads([series[j] for j in group], lambda images: measure_instances(images, sheets=heap.documents)):
             used.update(kind for r in found.results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds)
             yield found
     for d in heap.documents:
         if d.kind not in used:
             results = _of_documents(d, heap.documents)
             yield Found((d.source,), d.device_serial, d.station_name, d.acquired_on, results)
+
+
+def _heads(series: Sequence[Series], measure: Callable[[list[Instance]], list[Result]]) -> Iterator[Found]:
+    """Yield what series that may hold the heads of one acquisition give: together where they are known to, else each by itself."""
+    if len(series) == 1:
+        yield from _found(series, measure)
+        return
+    alone = [found for one in series for found in _found([one], measure)]
+    if not all(found.images for found in alone):
+        yield from alone
+        return
+    results, notes = compared([list(f.images) for f in alone], [f.results for f in alone], measure)
+    if results is not None:
+        inputs, images = (tuple(x for f in alone for x in getattr(f, name)) for name in ("inputs", "images"))
+        copies = _of_copies(series)
+        yield replace(alone[-1], inputs=inputs, images=images, results=[_noted(r, copies) for r in results])
+        return
+    for found, note in zip(alone, notes, strict=True):
+        yield replace(found, results=[_noted(r, note) for r in found.results])
 
 
 def _found(series: Sequence[Series], measure: Callable[[list[Instance]], list[Result]]) -> Iterator[Found]:

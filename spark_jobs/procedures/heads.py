@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from messages import because
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["ANTERIOR", "POSTERIOR", "Head", "apart", "detector_item", "facing", "field_of_view", "heads_of", "view_of"]
+__all__ = [
+    "ANTERIOR",
+    "POSTERIOR",
+    "Head",
+    "apart",
+    "camera_of",
+    "detector_item",
+    "facing",
+    "field_of_view",
+    "heads_of",
+    "view_of",
+]
 
 ANTERIOR, POSTERIOR = "anterior", "posterior"
 # codes of CID 26/501 that say which side faces the detector
@@ -65,6 +76,19 @@ def apart(heads: Sequence[Head]) -> str | None:
     if len({_moment(h.instance) for h in heads}) > 1:
         return because("heads.times_differ")
     return None
+
+
+def camera_of(instance: Instance) -> tuple[object, ...] | None:
+    """Return what the images of all heads of one acquisition share; None where the object is of another modality or of several heads."""
+    if instance.modality != "NM" or instance.kind not in ("STATIC", "TOMO"):
+        return None
+    try:
+        if len(_different(instance.vector("DetectorVector"))) != 1:
+            return None
+    except Unreadable:
+        return None
+    about = (instance.kind, instance.device_serial, instance.station_name, tuple(sorted(instance.codes)))
+    return (*about, instance.rows, instance.columns, instance.pixel_mm)
 
 
 def detector_item(instance: Instance, detector: int) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from qc_images import dicom, item, lit, rotation
 from tomo_images import cylinder, recon
 
+from spark_jobs.answers import answers
 from spark_jobs.measure import measure_series
 from spark_jobs.reading import Unreadable, read
 
@@ -138,6 +139,42 @@ def test_heads_in_two_objects_are_compared_or_the_result_says_why_not():
         assert [r.status for r in results] == ["measured"] * 2
         assert all(any("not compared" in w for w in r.warnings) for r in results)
         assert all(m.name != "cor_head_difference_mm" for r in results for m in r.measures)
+
+
+def in_series(tmp_path, *files):
+    """What the folder of series of one study gives."""
+    for k, data in enumerate(files):
+        ds = pydicom.dcmread(BytesIO(data))
+        ds.SeriesInstanceUID, ds.StudyInstanceUID = f"2.25.{k + 1}", "2.25.99"
+        ds.save_as(tmp_path / f"{k}.dcm")
+    return list(answers([tmp_path / f"{k}.dcm" for k in range(len(files))]))
+
+
+def names(row):
+    return {m["name"] for m in row["measures"]}
+
+
+@pytest.mark.parametrize("numbers", [([1], [1]), ([1], [2])])
+def test_heads_in_two_series_are_compared_as_in_two_objects(tmp_path, numbers):
+    first, second = ({"DetectorVector": n * 60} for n in numbers)
+    rows = in_series(tmp_path, turn(0.0, 1.5, **first), turn(180.0, -0.8, seed=1, **second))
+    assert [len(r["inputs"]) for r in rows] == [2, 2] and len({r["detector"] for r in rows}) == 2
+    assert all("cor_head_difference_mm" in names(r) for r in rows)
+
+
+def test_floods_of_heads_in_two_series_are_compared(tmp_path):
+    field = lit("RECTANGLE", (533.0, 387.0), 2.4, 256) * 2_500
+    about = [{"DetectorVector": [n], "ActualFrameDuration": 60_000, "AcquisitionTime": "080000"} for n in (1, 2)]
+    files = [dicom(np.random.default_rng(k).poisson(field), **a, NumberOfFrames=1) for k, a in enumerate(about)]
+    rows = in_series(tmp_path, *files)
+    assert sorted(r["procedure"] for r in rows) == ["head_sensitivity_match", "planar_uniformity", "planar_uniformity"]
+
+
+def test_what_may_be_a_head_in_another_series_is_named(tmp_path):
+    rows = in_series(tmp_path, turn(0.0, 1.5), turn(180.0, -0.8, seed=1, AcquisitionTime="120000"))
+    assert [len(r["inputs"]) for r in rows] == [1, 1]
+    for row, other in zip(rows, ("2.25.2", "2.25.1"), strict=True):
+        assert any(other in str(w) and "another head" in str(w) for w in row["warnings"])
 
 
 def test_slices_with_gaps_are_no_tomogram():

@@ -24,7 +24,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.4.0"
+VERSION = "1.5.0"
 FORMULAE = (
     "noise = 100 · SD / (water + 1000 HU − common shift of water and air), in percent, SD of the central region in HU",
     "noise for 10 mm = noise in percent · √(T / 10 mm), in percent, with slice thickness T in mm",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.numerics.order import median
 
-__all__ = ["Edge", "Edges", "find_edges"]
+__all__ = ["Edge", "Edges", "find_edges", "soft_step"]
 
 LARGEST_PART = 0.85  # of the water's radius
 WINDOW_CELLS, NARROWEST_CELLS = 6.0, 4.0  # on both sides of the circle
@@ -121,7 +121,8 @@ def _window(values: NDArray[np.float64], top: int, left: int, side: int) -> NDAr
 
 
 @cache
-def _soft_step() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def soft_step() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return distances from a circle (cells) and the values of a step of 1 there, 1 inside and 0 outside."""
     away = np.linspace(-4, 4, 321)
     return away, np.array([0.5 - 0.5 * erf(v / BLUR_CELLS / 2**0.5) for v in away])
 
@@ -129,7 +130,7 @@ def _soft_step() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _basis(away: NDArray[np.float64], window: float) -> NDArray[np.float64]:
     """Return a cubic and a soft step (1 inside) at distances from a circle: points × 5."""
     t = away / window
-    return np.column_stack([np.ones(t.size), t, t**2, t**3, np.interp(away, *_soft_step())])
+    return np.column_stack([np.ones(t.size), t, t**2, t**3, np.interp(away, *soft_step())])
 
 
 def _kernel(side: int, radius: float) -> tuple[NDArray[np.float64], float]:

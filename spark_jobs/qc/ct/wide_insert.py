@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
+from spark_jobs.qc.ct.radial_step import radial_step
 from spark_jobs.qc.ct.round_edge import Edges, find_edges
 from spark_jobs.qc.numerics.cylinder import Cylinder
 from spark_jobs.qc.numerics.foreign_object import MOST_CELLS, ForeignObject, Water, pixel_noise, water_of
@@ -27,6 +28,7 @@ QUIET_HU, WHOLE_HU = 0.6, 2.0  # without noise a shade in whole numbers has step
 SHADE_HU, SHADE_ERRORS = 1.0, 3.5  # a middle that differs less from the rim hides nothing that matters
 INNER_PART, OUTER_PART, RIM_PART = 0.4, 0.7, 0.92  # of the radius: the middle, and the ring that it is compared with
 ALONE_HU, ALONE_ERRORS = 1.0, 5.0  # a slice whose middle reads so much other than that of its neighbours is looked at by itself
+RADIAL_Z, HIDDEN_HU = 4.2, 0.4  # a step of the radial profile: standard errors, and by how much it moves the middle
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def insert_or_shade(
         water = _water(hu, c, pixel_mm)
         if water is None:
             continue
+        radial = radial_step(water.cells, water.inside, water.middle, water.reach, water.noise) if hu is mean and noisy else None
         size = water.step * pixel_mm
         edges = find_edges(water.rest, water.middle, water.reach, water.noise, SMALLEST_MM / size)
         best = edges.best
@@ -73,6 +76,8 @@ def insert_or_shade(
                 "ct_water.insert_or_ring", row=row, column=column, hu=best.height_hu, distance_mm=best.radius * size
             )
         reserved = reserved or _hidden(water, edges, size, wide if hu is mean else ())
+        if reserved is None and radial is not None and radial.z > RADIAL_Z * edges.grain and radial.hidden_hu > HIDDEN_HU:
+            reserved = because("ct_water.cancelled", size_mm=2 * radial.radius * size, hu=radial.height_hu)
     return Suspicion(None, reserved)
 
 

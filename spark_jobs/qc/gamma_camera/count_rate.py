@@ -18,12 +18,12 @@ __all__ = ["FEWEST", "METHOD", "PROCEDURE", "VERSION", "is_approach", "measure",
 
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 FORMULAE = (
     "observed rate = counts / frame duration, in cps",
     "input rate = scale · e^(−λ(t − t_last)) · (1 − e^(−λΔt)) / (λΔt), in cps, λ = ln 2 / T½; the scale is fitted to the frames of little loss",
     "R20 = the observed rate, in cps, where observed / input = 0.8",
-    "maximum rate = the top of a cubic through ln(observed rate) over ln(input rate), in cps",
+    "maximum rate = the top of a cubic through ln(observed rate) over ln(input rate), in cps; not passed: the largest that was seen",
 )
 LOW_CPS = 4_000.0  # NU 1: the rate that a test must come down to
 LITTLE_LOSS = 0.1
@@ -83,8 +83,10 @@ def measure(
     measures, warnings = [], [because("count_rate.background_kept")]
     top = _largest(observed, supplied, counts)
     if top is None:
-        seen = f"{observed.max():.0f}"
-        warnings.append(because("count_rate.maximum_not_passed", cps=seen))
+        best = int(np.argmax(observed))
+        seen, error = float(observed[best]), float(np.sqrt(counts[best]) / durations[best])
+        warnings.append(because("count_rate.maximum_not_passed", cps=f"{seen:.0f}"))
+        measures.append(Measure("max_rate_cps", float(f"{seen:.6g}"), "cps", float(f"{error:.3g}"), {"lower_bound": True}))
     else:
         measures.append(
             Measure("max_rate_cps", float(f"{top[0]:.6g}"), "cps", float(f"{top[1]:.3g}"), {"input_cps": round(top[2], 1)})
@@ -94,7 +96,7 @@ def measure(
         warnings.append(because("count_rate.no_loss"))
     else:
         measures.append(Measure("r20_cps", float(f"{loss[0]:.6g}"), "cps", float(f"{loss[1]:.3g}")))
-    if not measures:
+    if top is None and loss is None:
         return refuse(because("count_rate.source_weak", largest_kcps=observed.max() / 1000))
     figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
     return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.gamma_camera import dome
+from spark_jobs.qc.gamma_camera.rim import rim
 from spark_jobs.qc.numerics.cut_off import FLAT, is_quiet
 from spark_jobs.qc.numerics.field import PIECE, Mask, Shape, covered, declared_shape, hull_shape, lit_and_notches, peel, shifted
 from spark_jobs.qc.numerics.order import median
@@ -28,7 +29,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.2.1"
+VERSION = "1.2.2"
 FORMULAE = (
     "integral uniformity: IU = 100 · (max − min) / (max + min), in percent, over the smoothed pixels of the field",
     "differential uniformity: DU = the largest 100 · (max − min) / (max + min) of five neighbours of a row (X) or column (Y), in percent",
@@ -45,6 +46,7 @@ RATE_CPS = 20_000.0  # NU 1: the count rate of a flood; the limit that judges it
 ASIDE_BLOCKS = 1.0  # from the middle of the image: half of the width of a strip that is dead, or that the field is moved by
 CORNER_BLOCKS, CORNERS_ALIKE = 6, 2.0  # blocks beside a field at a corner of its bounding box; of their root
 SCALED = 2.0  # times fewer counts than a pixel's noise tells: structure of the crystal adds to the noise, too
+PLAIN = 8.0  # percent: an integral uniformity of more is a fault anyway
 REPLICATES = 12  # Poisson replicates for the uncertainty
 
 
@@ -181,6 +183,9 @@ def measure(
         reason = because("flood.cut_by_border")
     elif shape is None and notches.any():
         reason = because("flood.rim_missing", area_cm2=notches.sum() * size_mm**2 / 100)
+    elif shape is None and values["ufov_iu_percent"][0] < PLAIN and (edge := rim(raw, found)).is_doubtful:
+        # what lies at the rim is left out: a weak part there would be left out with it
+        reason = because("flood.rim_weak", dent_mm=edge.dent * size_mm)
     elif centre < ENOUGH_COUNTS:
         reason = because("flood.too_few_counts", counts=centre, size_mm=size_mm, least=ENOUGH_COUNTS)
     elif distance is not None and source_mm is None:

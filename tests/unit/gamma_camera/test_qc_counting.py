@@ -1,6 +1,8 @@
 """Sensitivity, count rate, match of energy windows: known truth, made without the engine, over the whole range."""
 
+import json
 import time
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import pairwise
 
@@ -13,6 +15,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
 from connectors.nuclides import known_nuclides
+from judgement.limits import judge
+from judgement.rows import Limit
+from judgement.verdicts import judged
 from spark_jobs.measure import measure_series, render
 from spark_jobs.procedures.gamma_camera.source import activity
 from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
@@ -252,7 +257,8 @@ def test_count_rate_of_a_paralysable_detector(tau, frame_s, seed):
 def test_count_rate_of_other_detectors_and_short_series():
     result = count_rate.measure(*decay(2e-6, plain=True), LIFE)
     assert result.value("r20_cps") == pytest.approx(0.8 * 0.25 / 2e-6, rel=0.01)  # non-paralysable: n·tau = 0.25
-    assert "max_rate_cps" not in {m.name for m in result.measures} and any("largest rate" in w for w in result.warnings)
+    (seen,) = (m for m in result.measures if m.name == "max_rate_cps")
+    assert seen.at == {"lower_bound": True} and any("lower bound of the maximum rate" in w for w in result.warnings)
     few = count_rate.measure(*(v[::12] for v in decay(2e-6)), LIFE)
     assert few.value("r20_cps") == pytest.approx(0.1785 / 2e-6, rel=0.02)
     assert "4 kcps" in count_rate.measure(*decay(2e-6, hours=30.0), LIFE).reason
@@ -268,6 +274,24 @@ def test_a_source_that_was_moved_during_its_decay_gives_no_count_rate():
     assert "moved" in count_rate.measure(half, starts, durations, LIFE).reason
     lost = np.delete(counts, 60)
     assert "moved" in count_rate.measure(lost, starts[:-1], durations[:-1], LIFE).reason
+
+
+@pytest.mark.req("ENG-03")
+def test_the_largest_rate_that_was_seen_is_a_lower_bound_that_no_limit_judges():
+    limits = [
+        Limit("MAX", 1, "count_rate", "max_rate_cps", None, None, None, None, None, low, None, "2000-01-01", *[None] * 5)
+        for low in (100e3, 400e3)
+    ] + [Limit("R20", 1, "count_rate", "r20_cps", None, None, None, None, None, 50e3, None, "2000-01-01", *[None] * 5)]
+    counts, starts, durations = decay(2e-6, start_cps=4e5)
+    result = count_rate.measure(counts, starts, durations, LIFE)
+    (seen,) = (m for m in result.measures if m.name == "max_rate_cps")
+    assert seen.value == pytest.approx(4e5 * np.exp(-4e5 * 2e-6), rel=0.002) and seen.uncertainty > 0
+    for limit in limits[:2]:
+        verdict, rows = judge(result, [limit, limits[2]], None, "2026-04-01")
+        assert {r["limit_id"]: r["verdict"] for r in rows} == {"MAX": "none", "R20": "pass"} and verdict == "pass"
+        row = {"procedure": "count_rate", "measure": "max_rate_cps", "value": seen.value, "status": "measured", "detector": None,
+               "region": None, "acquired_at_utc": datetime(2026, 4, 1, tzinfo=UTC), "at": json.dumps(seen.at)}  # fmt: skip
+        assert judged([row], [limit], "", UTC)[0]["verdict"] == "none"
 
 
 def dynamic(counts, n=64, **tags):
@@ -335,8 +359,9 @@ def test_windows_that_show_other_things_are_refused():
     for images in ({"1": points(0.0), "2": other}, {"1": points(0.0), "2": points(0.0)[:, ::-1] * 0}):
         result = windows.measure(images, 2.4)
         assert result.status == "not_measured" and "same points" in result.reason
-    floods = np.random.default_rng(0).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000)
-    (result,) = measure_series([dicom(np.stack([floods, floods]), EnergyWindowVector=[1, 2], DetectorVector=[1, 1])])
+    even = lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000
+    floods = np.random.default_rng(0).poisson(np.stack([even, even]))
+    (result,) = measure_series([dicom(floods, EnergyWindowVector=[1, 2], DetectorVector=[1, 1])])
     assert result.status == "not_measured" and "which of 2 energy windows" in result.reason
     faint = windows.measure({"1": points(0.0, counts=150, background=0), "2": points(0.0, counts=150, background=0, seed=4)}, 2.4)
     assert faint.status in ("indicative", "not_measured")
@@ -489,12 +514,17 @@ def test_a_rate_that_never_falls_again_is_no_largest_rate():
 @pytest.mark.parametrize("count", [1, 2])
 def test_two_heads_count_their_frames_alone_or_together(count):
     counts, _, _ = decay(4e-6, 60.0, 4e5, 48.0, 1800.0)
-    frames = pydicom.dcmread(BytesIO(dynamic(counts))).pixel_array
+    frames = np.random.default_rng(6).poisson(pydicom.dcmread(BytesIO(dynamic(counts))).pixel_array)
     phase = [item(ActualFrameDuration=60_000, PauseBetweenFrames=1_740_000, NumberOfFramesInPhase=count * len(counts))]
     vectors = {"DetectorVector": [1] * len(counts) + [2] * len(counts), "TimeSliceVector": [*range(1, len(counts) + 1)] * 2}
     about = {k: v for k, v in header().items() if k != "ActualFrameDuration"}
     data = dicom(
-        np.concatenate([frames, frames]), kind="DYNAMIC", pixel_mm=8.0, PhaseInformationSequence=phase, **vectors, **about
+        np.concatenate([frames, frames[..., ::-1]]),
+        kind="DYNAMIC",
+        pixel_mm=8.0,
+        PhaseInformationSequence=phase,
+        **vectors,
+        **about,
     )
     results = measure_series([data])
     assert [r.detector for r in results] == ["1", "2"]
@@ -505,3 +535,35 @@ def test_frame_time_is_how_far_frames_lie_apart():
     counts, _, _ = decay(4e-6, 60.0, 4e5, 48.0, 1800.0)
     (result,) = measure_series([dynamic(counts, FrameTime="1800000", **header(ActualFrameDuration=60_000))])
     assert result.value("max_rate_cps") == pytest.approx(1 / (np.e * 4e-6), rel=0.01)
+
+
+@pytest.mark.parametrize("layout", ["one head", "each head's frames", "both heads' frames", "FrameTime"])
+def test_the_largest_rate_of_each_head_where_the_peak_was_not_passed(layout):
+    tau, life = 2e-6, 6586.2
+    supplied = 400e3 * 2 ** (-np.arange(40) * 1200.0 / life)
+    seen = supplied * np.exp(-supplied * tau)
+    y = np.arange(64) - 31.5
+    shape = np.exp(-(y[:, None] ** 2 + y[None] ** 2) / 2 / 20**2)
+    rng, heads = np.random.default_rng(2), (1.0,) if layout in ("one head", "FrameTime") else (1.0, 0.97)
+    frames = np.concatenate([rng.poisson(seen[:, None, None] * 10 * part * shape / shape.sum()) for part in heads])
+    about = {
+        "ActualFrameDuration": 10_000 if layout == "FrameTime" else None,
+        "DetectorVector": np.repeat(np.arange(len(heads)) + 1, 40).tolist(),
+        "TimeSliceVector": [*range(1, 41)] * len(heads),
+        "RadiopharmaceuticalInformationSequence": [
+            item(RadionuclideCodeSequence=[item(CodeValue="C-111A1", CodingSchemeDesignator="SRT", CodeMeaning="^18^Fluorine")])
+        ],
+    }
+    if layout == "FrameTime":
+        about["FrameTime"] = "1200000"
+    else:
+        told = 40 * len(heads) if layout == "both heads' frames" else 40
+        about["PhaseInformationSequence"] = [
+            item(PhaseDelay=0, ActualFrameDuration=10_000, PauseBetweenFrames=1_190_000, NumberOfFramesInPhase=told)
+        ]
+    results = measure_series([dicom(frames, kind="DYNAMIC", pixel_mm=8.0, **about)])
+    assert len(results) == len(heads)
+    for result, part in zip(results, heads, strict=True):
+        (largest,) = (m for m in result.measures if m.name == "max_rate_cps")
+        assert abs(largest.value - part * seen[0]) < 4 * largest.uncertainty and largest.uncertainty < 0.001 * largest.value
+        assert largest.at == {"lower_bound": True} and any("not passed" in w for w in result.warnings)

@@ -46,7 +46,13 @@ newest_runs as (
 ),
 
 numbered as (
-    select r.*, n.newest_first = 1 as is_current, row_number() over (order by r.run_key, r.procedure, r.detector, r.aspect, r.region, r.measure) as row_id
+    select
+        r.*, n.newest_first = 1 as is_current,
+        -- a lower bound: the true value may be larger, so that no limit can be held against it
+        case when r.found_at like '%"lower_bound": true%' then 'indicative' else r.status end as judged_status,
+        case when r.found_at like '%"lower_bound": true%' then coalesce(r.reason, {{ because('verdict.lower_bound') }}) else r.reason end
+            as judged_reason,
+        row_number() over (order by r.run_key, r.procedure, r.detector, r.aspect, r.region, r.measure) as row_id
     from registered as r
     inner join newest_runs as n on r.site_id = n.site_id and r.series_uid = n.series_uid and r.run_key = n.run_key and r.analysis = n.analysis
 ),
@@ -77,8 +83,8 @@ select
     n.status, n.detector, n.aspect, n.region, n.measure, n.value, n.unit, n.uncertainty, n.found_at, n.method, n.method_version,
     n.acquired_at_utc, n.series_recorded_at_utc, n.acquired_day, n.time_zone, n.is_current, n.picture,
     l.limit_id, l.version as limit_version, l.warn_low, l.warn_high, l.fail_low, l.fail_high, l.standard, l.clause,
-    {{ verdict('n.value', 'n.status', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high') }} as verdict,
-    {{ verdict_reason('n.value', 'n.status', 'n.reason', 'l.limit_id', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high', 'n.unit') }}
+    {{ verdict('n.value', 'n.judged_status', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high') }} as verdict,
+    {{ verdict_reason('n.value', 'n.judged_status', 'n.judged_reason', 'l.limit_id', 'l.warn_low', 'l.warn_high', 'l.fail_low', 'l.fail_high', 'n.unit') }}
         as reason,
     {{ limit_text('l.fail_low', 'l.fail_high', 'n.unit') }} as fail_text,
     {{ limit_text('l.warn_low', 'l.warn_high', 'n.unit') }} as warn_text
