@@ -54,6 +54,7 @@ def checks() -> dict[str, list[str]]:
         "ruff check": [PYTHON, "-m", "ruff", "check", *ROOMS],
         "ruff format": [PYTHON, "-m", "ruff", "format", "--check", *ROOMS],
         "mypy": [PYTHON, "-m", "mypy"],
+        "sqlfluff": [str(ROOT / ".venv-peers/bin/python"), "-m", "sqlfluff", "lint", "--disable-progress-bar", "dbt_project/models"],
         "import rules": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"],
         "unit tests": [*PYTEST, "tests/unit"],
         "whole chain": [*PYTEST, "tests/end_to_end"],
