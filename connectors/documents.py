@@ -17,7 +17,7 @@ from messages import because
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["About", "NoDocument", "about", "looks_like_document", "nameless", "parsed", "utc_of"]
+__all__ = ["SERIES", "About", "NoDocument", "about", "looks_like_document", "nameless", "parsed", "utc_of"]
 
 LARGEST_BYTES = 32_000_000
 DEEPEST = 100  # levels: a report has six, a bomb of brackets has thousands

@@ -28,6 +28,7 @@ class Document:
     station_name: str | None = None
     device_serial: str | None = None
     acquired_on: str | None = None  # YYYY-MM-DD
+    of_several: bool = False  # several series of one modality came along: without a name it is not known of which a sheet tells
 
 
 def read_document(data: bytes, source: str | None = None) -> Document:

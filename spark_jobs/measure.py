@@ -19,6 +19,7 @@ from spark_jobs.heads_in_series import compared, groups_of_heads
 from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
+from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.numerics.cut_off import is_cut_off
 from spark_jobs.qc.numerics.wrapped import is_wrapped
@@ -93,21 +94,31 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
     for numbers, result in registrations([s.head for s in series], lambda k: series[k].opened()):
         paired.update(numbers)
         yield from _found([series[k] for k in numbers], lambda images: [result])  # noqa: B023 (called before the next turn)
-    used: set[str] = set()
+    used: set[int] = set()
     beside_it = groups_of_heads(series)
-    for k in range(len(series)):
+    for k, one in enumerate(series):
         if k in paired:
             continue
         group = [j for j in beside_it.get(k, [k]) if j not in paired]
         if group[0] < k:
             continue  # was looked at with the first of its group
-        for found in _heads([series[j] for j in group], lambda images: measure_instances(images, sheets=heap.documents)):
-            used.update(kind for r in found.results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds)
+        several = sum(s.head.modality == one.head.modality for s in series) > len(group)
+        sheets = [replace(d, of_several=several) for d in heap.documents]
+        for found in _heads([series[j] for j in group], lambda images: measure_instances(images, sheets=sheets)):  # noqa: B023
+            used.update(_told(found, heap.documents))
             yield found
-    for d in heap.documents:
-        if d.kind not in used:
+    for number, d in enumerate(heap.documents):
+        if number not in used:
             results = _of_documents(d, heap.documents)
             yield Found((d.source,), d.device_serial, d.station_name, d.acquired_on, results)
+
+
+def _told(found: Found, documents: Sequence[Document]) -> Iterator[int]:
+    """Yield the numbers of the documents that tell of what was found."""
+    kinds = {kind for r in found.results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds}
+    for number, d in enumerate(documents):
+        if d.kind in kinds and found.images and tells_of(d.sheet, found.images[0]):
+            yield number
 
 
 def _heads(series: Sequence[Series], measure: Callable[[list[Instance]], list[Result]]) -> Iterator[Found]:

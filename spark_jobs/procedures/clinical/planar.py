@@ -1,8 +1,9 @@
 """Planar views of patients: whole bodies and thyroids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from spark_jobs.procedures.gamma_camera.source import scan_start
 from spark_jobs.procedures.heads import ANTERIOR, POSTERIOR, facing, view_of
 from spark_jobs.procedures.moments import iso
 from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.procedures.sheets import sheet_of
 from spark_jobs.qc.clinical import thyroid_static, whole_body_bone
 from spark_jobs.qc.clinical.thyroid_uptake import Syringe
 from spark_jobs.qc.result import Result
@@ -65,8 +67,13 @@ def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> lis
         return [refusal(thyroid_static, str(exc))]
     first = series[0]
     milliseconds = number(first.dataset, "ActualFrameDuration")
-    syringe = _syringe(series, sheets)
+    try:
+        sheet, unnamed = sheet_of(series, sheets)
+        syringe = None if sheet is None else _syringe(series, sheet)
+    except Unreadable as exc:
+        unnamed, syringe = (), str(exc)
     timing, notes = uptake(first.dataset)
+    notes = (*notes, *unnamed)
     if isinstance(syringe, str):
         notes = (*notes, because("uptake.not_measured", reason=syringe))
     result = thyroid_static.measure(
@@ -96,16 +103,12 @@ def _from_the_front(series: Sequence[Instance]) -> list[Instance]:
     return out
 
 
-def _syringe(series: Sequence[Instance], sheets: Sequence[Document]) -> Syringe | str | None:
-    """Return the countings of the syringe that a sheet gives, None without a sheet, or why they cannot be used.
+def _syringe(series: Sequence[Instance], sheet: Mapping[str, Any]) -> Syringe | str:
+    """Return the countings of the syringe that a sheet gives, or why they cannot be used.
 
-    The sheet: `{"procedure": "thyroid_static", "series_uid": …, "nuclide": "Tc-99m", "full_cps": …, "full_at": …, "empty_cps": …,
-    "empty_at": …}`, moments as ISO 8601 on the clock of the camera; without `series_uid` it is of the one series that came along.
+    The sheet: `{"procedure": "thyroid_static", "study_uid": …, "nuclide": "Tc-99m", "full_cps": …, "full_at": …, "empty_cps": …,
+    "empty_at": …}`, moments as ISO 8601 on the clock of the camera.
     """
-    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
-    if len(mine) != 1:
-        return because("uptake.sheets_many", count=len(mine)) if mine else None
-    sheet = mine[0]
     try:
         full, empty = float(sheet["full_cps"]), float(sheet["empty_cps"])
         half_life = half_life_s([str(sheet["nuclide"])])

@@ -8,6 +8,7 @@ from typing import Any
 from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.procedures.administration import Administration, half_life_of_sheet, moment_of_sheet, reference_moment
+from spark_jobs.procedures.sheets import sheet_of
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.reading import Instance, Unreadable
 
@@ -20,18 +21,14 @@ LARGEST_MBQ, LARGEST_ML = 10_000.0, 50_000.0
 def phantom_filling(series: Sequence[Instance], sheets: Sequence[Document]) -> Administration | None:
     """Return activity (Bq) and mass (kg, 1 g/ml) of the filling at the moment that voxels are corrected to, None without a sheet.
 
-    The sheet: `{"procedure": "pet_cross_calibration" or "suv_calibration", "series_uid": …, "nuclide": "F-18", "activity_mbq": …,
+    The sheet: `{"procedure": "pet_cross_calibration" or "suv_calibration", "study_uid": …, "nuclide": "F-18", "activity_mbq": …,
     "measured_at": …, "residual_mbq": …, "residual_measured_at": …, "volume_ml": …}`; the residual of the syringe may be left out.
     Moments are of the site's clock, as the header's are, or have an offset that the header has too. Sheets that contradict each other,
     or lack something, are `Unreadable`.
     """
-    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
-    if not mine:
+    sheet, unnamed = sheet_of(series, sheets)
+    if sheet is None:
         return None
-    told = [{k: v for k, v in sheet.items() if k != "procedure"} for sheet in mine]
-    if any(t != told[0] for t in told):
-        raise Unreadable(because("sheet.activities_many", count=len(told)))
-    sheet = told[0]
     half_life = half_life_of_sheet(series, sheet.get("nuclide"))
     reference = reference_moment(series, half_life)
     activity = 1e6 * carried(series, sheet, "activity_mbq", "measured_at", reference.moment, half_life)
@@ -40,7 +37,7 @@ def phantom_filling(series: Sequence[Instance], sheets: Sequence[Document]) -> A
     volume = _number(sheet, "volume_ml", LARGEST_ML)
     if activity <= 0 or volume <= 0:
         raise Unreadable(because("filling.nothing_left"))
-    notes = (because("filling.from_sheet"), *reference.notes)
+    notes = (because("filling.from_sheet"), *unnamed, *reference.notes)
     return Administration(activity, volume / 1000, notes)
 
 

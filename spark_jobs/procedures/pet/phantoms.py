@@ -17,6 +17,7 @@ from spark_jobs.procedures.agent import agents, half_life_of
 from spark_jobs.procedures.pet.filling import carried, phantom_filling
 from spark_jobs.procedures.reference_moment import decay_correction, is_dated, scan_start
 from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.procedures.sheets import sheet_of
 from spark_jobs.qc.numerics.cut_off import CUT_OFF
 from spark_jobs.qc.numerics.fiducials import find_fiducials
 from spark_jobs.qc.pet import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
@@ -65,16 +66,13 @@ def _spheres(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> lis
 def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[Filling | None, tuple[str, ...]]:
     """Return what a sheet gives at the moment that voxels are decay-corrected to, and notes; None without a sheet.
 
-    The sheet: `{"procedure": "pet_nema_iq", "series_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
-    "nuclide": "F-18"}`; without `series_uid` it is of the one series that came along; without `measured_at` the values are of the
+    The sheet: `{"procedure": "pet_nema_iq", "study_uid": …, "spheres_bq_per_ml": …, "background_bq_per_ml": …, "measured_at": …,
+    "nuclide": "F-18"}`; which series it is of, `sheets` says; without `measured_at` the values are of the
     start of the scan. A sheet that cannot be used is `Unreadable`.
     """
-    mine = [s.sheet for s in sheets if s.sheet.get("series_uid") in (None, series[0].series_uid)]
-    if not mine:
+    sheet, unnamed = sheet_of(series, sheets)
+    if sheet is None:
         return None, ()
-    if len(mine) > 1:
-        raise Unreadable(because("sheet.activities_many", count=len(mine)))
-    sheet = mine[0]
     try:
         spheres, background = float(sheet["spheres_bq_per_ml"]), float(sheet["background_bq_per_ml"])
     except (KeyError, TypeError, ValueError):
@@ -86,14 +84,14 @@ def _filling(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[Fi
     dated, named = sheet.get("measured_at") is not None, sheet.get("nuclide") is not None
     half_life = half_life_of_sheet(series, sheet.get("nuclide")) if dated or named else half_life_of(agents(series[0].dataset))
     if not dated and decay_correction(series) == "START" and (half_life is None or not is_dated(series)):
-        return Filling(spheres, background), ()  # both are of the start, whenever that was
+        return Filling(spheres, background), unnamed  # both are of the start, whenever that was
     half_life = half_life or half_life_of_sheet(series, None)
     if not dated:
         sheet = {**sheet, "measured_at": scan_start(series).isoformat()}
     reference = reference_moment(series, half_life)
     names = ("spheres_bq_per_ml", "background_bq_per_ml")
     values = (carried(series, sheet, n, "measured_at", reference.moment, half_life, LARGEST_BQ_PER_ML) for n in names)
-    return Filling(*values), reference.notes
+    return Filling(*values), (*unnamed, *reference.notes)
 
 
 def _cylinder(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:

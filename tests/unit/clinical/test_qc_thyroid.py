@@ -94,12 +94,22 @@ def test_code_decides_where_the_look_is_unsure_and_few_counts_get_no_verdict():
     assert wrong.status == "not_measured" and not wrong.measures
 
 
-VIEW = {"ActualFrameDuration": 600_000, **{f"{k}Date": "20260504" for k in ("Acquisition", "Series")}}
+VIEW = {
+    "ActualFrameDuration": 600_000,
+    "StudyInstanceUID": "1.2.7",
+    **{f"{k}Date": "20260504" for k in ("Acquisition", "Series")},
+}
 VIEW |= {f"{k}Time": "000500" for k in ("Acquisition", "Series")}  # the syringe was counted before midnight
 
 
 def syringe(**changed) -> bytes:
-    given = {"procedure": "thyroid_static", "nuclide": "Tc-99m", "full_cps": 5500.0, "full_at": "2026-05-03T23:35:00"}
+    given = {
+        "procedure": "thyroid_static",
+        "study_uid": "1.2.7",
+        "nuclide": "Tc-99m",
+        "full_cps": 5500.0,
+        "full_at": "2026-05-03T23:35:00",
+    }
     return json.dumps({**given, "empty_cps": 450.0, "empty_at": "2026-05-03T23:40:00", **changed}).encode()
 
 
