@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["ESCAPE", "SINGLE", "Reading", "reading", "readings"]
+__all__ = ["ESCAPE", "SINGLE", "Reading", "coded_twice", "reading", "readings"]
 
 # ISO 2022 designations (ECMA-35): ESC, intermediate bytes, final byte
 ESCAPE = re.compile(rb"\x1b[\x20-\x2f]*[\x30-\x7e]")
 SEVERAL = ("utf-8", "gb18030", "big5", "cp932", "cp949", "euc_jp")
 SEVEN_BITS = ("iso2022_jp_2", "iso2022_kr", "hz")
 SINGLE = "iso-8859-1"
+SINGLES = ("cp1251", "koi8_r", "iso-8859-5", "iso-8859-7", "iso-8859-2", "iso-8859-9", "tis_620")
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 # what stands beside Han characters in a Chinese or Japanese text, and Hangul
 EASTERN = re.compile(
@@ -34,8 +35,16 @@ class Reading(NamedTuple):
 
 
 def reading(content: bytes, declared: str | None) -> Reading:
-    """Return the text of bytes that are declared to be in a codec; None: nothing is declared, or nothing that is known."""
+    """Return the text of bytes that are declared to be in a codec; None: nothing is declared, or nothing that is known.
+
+    Without a declaration ASCII alone is declared, so that every other reading is a guess, and doubtful.
+    """
     declared = _canonical(declared)
+    if ESCAPE.search(content) is not None and content.isascii():  # seven bits, and yet not ASCII: its bytes may be any separator
+        switching = str(declared).startswith("iso2022")
+        for codec in (declared,) if switching else ("iso2022_jp_2", "iso2022_kr"):
+            if (text := _decoded(content, codec)) is not None:
+                return Reading(text, str(codec), not switching)
     try:
         return Reading(content.decode("ascii"), declared or "ascii", False)
     except UnicodeDecodeError:
@@ -50,10 +59,10 @@ def reading(content: bytes, declared: str | None) -> Reading:
         return Reading(said, str(declared), False)
     # two bytes of a common Chinese character can be valid UTF-8, of a letter that no such text holds
     if utf8 is not None and not (gb is not None and not HAN.search(utf8) and _common(gb)):
-        return Reading(utf8, "utf-8", declared is not None)
+        return Reading(utf8, "utf-8", True)
     latin = declared in (None, "ascii", "utf-8") or str(declared).endswith(("8859-1", "8859-15"))
     if gb is not None and (_chinese(gb) if latin else _common(gb)):
-        return Reading(gb, "gb18030", declared is not None)
+        return Reading(gb, "gb18030", True)
     if said is not None:
         return Reading(said, str(declared), False)
     if gb is not None and re.search(rb"[\x80-\xff]{2}", content):
@@ -61,20 +70,37 @@ def reading(content: bytes, declared: str | None) -> Reading:
     return Reading(content.decode(SINGLE), SINGLE, True)
 
 
-def readings(content: bytes, declared: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return every text that bytes can be read as, in any character set that a hospital may write; ASCII is one."""
+def readings(content: bytes, declared: Iterable[str] = (), every: bool = False) -> tuple[str, ...]:
+    """Return every text that bytes can be read as, in any character set that a hospital may write; ASCII is one.
+
+    `every`: also in the sets of one byte where the bytes are valid Chinese; for names, which are short.
+    """
     if content.isascii() and b"\x1b" not in content and b"~{" not in content:
         return (content.decode("ascii"),)
     bare = ESCAPE.sub(b"", content)
     gb = _decoded(bare, "gb18030")
     # a set of one byte fits everything: its reading is nothing beside a valid text of several bytes
-    several = bool(_decoded(bare, "utf-8")) or (gb is not None and _chinese(gb))
+    several = not every and (bool(_decoded(bare, "utf-8")) or (gb is not None and _chinese(gb)))
     found = [_decoded(bare, codec) for codec in SEVERAL] + [_decoded(content, codec) for codec in SEVEN_BITS]
     found += [_decoded(content, codec) for codec in declared if not (several and _single(_canonical(codec)))]
-    found += [] if several else [bare.decode(SINGLE)]
+    found += [] if several else [bare.decode(SINGLE), *(_decoded(bare, codec) for codec in SINGLES)]
     # a text cut inside a character, or with one byte of another set: the rest of it can be read
     found += [bare.decode(codec, "replace") for codec in ("utf-8", "gb18030")]
-    return tuple(dict.fromkeys(text for text in found if text is not None))
+    texts = dict.fromkeys(text for text in found if text is not None)
+    return tuple(texts | dict.fromkeys(t for text in tuple(texts) for t in coded_twice(text)))
+
+
+def coded_twice(text: str) -> tuple[str, ...]:
+    """Return what a text was before its bytes were taken for a set of one byte and coded again; mostly nothing."""
+    found = dict[str, None]()
+    for outer in (SINGLE, "cp1252"):
+        try:
+            content = text.encode(outer)
+        except UnicodeEncodeError:
+            continue
+        if not content.isascii():
+            found |= dict.fromkeys(t for inner in SEVERAL if (t := _decoded(content, inner)) and not EUROPEAN.search(t))
+    return tuple(found)
 
 
 def _canonical(codec: str | None) -> str | None:

@@ -27,14 +27,30 @@ NUMBERS = re.compile(
 NARROW = {ord("０") + n: str(n) for n in range(10)} | {ord("Ｘ"): "X", ord("ｘ"): "x", ord("－"): "-", ord("　"): " ", ord("＋"): "+"}  # fmt: skip
 # a designation of ISO 2022 (ECMA-35), also one that lost its escape
 ESCAPES = re.compile("\x1b[ -/]*[0-~]|\\$[()*+,][A-I]")
-NO_NAME = frozenset(("Cc", "Co", "Cn", "Cs", "So", "Sm", "Sc"))
+NO_NAME = frozenset(("Cc", "Co", "Cn", "Cs"))
 PARTS = re.compile(r"[\s,，·•]+")
+WORDS = re.compile(r"[\s,，·•.'’-]+")
+# letters that NFKD takes nothing from, and how they are written without them
+PLAIN = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
+# the other way to write an umlaut (German, Danish, Norwegian, Swedish)
+UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Ø": "Oe", "Å": "Aa"}
+)
+DIGRAPHS = re.compile("(?<=[aouAOU])[eE]")
+EAST = "\u2e80"  # from here on the scripts that write a word with one or two characters
+SEVERAL = 3  # bytes above ASCII that chance does not put behind each other
+# bytes of a text in a set that nobody knows: without punctuation, in one case where the set has it 0x20 apart (as most have)
+PUNCTUATION = bytes(b for b in range(0x80) if not chr(b).isalnum())
+ONE_CASE = bytes(ord(chr(b).lower()) if b < 0x80 else b | 0x20 if b >= 0xC0 else b for b in range(0x100))
+BYTE_ESCAPES = re.compile(rb"\x1b[\x20-\x2f]*[\x30-\x7e]")
 
 
 class Secrets:
     """Names and numbers of persons, prepared once to be looked for in many texts."""
 
-    def __init__(self, names: Iterable[str] = (), numbers: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), numbers: Iterable[str] = (), written: Iterable[bytes] = ()) -> None:
+        """Take names and numbers as texts, and names as the bytes that they came in, whose character set may be any."""
+        self._written = {f for w in written for f in _bytes_of(w)}
         self._names = {f for n in names for f in names_of(n)}
         self._numbers = {f for n in numbers if MIN_SECRET <= len(f := _letters(n)) <= LONGEST}
         self._at: dict[str, set[int]] = defaultdict(set)  # first characters → lengths
@@ -47,10 +63,17 @@ class Secrets:
         """Return the secrets of identities as the vault keeps them."""
         keys = ("patient_id", "other_ids", "national_id", "account", "phone")
         numbers = [n for i in identities for k in keys for n in (i.get(k) or "").split()]
-        return cls([i.get(k) or "" for i in identities for k in ("name", "person_name")], numbers)
+        return cls([i.get(k) or "" for i in identities for k in ("name", "person_name", "readings")], numbers)
 
     def __bool__(self) -> bool:
-        return bool(self._lengths)
+        return bool(self._lengths or self._written)
+
+    def stand_in_bytes(self, content: bytes) -> bool:
+        """Return whether the bytes of a name stand in the bytes of a text, whatever character set both are in."""
+        if not self._written or content.isascii():
+            return False
+        folded = _one_case(content)
+        return any(w in folded for w in self._written)
 
     def stand_in(self, text: str) -> bool:
         """Return whether one of them stands in a text."""
@@ -88,24 +111,70 @@ class Secrets:
 
 
 def names_of(person_name: str) -> set[str]:
-    """Return the letters of what names a person: family, given and middle name in each order, and what names one alone.
+    """Return the letters of what names a person: family, given and middle name and their words in each order, and what names one alone.
 
-    A group with what no name holds (controls, symbols, what could not be decoded) is none: it was read in a wrong character set.
-    Takes DICOM's PN (`Zhang^San=Zhang^San=张^三`) and what was made of HL7's XPN (`张 三`); each group and line by itself.
+    A group with what no name holds (controls, what could not be decoded) is none: it was read in a wrong character set. Symbols may be
+    letters of another set. Takes DICOM's PN (`Zhang^San=Zhang^San=张^三`) and what was made of HL7's XPN (`张 三`); each group and line
+    by itself, with umlauts in both spellings (Müller, Mueller).
     """
     found: set[str] = set()
     for group in re.split(r"[=~\n\\]", ESCAPES.sub("", person_name)):
-        if any(unicodedata.category(c) in NO_NAME for c in group):
+        if "\ufffd" in group or any(unicodedata.category(c) in NO_NAME for c in group):
             continue
-        parts = [p for p in map(_letters, (group.split("^")[:3] if "^" in group else PARTS.split(group.strip())[:4])) if p]
+        composed = unicodedata.normalize("NFC", group)
+        for spelling in {group, composed.translate(UMLAUTS), DIGRAPHS.sub("", group)}:
+            found |= _names_of(spelling)
+    return {name for name in found if (1 if name.isascii() or _eastern(name) else MIN_SECRET - 1) < len(name) <= LONGEST}
+
+
+def _names_of(group: str) -> set[str]:
+    said = group.split("^")[:3] if "^" in group else PARTS.split(group.strip())[:4]
+    pairs = [(p, s) for s in said if (p := _letters(s))]
+    parts = [p for p, _ in pairs]
+    found: set[str] = set()
+    if len(parts) > 1:
+        found |= {"".join(p) for n in (2, len(parts)) for p in permutations(parts, n) if parts[0] in p or n > 2}
+        found |= {p for k, (p, s) in enumerate(pairs) if _names_alone(k, p, s)}
+    elif parts and _eastern(parts[0]) and len(parts[0]) <= LONG:  # family name first, or last: nobody knows where it ends
+        found |= {parts[0][k:] + parts[0][:k] for k in range(len(parts[0]))}
+    elif parts and len(parts[0]) >= MIN_SECRET:
+        found.add(parts[0])
+    words = [p for s in said for w in WORDS.split(s) if (p := _letters(w))]
+    if 2 < len(words) <= 4:
+        found |= {"".join(p) for p in permutations(words)}
+    elif len(words) > 4:
+        found |= {"".join(words[k:] + words[:k]) for k in range(len(words))} | {"".join(reversed(words))}
+    return found
+
+
+def _names_alone(place: int, letters: str, written: str) -> bool:
+    """Return whether a part of a name says by itself who it is; a family name in Latin letters does not."""
+    if letters.isascii():
+        return place > 0 and len(letters) >= (LONG if written.isascii() else MIN_SECRET)
+    return len(letters) >= (2 if _eastern(letters) else MIN_SECRET)
+
+
+def _eastern(letters: str) -> bool:
+    return any(c >= EAST for c in letters)
+
+
+def _bytes_of(written: bytes) -> set[bytes]:
+    """Return the bytes of what names a person, as they stand in a text of the same character set."""
+    found: set[bytes] = set()
+    for group in re.split(rb"[=~]", written):
+        parts = [p for p in map(_one_case, group.split(b"^")[:3] if b"^" in group else group.split()[:4]) if p]
         if len(parts) > 1:
-            found |= {"".join(p) for n in (2, len(parts)) for p in permutations(parts, n) if parts[0] in p or n > 2}
-            found |= {p for k, p in enumerate(parts) if (len(p) > 1 if not p.isascii() else k and len(p) >= LONG)}
-        elif parts and not parts[0].isascii() and len(parts[0]) <= LONG:  # family name first, or last: nobody knows where it ends
-            found |= {parts[0][k:] + parts[0][:k] for k in range(len(parts[0]))}
-        elif parts and len(parts[0]) >= MIN_SECRET:
-            found.add(parts[0])
-    return {name for name in found if 1 < len(name) <= LONGEST}
+            found |= {b"".join(p) for n in (2, len(parts)) for p in permutations(parts, n) if parts[0] in p or n > 2}
+        found |= {p for p in parts if _above(p) > SEVERAL}
+    return {f for f in found if _above(f) >= SEVERAL}
+
+
+def _one_case(content: bytes) -> bytes:
+    return BYTE_ESCAPES.sub(b"", content).translate(ONE_CASE, PUNCTUATION)
+
+
+def _above(content: bytes) -> int:
+    return sum(b > 0x7F for b in content)
 
 
 def without_ids(text: str, pseudonym_of: Callable[[str], str | None]) -> str:
@@ -141,7 +210,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
 
 @lru_cache(maxsize=65536)
 def _one_form(char: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", char).casefold() if c.isalnum())
+    return "".join(PLAIN.get(c, c) for c in unicodedata.normalize("NFKD", char).casefold() if c.isalnum())
 
 
 def _is_word(letters: str, at: list[int], n: int, length: int) -> bool:

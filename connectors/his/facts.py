@@ -56,7 +56,8 @@ class Patient:
                 others = readings(kept.encode(codec))
             except UnicodeEncodeError:
                 others = readings(kept.encode("utf-8", "replace"))
-            if any(self.secrets.stand_in(other) for other in others):
+            came = kept.replace(BLOT, " ").encode(codec, "replace")
+            if self.secrets.stand_in_bytes(came) or any(self.secrets.stand_in(other) for other in others):
                 return BLOT
         return _clip(kept)
 
@@ -90,7 +91,11 @@ def patient(message: Message) -> Patient:
         f"{family}^{given}^{middle}" for family, given, middle in zip(*(pid.repetitions(5, n) for n in (1, 2, 3)), strict=True)
     ]
     written = pid.raw(5).replace(pid.marks[1], "^").replace(pid.marks[2], "~").encode(pid.codec, "replace")
-    return Patient(patient_id, {k: v or None for k, v in identity.items()}, Secrets((*names, *readings(written)), numbers_too))
+    meant = readings(written, every=True)
+    # a name in another character set than declared, or in none that is declared, may be meant in any of them
+    identity["readings"] = "" if written.isascii() else "\n".join(meant)
+    secrets = Secrets((*names, *meant), numbers_too, (written,))
+    return Patient(patient_id, {k: v or None for k, v in identity.items()}, secrets)
 
 
 def _born(pid: Segment) -> str:

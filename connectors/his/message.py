@@ -140,7 +140,9 @@ def _marks(text: str) -> str:
 
 def _declared(content: bytes) -> str:
     head = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode("latin-1").split(chr(content[3]))
-    return re.split(r"[~\\^]", head[17])[0].strip().upper() if len(head) > 17 else ""
+    said = [name.strip().upper() for name in re.split(r"[~\\^]", head[17])] if len(head) > 17 else []
+    # a repetition is a set that the message switches to: it holds what the first one holds
+    return next((name for name in reversed(said) if str(CHARACTER_SETS.get(name)).startswith("iso2022")), said[0] if said else "")
 
 
 def _unescape(text: str, marks: str, codec: str) -> str:

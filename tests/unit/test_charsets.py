@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.charsets import reading, readings
+from connectors.charsets import coded_twice, reading, readings
 
 
 @pytest.mark.parametrize("declared", [None, "ascii", "iso-8859-1", "iso-8859-15", "utf-8", "gb18030"])
@@ -13,7 +13,7 @@ from connectors.charsets import reading, readings
 def test_valid_text_of_several_bytes_wins(text: str, codec: str, declared: str | None) -> None:
     found = reading(text.encode(codec), declared)
     assert found.text == text
-    assert found.doubtful == (declared not in (None, codec))
+    assert found.doubtful == (declared != codec)  # undeclared, ASCII alone is declared
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,20 @@ def test_undeclared_text() -> None:
 )  # fmt: skip
 def test_every_plausible_decoding_is_tried(raw: bytes) -> None:
     assert any("诸葛孔明" in t or "諸葛孔明" in t for t in readings(raw))
+
+
+def test_seven_bits_with_escapes_are_read_before_anything_is_split() -> None:
+    written = "佐藤^由美蘭|".encode("iso2022_jp")
+    assert reading(written, "iso2022_jp") == ("佐藤^由美蘭|", "iso2022_jp", False)
+    assert reading(written, None)[:3:2] == ("佐藤^由美蘭|", True)
+
+
+@pytest.mark.parametrize(("text", "codec"), [("Жуковский", "koi8_r"), ("Щербаков", "cp1251"), ("Παπαδόπουλος", "iso-8859-7")])
+def test_a_set_of_one_byte_that_nobody_declared_is_one_of_the_readings(text: str, codec: str) -> None:
+    content = ("A^" + text).encode(codec)
+    assert "A^" + text in readings(content, every=True)
+
+
+def test_what_was_coded_twice_is_read_as_it_was_meant() -> None:
+    assert "박지영쌍" in coded_twice("박지영쌍".encode().decode("latin-1")) and coded_twice("Müller") == ()
+    assert "박지영쌍" in readings("박지영쌍".encode().decode("latin-1").encode())

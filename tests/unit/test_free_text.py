@@ -219,6 +219,49 @@ def test_a_name_or_number_is_found_however_it_is_written(written):
 
 
 @pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Grönemeyer^Jürgen", "GROENEMEYER JUERGEN"), ("Grönemeyer^Jürgen", "Gronemeyer, Jurgen"), ("Mueller^Anja", "Anja Müller"),
+        ("Größl^Käthe", "KAETHE GROESSL"), ("Ødegård^Bjørn", "Bjorn Odegard"), ("Ødegård^Bjørn", "Oedegaard Bjoern"),
+        ("Odegard^Bjorn", "Bjørn Ødegård"), ("Wójcik^Łukasz", "LUKASZ WOJCIK"), ("Đặng^Thị Mai", "Mai Thi Dang"),
+        ("Nguyễn^Thị Hạnh", "Hạnh Thị Nguyễn"), ("Nguyễn^Thị Hạnh", "Thi Nguyen Hanh"), ("Yıldırım^İbrahim", "ibrahim yildirim"),
+        ("Garcia Lopez^Ana Maria", "Maria Lopez, Ana Garcia"), ("Ødegård^Bjørn", "Bjørn"), ("Жуков^Юрий", "Юрий"),
+    ],
+)  # fmt: skip
+def test_a_name_is_found_in_the_spelling_of_another_keyboard_and_its_words_in_any_order(name, written):
+    kept = Secrets([name]).blotted(f"bone {written}, late")
+    assert kept == f"bone {BLOT}, late"
+
+
+@pytest.mark.parametrize("text", ["Größe 1,80", "левый бок", "Mai", "Olaf der Lange", "Bjørnson"])
+def test_a_short_name_in_letters_is_not_found_in_other_words(text):
+    assert not Secrets(["Ødegård^Bjørn", "Львов^Лев", "Đặng^Thị Mai", "Lang^Ole"]).stand_in(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Жуковский^Николай", "НИКОЛАЙ ЖУКОВСКИЙ"), ("Иванов^Пётр", "bone Иванов-Пётр"), ("Иванов^Пётр", "Пётр"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("codec", ["koi8_r", "cp1251"])
+def test_the_bytes_of_a_name_are_found_whatever_set_they_are_in(name, written, codec):
+    secrets = Secrets((), (), [name.encode(codec)])
+    assert secrets and secrets.stand_in_bytes(written.encode(codec))
+    assert not secrets.stand_in_bytes("Кузнецов".encode(codec)) and not secrets.stand_in_bytes(b"bone")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("許^功蓋", "big5"), ("뷁똠^쌰힣", "cp949"), ("鈴木^一朗丸", "cp932"), ("渡辺^健二郎", "euc_jp")]
+)
+def test_the_bytes_of_a_name_in_two_bytes_a_character_are_found(name, codec):
+    family, given = name.split("^")
+    secrets = Secrets((), (), [name.encode(codec)])
+    for text in (family + given, f"WB {given} {family}", f"{family}_{given}"):
+        assert secrets.stand_in_bytes(text.encode(codec)), text
+
+
+@pytest.mark.parametrize(
     "text",
     ["Zhang", "张先生", "San Francisco", "Fengzhang", "zhangsanf", "880012", "8800 1", "骨扫描", "", "三", "张三", "sanfen gas"],
 )

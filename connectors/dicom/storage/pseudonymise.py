@@ -74,6 +74,9 @@ def identity_of(dataset: Dataset) -> dict[str, str | None]:
             said[name] = text_of(raw_of(dataset, keyword), codecs).text.strip(" \0") or None
         except Exception:  # a value that breaks its VR is in the sealed original
             said[name] = None
+    written = b"" if said["name"] is None else raw_of(dataset, "PatientName")
+    if not written.isascii():  # in which character set it was meant is a guess: each of them names the patient
+        said["readings"] = "\n".join(readings(written, codecs, every=True))
     return said
 
 
@@ -83,10 +86,10 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
     A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
     """
     phantom = is_phantom(patient_id)
-    found = () if phantom else _names(dataset)
+    found, written = ((), ()) if phantom else _names(dataset)
     _strip(dataset, phantom)
     if not phantom:
-        _blot(dataset, Secrets(found), Secrets(found, (patient_id,)), codecs_of(dataset))
+        _blot(dataset, Secrets(found, (), written), Secrets(found, (patient_id,), written), codecs_of(dataset))
         _replace(dataset, keys)
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = METHOD
@@ -95,15 +98,17 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
     return out.getvalue()
 
 
-def _names(dataset: Dataset) -> tuple[str, ...]:
-    """Return how the patient is named, in every character set that the names may be written in."""
-    codecs, found = codecs_of(dataset), list[str]()
+def _names(dataset: Dataset) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    """Return how the patient is named, in every character set that the names may be written in, and the bytes of the names."""
+    codecs, found, written = codecs_of(dataset), list[str](), list[bytes]()
     for keyword in NAMES:
         try:
-            found += readings(raw_of(dataset, keyword), codecs)
+            raw = raw_of(dataset, keyword)
+            found += readings(raw, codecs, every=True)
+            written.append(raw)
         except Exception:  # pydicom raises many kinds; the element itself is emptied or removed
             continue
-    return tuple(found)
+    return tuple(found), tuple(written)
 
 
 def _blot(dataset: Dataset, names: Secrets, secrets: Secrets, codecs: tuple[str, ...]) -> None:
@@ -116,7 +121,9 @@ def _blot(dataset: Dataset, names: Secrets, secrets: Secrets, codecs: tuple[str,
                 _blot(item, names, secrets, own)
         elif vr in TEXTS and tag != PATIENT_ID:
             looked_for = names if tag in LINKS else secrets
-            if any(looked_for.stand_in(t) or without_numbers(t) != t for t in _readings(dataset, tag, own)):
+            if looked_for.stand_in_bytes(raw_of(dataset, tag)) or any(
+                looked_for.stand_in(t) or without_numbers(t) != t for t in _readings(dataset, tag, own)
+            ):
                 dataset[tag] = DataElement(tag, vr, "")
 
 
