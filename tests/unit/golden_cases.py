@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import families  # noqa: F401
 import numpy as np
 from clinical_images import NM_HEAD, dynamic, heart, heart_views, hepatic, pet, pet_volume, renal, thyroid
 from ct_phantom import Scan, files

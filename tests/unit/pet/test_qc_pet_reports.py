@@ -138,7 +138,7 @@ def test_a_baseline_sheet_and_the_efficiencies_of_any_scanner_are_read():
     "wrong, word",
     [
         (report(blocks(), count=190), "states 190 values and holds 192"),
-        (report(blocks(), unit="furlong"), "furlong"),
+        (report(blocks(), unit="furlong"), "another unit"),
         (report(blocks(), factor=float("nan")), "no number"),
         (report(blocks()).replace(b"<bScandate>2026-04-01T07:30:00+08:00", b"<bScandate>"), "no date"),
         (report(blocks()).replace(b"fECF", b"fXYZ"), "lacks calibration_factor"),
