@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["PRECISION_S", "Place", "Tellings", "in_order", "precision_s"]
+__all__ = ["PRECISION_S", "Place", "Tellings", "happened_at", "in_order", "precision_s"]
 
 # of a time stamp (HL7 v2 DTM: as many digits as are known), in seconds: how long it may stand for
 PRECISION_S = {"year": 366 * 86400, "month": 31 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "fraction": 0}
@@ -25,6 +25,10 @@ class Telling(Protocol):
 
     @property
     def data(self) -> dict[str, Any]: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
 
 
 class Place(NamedTuple):
@@ -48,6 +52,11 @@ class Tellings:
         begins = max(at, self._starts[last]) if last >= 0 else at
         insort(self._starts, at)
         return Place(begins, begins > at, arrival)
+
+
+def happened_at(event: Telling) -> datetime:
+    """Return when an event occurred, at the latest when it was recorded: a sender's clock that is fast tells nothing of the future."""
+    return min(event.occurred_at, event.recorded_at)
 
 
 def precision_s(event: Telling, name: str = "occurred_precision") -> float:

@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
-from judgement.newest import in_order, precision_s
+from judgement.newest import happened_at, in_order, precision_s
+from judgement.order_states import state_of
 from judgement.rows import Drug, Form, Plan, Preparation, Rule
 from judgement.validity import in_force, newest
 from messages import because
 
-__all__ = ["CANCELLED", "Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness"]
+__all__ = ["Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness"]
 
-CANCELLED = ("CA", "OC", "DC")
 DAY_S = 86_400.0
 Row = Form | Preparation | Drug
 R = TypeVar("R", Form, Preparation, Drug)
@@ -140,8 +140,15 @@ def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, 
 
     if order is None:
         return order_is(False, because("order.unknown"))
-    if order["order_control"] in CANCELLED:
-        return order_is(True, because("order.cancelled"))
+    match state_of(order):
+        case "ended":
+            return order_is(True, because("order.cancelled"))
+        case "completed":
+            return order_is(True, because("order.completed"))
+        case "held":
+            return order_is(True, because("order.held"))
+        case "unknown":
+            return order_is(False, because("order.state_unknown"))
     plans = in_force((p for p in required.plans if p.exam_code == order["exam_code"]), day)
     if not plans:
         return order_is(False, because("plan.unknown", exam=order["exam_code"]))
@@ -159,7 +166,7 @@ class _Told:
 
     def order(self) -> dict[str, Any] | None:
         """Return the newest order."""
-        orders = in_order((e.occurred_at, precision_s(e), e) for e in self._of("his.order") if e.occurred_at <= self._at)
+        orders = in_order((happened_at(e), precision_s(e), e) for e in self._of("his.order") if happened_at(e) <= self._at)
         return orders[-1][1].data if orders else None
 
     def person(self) -> tuple[str | None, int | None]:

@@ -12,6 +12,7 @@ from connectors.free_text import BLOT, Secrets, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
+from judgement.order_states import CONTROLS, STATUSES
 from messages import because
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
@@ -237,13 +238,17 @@ def _order(said: _Said, group: _Group) -> Fact:
     accession = _accession(group)
     if accession is None:
         raise InvalidMessage(because("hl7.no_accession_number"), error="101")
-    control = orc.get(1) if orc else ""
+    control = orc.get(1).upper() if orc else ""
     if not control:
         raise InvalidMessage(because("hl7.no_order_control"), error="101")
+    if control not in CONTROLS:
+        raise InvalidMessage(because("hl7.order_control_unknown"), error="103", location="ORC^1^1")
     planned = _first(
         _time(obr, 36, said.zone), _time(group.tq1, 7, said.zone), _time(orc, 7, said.zone, 4), _time(obr, 27, said.zone, 4)
     )
     doubts = [{"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else []
+    if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
+        doubts.append({"field": "ORC-5", "doubt": "unreadable"})
     return said.fact("his.order", accession, _time(orc, 9, said.zone), {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
         "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, obr.get(4)[:MAX_TEXT]) or obr.get(4)[:MAX_TEXT],
@@ -261,7 +266,7 @@ def _step(group: _Group) -> dict[str, Any]:
     orc, obr, ipc = group.orc, group.obr, group.ipc
     uid = (ipc.get(3) if ipc else "") or (group.zds.get(1) if group.zds else "")
     said = {
-        "order_status": orc.get(5) if orc else "",
+        "order_status": orc.get(5).upper() if orc else "",
         "stations": [ae[:16] for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
         "procedure_id": (ipc.get(2) if ipc else "") or (obr.get(19) if obr else ""),
         "step_id": (ipc.get(4) if ipc else "") or (obr.get(20) if obr else ""),

@@ -44,10 +44,11 @@ def text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def order(code: str, control: str = "NW", number: int = 1) -> Event:
+def order(code: str, control: str = "NW", number: int = 1, status: str = "") -> Event:
     return event("his.order", number, {
         "message_type": "ORM", "trigger": "O01", "order_control": control, "accession_number": "A1", "patient_pseudonym": "P",
         "exam_code": code, "exam_name": None, "indication": None, "scheduled_at_utc": None, "placer": None, "prescribed_activity_mbq": 100,
+        "order_status": status,
     })  # fmt: skip
 
 
@@ -128,6 +129,14 @@ def test_the_newest_answer_counts_and_another_question_does_not_take_it_back(ref
     ([], None, "no order is known"),
     ([order("X_RAY")], None, "no plan is known for examination X_RAY"),
     ([order("THYROID", number=5), order("THYROID", "CA", number=6)], False, "the order was cancelled"),
+    *(([order("THYROID", number=5), order("THYROID", c, number=6)], False, "the order was cancelled")
+      for c in ("CR", "OD", "DR", "RP", "RU", "RQ", "UA", " ca")),
+    *(([order("THYROID", number=5), order("THYROID", c, number=6)], False, "the order is on hold") for c in ("HD", "OH", "HR", "UR")),
+    *(([order("THYROID", "SC", 5, s)], False, "the order was cancelled") for s in ("CA", "DC", "RP")),
+    ([order("THYROID", "SC", 5, "HD")], False, "the order is on hold"),
+    ([order("THYROID", "SC", 5, "CM")], False, "the order is told as completed"),
+    *(([order("THYROID", c, 5, s)], None, "the order carries a code that is not known: whether it still holds cannot be told")
+      for c, s in (("ZZ", ""), ("SC", "ZZ"), ("DE", ""))),
 ])  # fmt: skip
 def test_without_an_order_in_force_nothing_is_permitted(
     reference: Requirements, events: list[Event], permitted: bool | None, why: str
@@ -135,6 +144,16 @@ def test_without_an_order_in_force_nothing_is_permitted(
     answer = ask(reference, events)
     assert (answer.permitted, [c.reason for c in answer.blocks]) == (permitted, [why])
     assert ask(reference, good("THYROID"), "levitation").permitted is None
+
+
+@pytest.mark.parametrize("occurred", [timedelta(seconds=-30), timedelta(hours=1)])
+def test_a_cancellation_counts_when_it_is_recorded_whatever_its_clock_says(reference: Requirements, occurred: timedelta) -> None:
+    ended = replace(order("THYROID", "CA", 9), occurred_at=AT + occurred, recorded_at=AT - timedelta(minutes=1))
+    ahead = replace(order("THYROID"), occurred_at=AT + timedelta(hours=2), recorded_at=AT - timedelta(minutes=2))
+    for first in (order("THYROID"), ahead):
+        first = replace(first, recorded_at=AT - timedelta(minutes=2))
+        assert ask(reference, [*good("THYROID")[1:], first]).permitted is True
+        assert ask(reference, [*good("THYROID")[1:], first, ended]).permitted is False
 
 
 @pytest.fixture

@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 
 from connectors.events import Event
 from connectors.stores.journal.port import Journal
-from judgement.newest import Place, Tellings, precision_s
+from judgement.newest import Place, Tellings, happened_at, precision_s
+from judgement.order_states import state_of
 
 __all__ = ["PAST", "Order", "Orders"]
 
-# HL7 table 0119. CA, OC, CR: cancelled (asked, told, answered); DC, OD, DR: discontinued; RP, RO: replaced; UA: not accepted;
-# HD, OH, HR: put on hold, until it is released (RL, OE) or changed (XO)
-CLOSED = frozenset(("CA", "OC", "CR", "DC", "OD", "DR", "RP", "UA", "HD", "OH", "HR"))
-DONE = frozenset(("CM", "CA", "DC", "RP", "HD"))  # order status (ORC-5, HL7 table 0038) that closes whatever the control code
 PAST = timedelta(days=7)  # an order that nobody has done for so long after its time is not offered any more
 
 
@@ -54,9 +51,9 @@ class Orders:
     def _read(self, now: datetime) -> None:
         for offset, event in self._hl7.since(self._at["hl7"], "his.order"):
             before = self._newest.get(event.subject)
-            place = self._tellings.setdefault(event.subject, Tellings()).place(event.occurred_at, precision_s(event))
+            place = self._tellings.setdefault(event.subject, Tellings()).place(happened_at(event), precision_s(event))
             if before is None or before[0] <= place:  # a message that was late changes nothing
-                self._newest[event.subject] = (place, order_of(event), _is_open(event.data))
+                self._newest[event.subject] = (place, order_of(event), state_of(event.data) == "open")
             self._at["hl7"] = offset
         for offset, event in self._door.since(self._at["door"], "examination.step"):
             if event.data["step"] == "acquisition" and event.data["result"] == "done":
@@ -77,7 +74,3 @@ def order_of(event: Event) -> Order:
         datetime.fromisoformat(said["scheduled_at_utc"]) if said["scheduled_at_utc"] else event.occurred_at, said.get("weight_kg"),
         tuple(said.get("stations") or ()), said.get("procedure_id") or accession, said.get("step_id") or accession, said.get("study_uid"),
     )  # fmt: skip
-
-
-def _is_open(said: Mapping) -> bool:
-    return said["order_control"] not in CLOSED and (said.get("order_status") or "") not in DONE

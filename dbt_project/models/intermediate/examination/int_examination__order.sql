@@ -1,5 +1,5 @@
 with placed as (
-    {{ as_told(ref('stg_his__order'), ['site_id', 'accession_number']) }}
+    {{ as_told(ref('stg_his__order'), ['site_id', 'accession_number'], 'happened_at_utc') }}
 ),
 
 numbered as (
@@ -17,12 +17,13 @@ select
     n.exam_code,
     n.exam_name,
     n.indication,
-    n.order_control in ('CA', 'OC', 'DC') as is_cancelled,
+    {{ order_state('n.order_control', 'n.order_status') }} as order_state,
+    {{ order_state('n.order_control', 'n.order_status') }} = 'ended' as is_cancelled,
     n.ordered_at_utc,
     -- what was told to the day or the minute was known when it came, or when that day or minute was over
     case
-        when n.occurred_precision_s <= 1 then n.occurred_at_utc
-        else greatest(n.told_at_utc, least(n.recorded_at_utc, {{ plus_seconds('n.occurred_at_utc', 'n.occurred_precision_s') }}))
+        when n.occurred_precision_s <= 1 then n.happened_at_utc
+        else greatest(n.told_at_utc, least(n.recorded_at_utc, {{ plus_seconds('n.happened_at_utc', 'n.occurred_precision_s') }}))
     end as told_at_utc,
     n.scheduled_at_utc,
     n.prescribed_activity_mbq,

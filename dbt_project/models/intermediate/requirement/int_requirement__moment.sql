@@ -49,6 +49,7 @@ select
     e.exam_code,
     e.is_cancelled,
     o.told_at_utc as order_told_at_utc,
+    o.order_state,
     x.sex,
     b.birth_year
 from steps as t

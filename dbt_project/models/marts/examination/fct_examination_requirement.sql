@@ -29,9 +29,9 @@ before_steps as (
     union all
 
     select
-        'ORDER_IN_FORCE', site_id, accession_number, step, 'order', null, null, true, at_utc, staff_id, room_id,
-        case when is_cancelled and order_told_at_utc <= at_utc then 'block' end,
-        case when is_cancelled and order_told_at_utc <= at_utc then {{ because('order.cancelled') }} end, null, null, null
+        'ORDER_IN_FORCE', site_id, accession_number, step, 'order', null, null, order_state is distinct from 'unknown', at_utc, staff_id, room_id,
+        case when order_state <> 'open' and order_told_at_utc <= at_utc then 'block' end,
+        case when order_told_at_utc <= at_utc then {{ order_reason('order_state') }} end, null, null, null
     from {{ ref('int_requirement__moment') }}
     where step = 'injection'
 ),
