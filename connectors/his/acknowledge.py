@@ -49,7 +49,8 @@ def acknowledgement(
 
 UNKNOWN = "UNKNOWN"  # MSA-2 must not be empty, also when the message could not be read
 ERRORS = {
-    "100": "Segment sequence error", "101": "Required field missing", "102": "Data type error", "103": "Table value not found", "200": "Unsupported message type",
+    "100": "Segment sequence error", "101": "Required field missing", "102": "Data type error", "103": "Table value not found",
+    "200": "Unsupported message type",
     "205": "Duplicate key identifier", "207": "Application internal error",
 }  # fmt: skip
 
