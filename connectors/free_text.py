@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import permutations
 
-__all__ = ["BLOT", "MIN_SECRET", "Secrets", "names_of", "without_ids", "without_numbers"]
+__all__ = ["BLOT", "MIN_SECRET", "Secrets", "names_of", "windows", "without_ids", "without_numbers"]
 
 BLOT = "█"
 MIN_SECRET = 4  # a shorter number is found in every second text
@@ -38,6 +38,7 @@ UMLAUTS = str.maketrans(
 )
 DIGRAPHS = re.compile("(?<=[aouAOU])[eE]")
 EAST = "\u2e80"  # from here on the scripts that write a word with one or two characters
+EASTERN_LONGEST, WORDS_LONGEST = 8, 6  # of a name: characters, words
 SEVERAL = 3  # bytes above ASCII that chance does not put behind each other
 # bytes of a text in a set that nobody knows: without punctuation, in one case where the set has it 0x20 apart (as most have)
 PUNCTUATION = bytes(b for b in range(0x80) if not chr(b).isalnum())
@@ -110,12 +111,12 @@ class Secrets:
         return found in self._names and (not found.isascii() or length >= SURE or _is_word(letters, at, n, length))
 
 
-def names_of(person_name: str) -> set[str]:
+def names_of(person_name: str, alone: bool = True) -> set[str]:
     """Return the letters of what names a person: family, given and middle name and their words in each order, and what names one alone.
 
     A group with what no name holds (controls, what could not be decoded) is none: it was read in a wrong character set. Symbols may be
     letters of another set. Takes DICOM's PN (`Zhang^San=Zhang^San=张^三`) and what was made of HL7's XPN (`张 三`); each group and line
-    by itself, with umlauts in both spellings (Müller, Mueller).
+    by itself, with umlauts in both spellings (Müller, Mueller). Not `alone`: whole names only.
     """
     found: set[str] = set()
     for group in re.split(r"[=~\n\\]", ESCAPES.sub("", person_name)):
@@ -123,18 +124,48 @@ def names_of(person_name: str) -> set[str]:
             continue
         composed = unicodedata.normalize("NFC", group)
         for spelling in {group, composed.translate(UMLAUTS), DIGRAPHS.sub("", group)}:
-            found |= _names_of(spelling)
+            found |= _names_of(spelling, alone)
     return {name for name in found if (1 if name.isascii() or _eastern(name) else MIN_SECRET - 1) < len(name) <= LONGEST}
 
 
-def _names_of(group: str) -> set[str]:
+def windows(text: str) -> list[tuple[int, int, str]]:
+    """Return begin, end and letters of each piece of a text that may be a whole name: one to six words, or 2 to 8 eastern characters.
+
+    One word in letters is a name when it is long (zhangxiaoming). The work grows with the length of the text.
+    """
+    letters, at = _folded(text)
+    begins = [
+        n
+        for n in range(len(letters))
+        if n == 0 or (letters[n] < EAST) != (letters[n - 1] < EAST) or _apart(text[at[n - 1] + 1 : at[n]])
+    ]
+    ends = [*begins[1:], len(letters)]
+    found = [
+        (n, n + length)
+        for n in range(len(letters))
+        for length in range(2, EASTERN_LONGEST + 1)
+        if n + length <= len(letters) and all(c >= EAST for c in letters[n : n + length])
+    ]
+    for k, n in enumerate(begins):
+        for words, end in enumerate(ends[k : k + WORDS_LONGEST], 1):
+            if (SURE if words == 1 else MIN_SECRET) <= end - n <= LONGEST and letters[n] < EAST:
+                found.append((n, end))
+    return [(at[n], at[end - 1] + 1, letters[n:end]) for n, end in found]
+
+
+def _apart(between: str) -> bool:
+    """Return whether what stands between two letters parts words; an accent by itself does not."""
+    return any(unicodedata.category(c) not in ("Mn", "Cf") for c in between)
+
+
+def _names_of(group: str, alone: bool) -> set[str]:
     said = group.split("^")[:3] if "^" in group else PARTS.split(group.strip())[:4]
     pairs = [(p, s) for s in said if (p := _letters(s))]
     parts = [p for p, _ in pairs]
     found: set[str] = set()
     if len(parts) > 1:
         found |= {"".join(p) for n in (2, len(parts)) for p in permutations(parts, n) if parts[0] in p or n > 2}
-        found |= {p for k, (p, s) in enumerate(pairs) if _names_alone(k, p, s)}
+        found |= {p for k, (p, s) in enumerate(pairs) if alone and _names_alone(k, p, s)}
     elif parts and _eastern(parts[0]) and len(parts[0]) <= LONG:  # family name first, or last: nobody knows where it ends
         found |= {parts[0][k:] + parts[0][:k] for k in range(len(parts[0]))}
     elif parts and len(parts[0]) >= MIN_SECRET:

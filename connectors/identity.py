@@ -7,13 +7,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connectors.events import canonical
+from connectors.free_text import names_of, windows
 from connectors.settings import Settings
 from messages import because
 
@@ -21,6 +22,7 @@ __all__ = ["Keys", "Unsealable", "Vault", "is_phantom"]
 
 MAGIC = b"PPS1"  # format of sealed bytes: magic, nonce of 12 bytes, ciphertext with its tag
 NONCE = 12
+AT_ONCE = 500  # below SQLite's bound on parameters
 
 
 class Unsealable(ValueError):
@@ -55,6 +57,10 @@ class Keys:
         """Return a digest that tells whether two contents are equal, and that nobody without the key can try guesses against."""
         return hmac.new(self._pseudonym, b"said" + content, hashlib.sha256).hexdigest()  # no JSON text begins so: no pseudonym
 
+    def name_mark(self, letters: str) -> bytes:
+        """Return the keyed digest by which a name is found again, and that nobody without the key can try names against."""
+        return hmac.new(self._pseudonym, b"name" + letters.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()[:16]
+
     def seal(self, plain: bytes) -> bytes:
         """Return the bytes encrypted and authenticated by AES-256-GCM."""
         nonce = os.urandom(NONCE)
@@ -83,8 +89,10 @@ class Vault:
         self._db.executescript(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS identity "
             "(pseudonym TEXT, channel TEXT, sealed BLOB NOT NULL, PRIMARY KEY (pseudonym, channel)); "
-            "CREATE TABLE IF NOT EXISTS examination (accession_number TEXT, pseudonym TEXT, PRIMARY KEY (accession_number, pseudonym));"
+            "CREATE TABLE IF NOT EXISTS examination (accession_number TEXT, pseudonym TEXT, PRIMARY KEY (accession_number, pseudonym)); "
+            "CREATE TABLE IF NOT EXISTS name (mark BLOB PRIMARY KEY) WITHOUT ROWID;"
         )
+        self._mark_names()
 
     @classmethod
     def of(cls, settings: Settings, keys: Keys) -> "Vault":
@@ -110,6 +118,8 @@ class Vault:
             try:
                 self._db.execute("BEGIN IMMEDIATE")  # one sync for both
                 self._db.execute("INSERT OR REPLACE INTO identity VALUES (?, ?, ?)", (pseudonym, channel, self._keys.seal(said)))
+                if not told:
+                    self._db.executemany("INSERT OR IGNORE INTO name VALUES (?)", self._marks(identity))
                 if accession_number:
                     self._db.execute("INSERT OR IGNORE INTO examination VALUES (?, ?)", (accession_number, pseudonym))
                 self._db.execute("COMMIT")
@@ -134,6 +144,24 @@ class Vault:
         with self._lock:
             return self._db.execute("SELECT 1 FROM identity WHERE pseudonym = ?", (pseudonym,)).fetchone() is not None
 
+    def names_in(self, text: str) -> list[tuple[int, int]]:
+        """Return begin and end of each whole name of anybody whom the vault knows, in the order of the text; none overlaps another."""
+        found = windows(text)
+        marks = {letters: self._keys.name_mark(letters) for letters in {letters for _, _, letters in found}}
+        wanted, known = list(marks.values()), set[bytes]()
+        with self._lock:
+            for n in range(0, len(wanted), AT_ONCE):
+                some = wanted[n : n + AT_ONCE]
+                known |= {
+                    m for (m,) in self._db.execute(f"SELECT mark FROM name WHERE mark IN ({','.join('?' * len(some))})", some)
+                }
+        spans, last = list[tuple[int, int]](), 0
+        for begin, end in sorted(((b, e) for b, e, letters in found if marks[letters] in known), key=lambda s: (s[0], -s[1])):
+            if begin >= last:
+                spans.append((begin, end))
+                last = end
+        return spans
+
     def recall(self, pseudonym: str) -> dict[str, dict[str, str | None]]:
         """Return what each channel said about somebody: {channel: identity}, empty for a stranger."""
         with (
@@ -141,6 +169,28 @@ class Vault:
             closing(self._db.execute("SELECT channel, sealed FROM identity WHERE pseudonym = ?", (pseudonym,))) as rows,
         ):
             return {channel: json.loads(self._keys.unseal(sealed)) for channel, sealed in rows}
+
+    def _marks(self, identity: Mapping[str, str | None]) -> list[tuple[bytes]]:
+        names = {n for key in ("name", "person_name", "readings") for n in names_of(identity.get(key) or "", alone=False)}
+        return [(self._keys.name_mark(n),) for n in sorted(names)]
+
+    def _mark_names(self) -> None:
+        """Mark the names of a vault that is older than the marks; a second process that does the same does no harm."""
+        if self._db.execute("PRAGMA user_version").fetchone()[0]:
+            return
+        last = 0
+        while rows := self._db.execute(
+            "SELECT rowid, sealed FROM identity WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, AT_ONCE)
+        ).fetchall():
+            marks = list[tuple[bytes]]()
+            last = rows[-1][0]
+            for _, sealed in rows:
+                with suppress(Unsealable):  # of other keys: nobody here can read it
+                    marks += self._marks(json.loads(self._keys.unseal(sealed)))
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO name VALUES (?)", marks)
+            self._db.execute("COMMIT")
+        self._db.execute("PRAGMA user_version = 1")
 
     def close(self) -> None:
         """Close the file."""

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from connectors.charsets import coded_twice
 from connectors.documents import NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
-from connectors.free_text import Secrets, without_ids, without_numbers
+from connectors.free_text import BLOT, Secrets, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
@@ -160,8 +161,9 @@ class Door:
     def _nameless(self, event: Event) -> Event:
         """Return the event with its free text cleaned and without readings that can be no values, or itself when there is nothing to change.
 
-        Replaced are: names and numbers of the patient of the examination that the event is about, the number of any patient whom
-        the platform knows (both by the pseudonym), and what looks like an identity card or a mobile phone.
+        Replaced are: names and numbers of the patient of the examination that the event is about, and the number of any patient whom
+        the platform knows (by the pseudonym); the whole name of any patient whom it knows, and what looks like an identity card or a
+        mobile phone. A text that names one when it is read in another character set is not kept.
         """
         if event.type == READINGS:
             return _possible(event)
@@ -172,8 +174,14 @@ class Door:
             return event
         told = str(said)
         try:
-            for pseudonym in self._vault.examined(event.data.get("accession_number") or ""):
-                told = Secrets.of(*self._vault.recall(pseudonym).values()).blotted(told, pseudonym)
+            about = self._vault.examined(event.data.get("accession_number") or "")
+            secrets = {p: Secrets.of(*self._vault.recall(p).values()) for p in about}
+            for pseudonym, secret in secrets.items():
+                told = secret.blotted(told, pseudonym)
+            for begin, end in reversed(self._vault.names_in(told)):  # whose it is, among namesakes, is not known
+                told = told[:begin] + BLOT + told[end:]
+            if any(self._vault.names_in(t) or any(s.stand_in(t) for s in secrets.values()) for t in coded_twice(told)):
+                told = BLOT
             told = without_numbers(without_ids(told, self._known))
         except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
             raise OSError(because("door.vault", problem=exc)) from exc

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from connectors.events import canonical
 from connectors.free_text import BLOT, Secrets, names_of, without_numbers
+from connectors.his.facts import patient
+from connectors.his.message import parse
 from connectors.http.door import Door
 from connectors.identity import Keys, Vault
 from connectors.settings import load
@@ -75,6 +77,71 @@ def test_the_number_of_any_known_patient_is_replaced_and_other_words_stay(house)
     )
     one, two = keys.pseudonym("M0099999"), keys.pseudonym("M0047110")
     assert kept["description"] == f"{one} got the syringe of {two}; lot LOT12345, 740 MBq"
+
+
+@pytest.mark.parametrize(
+    "written", ["Li Si", "SI, LI", "王小明", "小明 王", "Wang Xiaoming", "wangxiaoming", "王　小明", "Ｗａｎｇ Ｘｉａｏ-ming"]
+)
+def test_the_whole_name_of_any_known_patient_goes_without_an_accession_number(house, written):
+    hand_in, sealed, _ = house
+    kept = hand_in(**{**EVENT, "accession_number": None}, description=f"he saw {written}, at noon: 患者{written}跌倒 at the door")
+    assert (
+        written not in kept["description"]
+        and kept["description"].startswith(f"he saw {BLOT}, at noon: ")
+        and "跌倒 at the door" in kept["description"]
+        and sealed.objects
+    )
+    check = {"device_id": "GC1", "performed_at_utc": "2026-03-10T00:30:00Z", "staff_id": "T01", "result": "pass"}
+    note = hand_in("device.check", **check, check="warm_up", note=f"before {written}")["note"]
+    assert note == f"before {BLOT}"
+
+
+@pytest.mark.parametrize(
+    "text", ["Li said six", "Lisi and si", "王医生 Wang", "小明胶 wangxi", "Xiaoming Zhang", "三 stumbled 740 MBq"]
+)
+def test_what_is_no_whole_name_stays_without_an_accession_number(house, text):
+    assert house[0](**{**EVENT, "accession_number": None}, description=text)["description"] == text
+
+
+def test_a_name_that_came_in_a_set_nobody_declared_is_known_as_it_was_meant(tmp_path):
+    keys = Keys("MAIN", b"p" * 32, b"s" * 32)
+    raw = "MSH|^~\\&|H|H|P|M|20260301||ADT^A04|M1|P|2.5\rPID|1||P0001||Щербаков^Фёдор\r".encode("cp1251")
+    vault, who = Vault(tmp_path / "v.db", keys), patient(parse(raw))
+    vault.remember(keys.pseudonym("P0001"), "hl7", who.identity, "A1")
+    assert vault.names_in("patient Фёдор Щербаков fell") == [(8, 22)]
+    assert Secrets.of(*vault.recall(keys.pseudonym("P0001")).values()).stand_in("ЩЕРБАКОВ Ф. Щербаков Фёдор")
+    vault.close()
+
+
+def test_a_text_that_was_coded_twice_is_not_kept(house):
+    hand_in, _, _ = house
+    for accession in ("ACC1", None):
+        kept = hand_in(**{**EVENT, "accession_number": accession}, description="fell: " + "王小明".encode().decode("latin-1"))
+        assert kept["description"] == BLOT
+
+
+def test_a_vault_of_before_the_marks_knows_its_names(tmp_path):
+    keys = Keys("MAIN", b"p" * 32, b"s" * 32)
+    vault = Vault(tmp_path / "v.db", keys)
+    vault.remember(keys.pseudonym("M0047110"), "hl7", WHO)
+    vault.close()
+    with sqlite3.connect(tmp_path / "v.db") as db:
+        db.execute("DROP TABLE name")
+        db.execute("PRAGMA user_version = 0")
+    for _ in range(2):
+        vault = Vault(tmp_path / "v.db", keys)
+        assert vault.names_in("seen: 王小明") == [(6, 9)]
+        vault.close()
+    assert not any(n.encode() in (tmp_path / "v.db").read_bytes() for n in ("王小明", "wangxiaoming"))
+
+
+def test_the_work_of_looking_for_any_name_grows_with_the_text_alone(tmp_path):
+    vault = Vault(tmp_path / "v.db", Keys("MAIN", b"p" * 32, b"s" * 32))
+    begun = process_time()
+    for text in ("a b " * 500, "王小明" * 666, "wang xiaoming, " * 133):
+        vault.names_in(text)
+    assert process_time() - begun < 10  # 0.1 s where it was tried
+    vault.close()
 
 
 def test_notes_are_cleaned_too_and_the_serial_number_of_a_phantom_is_not(house):
