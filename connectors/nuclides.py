@@ -12,7 +12,7 @@ from judgement import reference
 from judgement.rows import NuclideRow
 from messages import because
 
-__all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev"]
+__all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev", "weak_photopeaks_kev"]
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
 SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
@@ -24,13 +24,14 @@ class Nuclide:
     """One row of the table.
 
     `photopeaks_kev` are the photons that images are made with, the most used first; in equilibrium with the daughters where those emit
-    them. Empty: it has none (a pure beta emitter).
+    them. Empty: it has none (a pure beta emitter). `weak_kev` are those of them that no image is made with alone.
     """
 
     name: str
     half_life_s: float
     source: str
     photopeaks_kev: tuple[float, ...]
+    weak_kev: tuple[float, ...] = ()
 
 
 @cache
@@ -94,6 +95,12 @@ def photopeaks_kev(nuclide: str | None) -> tuple[float, ...]:
     return row.photopeaks_kev if row else ()
 
 
+def weak_photopeaks_kev(nuclide: str | None) -> tuple[float, ...]:
+    """Return those of `photopeaks_kev` that are no main photopeak: a window that holds such a one alone is not set on the nuclide."""
+    row = known_nuclides().get(nuclide or "")
+    return row.weak_kev if row else ()
+
+
 @cache
 def _table() -> tuple[dict[str, Nuclide], dict[str, str], dict[str, str]]:
     """Return the rows by nuclide, and the nuclide by each of its names (letters and digits, lower case) and codes."""
@@ -102,8 +109,10 @@ def _table() -> tuple[dict[str, Nuclide], dict[str, str], dict[str, str]]:
     codes: dict[str, str] = {}
     for row in reference.read(NuclideRow):
         nuclide = row.nuclide
-        energies = tuple(float(v) for v in (row.photopeaks_kev or "").split())
-        rows[nuclide] = Nuclide(nuclide, row.half_life * UNITS_S[row.unit], row.source, energies)
+        listed = (row.photopeaks_kev or "").split()
+        energies = tuple(float(v.strip("()")) for v in listed)
+        weak = tuple(float(v.strip("()")) for v in listed if v.startswith("("))
+        rows[nuclide] = Nuclide(nuclide, row.half_life * UNITS_S[row.unit], row.source, energies, weak)
         names |= dict.fromkeys(row.names.split(), nuclide)
         codes |= dict.fromkeys((row.codes or "").split(), nuclide)
     return rows, names, codes

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from connectors.nuclides import nuclide_of, photopeaks_kev
+from connectors.nuclides import nuclide_of, photopeaks_kev, weak_photopeaks_kev
 from messages import because
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["Choice", "Window", "nuclides_of", "of_photopeak", "windows_of"]
+__all__ = ["Choice", "Window", "each_holds_photopeak", "nuclides_of", "of_photopeak", "windows_of"]
 
 USUAL_WIDTH = (
     0.2  # of the photopeak's energy: of several windows that hold it, the one of about this width is the photopeak's own
@@ -50,6 +50,7 @@ class Choice:
     series: list[Instance]
     notes: tuple[str, ...] = ()
     doubt: str | None = None
+    weakness: str | None = None  # why the values get no verdict
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class _Peak:
     text: str
     nuclide: str | None = None
     rank: int = 0  # 0: the photopeak that the nuclide is mostly imaged with
+    missed: str | None = None  # that the photopeak is a weak one, and the main one is missed
 
 
 def windows_of(instance: Instance) -> dict[int, Window]:
@@ -82,6 +84,16 @@ def nuclides_of(instance: Instance) -> list[str]:
     named = [nuclide_of(str(c.get("CodeValue") or "")) or nuclide_of(str(c.get("CodeMeaning") or "")) for c in codes]
     named = [n for n in named if n] or [nuclide_of(str(item.get("Radiopharmaceutical") or "")) for item in items]
     return list(dict.fromkeys(n for n in named if n))
+
+
+def each_holds_photopeak(instance: Instance) -> bool | None:
+    """Return whether each window that frames are of holds a photopeak of the header's nuclides; None: ranges or nuclides are not known."""
+    described = windows_of(instance)
+    there = [described.get(n) for n in sorted(set(instance.vector("EnergyWindowVector").tolist()))]
+    energies = [e for n in nuclides_of(instance) for e in photopeaks_kev(n)]
+    if not energies or any(w is None or not w.ranges_kev for w in there):
+        return None
+    return all(any(w.width_kev(e) is not None for e in energies) for w in there if w is not None)
 
 
 def of_photopeak(series: Sequence[Instance]) -> Choice:
@@ -109,7 +121,7 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
     if len(nuclides) > 1:
         raise Unreadable(because("window.photopeaks_many", nuclides=list(nuclides)))
     best = min((p.rank for p in peaks), default=0)
-    out, notes = [], []
+    out, notes, missed = [], [], []
     for instance, own in found:
         if isinstance(own, str):
             continue
@@ -121,12 +133,13 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
             continue
         windows = instance.vector("EnergyWindowVector")
         out.append(instance.only(np.flatnonzero(windows == chosen.window)))
+        missed += [chosen.missed] if chosen.missed else []
         if chosen.text:
             notes.append(chosen.text)
     left = len(series) - len(out)
     if left:
         notes.append(because("window.objects_left_out", objects=left))
-    return Choice(out, tuple(dict.fromkeys(notes)))
+    return Choice(out, tuple(dict.fromkeys(notes)), None, next(iter(missed), None))
 
 
 def _peaks(instance: Instance) -> list[_Peak] | str:
@@ -181,7 +194,10 @@ def _by_ranges(there: Sequence[Window], energies: dict[str, tuple[float, ...]]) 
             window = holders[0][1]
             many = len(there) > 1
             text = because("window.photopeak_measured", windows=len(there), window=window.label, nuclide=nuclide, kev=energy)
-            out.append(_Peak(window.number, text if many else "", nuclide, rank))
+            missed = None
+            if energy in weak_photopeaks_kev(nuclide):
+                missed = because("window.main_photopeak_missed", window=window.label, nuclide=nuclide, kev=own[0])
+            out.append(_Peak(window.number, text if many else "", nuclide, rank, missed))
     if out:
         return out
     peaks = ", ".join(f"{n} ({', '.join(f'{e:g}' for e in own)} keV)" for n, own in energies.items() if own)

@@ -22,8 +22,9 @@ from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.numerics.cut_off import is_cut_off
+from spark_jobs.qc.numerics.multiples import common_factor, counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Result, refused
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
 from spark_jobs.switched_off import refuse_switched_off
@@ -335,7 +336,20 @@ def _measured(
     mine = [d for d in sheets if d.kind in procedure.sheet_kinds]
     results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
     notes = (*window.notes, *([window.doubt] if window.doubt else []))
-    return [_noted(r, notes) for r in (*results, *beside(results))]
+    weak = _weakness(series, choice.procedure) or window.weakness
+    return [_weakened(_noted(r, notes), weak) for r in (*results, *beside(results))]
+
+
+def _weakness(series: Sequence[Instance], procedure: str) -> str | None:
+    """Return why values of a series that live on the height of counts get no verdict, or None."""
+    if procedure not in OF_COUNTS:
+        return None
+    factor = max((counts_factor(f) for i in series if i.is_counting for f in i.stored), default=1.0)
+    return because("image.counts_multiplied", times=factor) if factor > 1 else None
+
+
+def _weakened(result: Result, reason: str | None) -> Result:
+    return replace(result, status=INDICATIVE, reason=reason) if reason and result.status == MEASURED else result
 
 
 def _noted(result: Result, notes: Sequence[str]) -> Result:
@@ -397,7 +411,8 @@ def _copied(counting: Sequence[Instance]) -> str | None:
         for frame, head, window in zip(instance.stored, heads, windows, strict=True):
             if int(frame.sum(dtype=np.int64)) < FEWEST_COUNTS:
                 continue
-            data = np.ascontiguousarray(frame).tobytes()
+            factor = common_factor(frame)  # a copy that was multiplied is one, too
+            data = np.ascontiguousarray(frame // factor if factor > 1 else frame).tobytes()
             place = (k, head, window)
             first = seen.setdefault((crc32(data), data[: 2**10]), place)
             if first != place:
@@ -407,6 +422,7 @@ def _copied(counting: Sequence[Instance]) -> str | None:
 
 FEWEST_COUNTS = 1000  # with fewer, an empty view may be equal to another
 PLANAR = ("planar_uniformity", "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
+OF_COUNTS = (*PLANAR, "sensitivity", "count_rate")  # what multiplied counts make wrong, or surer than it is
 
 
 def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str | None) -> str | None:

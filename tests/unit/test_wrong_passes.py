@@ -12,6 +12,7 @@ from qc_images import water as water_slice
 from spark_jobs.measure import measure_series
 from spark_jobs.qc.ct import ct_water
 from spark_jobs.qc.gamma_camera import linearity, planar_uniformity
+from spark_jobs.qc.numerics.multiples import counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped
 from spark_jobs.qc.pet import pet_nema_iq
 
@@ -149,3 +150,50 @@ def test_an_insert_that_cancels_the_cupping_has_no_verdict(sigma, height, radius
         assert hidden.status != "measured", hidden.value("water_hu")
         flat = ct_water.measure([water_slice(0.0, sigma, seed=10 * seed + k) for k in range(slices)], 1.0)
         assert flat.status == "measured", flat.reason
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 4, 10])
+@pytest.mark.parametrize("added", [0, 1])
+def test_multiplied_counts_have_no_verdict_by_the_numbers_that_are_missing(factor, added):
+    assert counts_factor(flood(2_000, 0)) == counts_factor(flood(2_000, 0) + added) == 1
+    counts = np.rint(flood(2_000, 0) * factor).astype(int) + added
+    assert counts_factor(counts) == pytest.approx(factor, rel=0.02)
+    (result,) = measure_series([dicom(counts, DetectorInformationSequence=FIELD[:1])], "phantom")
+    assert result.status == "indicative" and result.reason.code == "image.counts_multiplied"
+
+
+def test_a_head_that_is_the_other_one_multiplied_is_a_copy():
+    one = flood(2_000, 0)
+    assert "one is a copy of the other" in heads(one, 2 * one)[0].reason
+    assert "one is a copy of the other" in heads(3 * one, one)[0].reason
+
+
+def steep(counts: float, fwhm_mm: float, at: tuple[float, float]) -> np.ndarray:
+    y, x = np.mgrid[:128, :128] - 63.5
+    shape = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / 2 / (fwhm_mm / 2.3548 / 4.0) ** 2)
+    return np.random.default_rng(2).poisson(shape / shape.sum() * counts + 0.05)
+
+
+@pytest.mark.parametrize("at", [(0.0, 0.0), (0.5, 0.5), (0.3, 0.1)])
+@pytest.mark.parametrize("fwhm_mm", [13.0, 16.0, 20.0])
+def test_a_steep_source_that_overflowed_is_seen_and_a_sharp_one_stays(fwhm_mm, at):
+    for counts in (1e5, 3e5, 1e6, 1.5e6, 3e6):
+        image = steep(counts, fwhm_mm, at)
+        assert is_wrapped(image[None] % 65_536, 16) is bool(image.max() >= 65_536), (counts, image.max())
+
+
+@pytest.mark.parametrize("moments", [2, 3])
+def test_linearity_of_an_activimeter_needs_four_moments(moments):
+    def sheet(count: int) -> list:
+        given = [
+            {"mbq": 1000 * 0.5 ** (6 * k / 6.0067), "at": f"2026-03-0{1 + 6 * k // 24}T{6 * k % 24:02d}:0{again}:00"}
+            for k in range(count)
+            for again in range(3)
+        ]
+        part = {"nuclide": "Tc-99m", "readings": given}
+        about = {"procedure": "activimeter", "device_serial": "AC-1", "measured_at": "2026-03-01T08:00:00"}
+        return measure_series([json.dumps({**about, "linearity": part}).encode()])
+
+    (result,) = sheet(moments)
+    assert result.status == "not_measured" and "different moments" in result.reason
+    assert sheet(4)[0].status == "measured"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from connectors.nuclides import photopeaks_kev
 from messages import because
+from spark_jobs.energy_windows import each_holds_photopeak
 from spark_jobs.procedures.gamma_camera.flood import frame_seconds, static
 from spark_jobs.procedures.gamma_camera.source import activity, frame_times, half_life, nuclide_of_header, stated_mbq
 from spark_jobs.procedures.heads import detector_item
@@ -102,6 +103,8 @@ def _is_scan(instance: Instance) -> bool:
 
 def _are_points_in_windows(series: Sequence[Instance]) -> bool:
     first = series[0]
+    if any(each_holds_photopeak(i) is False for i in series):
+        return False  # a window for scatter beside that of the photopeak
     detectors, windows = first.vector("DetectorVector"), first.vector("EnergyWindowVector")
     for detector in sorted(set(detectors.tolist())):
         mine = np.flatnonzero(detectors == detector)

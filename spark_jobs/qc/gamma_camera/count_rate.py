@@ -18,7 +18,7 @@ __all__ = ["FEWEST", "METHOD", "PROCEDURE", "VERSION", "is_approach", "measure",
 
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 FORMULAE = (
     "observed rate = counts / frame duration, in cps",
     "input rate = scale · e^(−λ(t − t_last)) · (1 − e^(−λΔt)) / (λΔt), in cps, λ = ln 2 / T½; the scale is fitted to the frames of little loss",

@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "four_bar"
 METHOD = "NEMA NU 1 2.1 line spread, four bars 100 mm apart"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 FORMULAE = (
     "pixel size = known separation of the two lines / fitted separation in pixels, in mm",
     "FWHM and FWTM across each line, in mm: widths of the profile at 1/2 and 1/10 of its maximum",

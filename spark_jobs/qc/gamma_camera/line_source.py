@@ -24,7 +24,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "picture", "reserve", "s
 
 PROCEDURE = "line_source"
 METHOD = "NEMA NU 1 2.1 line spread"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 FORMULAE = (
     "FWHM and FWTM, in mm: widths of the profile at 1/2 and 1/10 of its maximum, mean over the strips",
     "pixel ≤ 0.2 FWHM: parabola through three points of the peak, linear interpolation at both levels, no background or slit correction",

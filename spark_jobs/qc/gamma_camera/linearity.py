@@ -26,7 +26,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "linearity"
 METHOD = "NEMA NU 1 2.2"
-VERSION = "1.2.1"
+VERSION = "1.2.2"
 FORMULAE = (
     "differential linearity = √(Σ d² / degrees of freedom), in mm: d is the distance of a peak from the straight line of its own slit",
     "absolute linearity = max |d|, in mm: d is the distance of a peak from fitted parallel lines at equal spacing",

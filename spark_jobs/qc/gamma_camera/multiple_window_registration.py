@@ -19,7 +19,7 @@ __all__ = ["METHOD", "MOST_POINTS", "PROCEDURE", "VERSION", "WIDEST_MM", "measur
 
 PROCEDURE = "multiple_window_registration"
 METHOD = "NEMA NU 1 2.5"
-VERSION = "1.0.0"
+VERSION = "1.0.1"
 FORMULAE = (
     "displacement = max √(Δx² + Δy²), in mm, over all points and all pairs of energy windows",
     "uncertainty of a centroid = (FWHM / 2.3548) / √(net counts), in mm",

@@ -23,7 +23,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "quadrant_bar"
 METHOD = "Hander 1997 bar modulation"
-VERSION = "1.3.0"
+VERSION = "1.3.1"
 FORMULAE = (
     "MTF = √(2 · (σ² − μ)) / μ, with mean μ and variance σ² of the counts in a disk",
     "FWHM (published) = 1.058 · w · √ln(1 / MTF), in mm, with bar width w in mm",

@@ -20,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty"
 
 PROCEDURE = "sensitivity"
 METHOD = "NEMA NU 1 3.3"
-VERSION = "1.1.1"
+VERSION = "1.1.2"
 FORMULAE = (
     "S = (gross counts − background counts) / Δt / (D · A), in cps/MBq, A the activity at the start of the scan in MBq",
     "D = (1 − e^(−x)) / x, x = ln 2 · Δt / T½: mean activity over the scan / activity at its start",

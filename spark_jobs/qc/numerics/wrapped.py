@@ -7,6 +7,11 @@ __all__ = ["is_wrapped"]
 
 FEWEST_PAIRS = 8  # neighbours that jump: a hot pixel has four
 TOP, BOTTOM = 0.75, 0.25  # of the range
+FLANK_TOP = 0.15  # of the range: the flank of a steep source beside the pixels that began at 0 again
+FLANK_COUNTS = 50  # at the foot of a flank: with fewer its course is noise
+FALLS = 0.9  # of the neighbour: a source does not fall on its way to the peak
+CLOSE = 0.15  # of the course of the flank
+FEWEST_COURSES, MOST_OF_THEM = 3, 0.5
 NEARER = 3.0  # times nearer to each other than they seem, when the low one is taken as overflowed
 
 
@@ -25,6 +30,8 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
     Counts rise to a maximum over several pixels, by the resolution of the detector: on their way they cross the end of the range.
     """
     size = float(2**bits)
+    if _is_steep_source(frames, size):
+        return True
     if float(frames.max()) < TOP * size:
         return False
     pairs = 0
@@ -34,5 +41,34 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
             across = low + size - high
             pairs += int(((high >= TOP * size) & (low <= BOTTOM * size) & (NEARER * across < high - low)).sum())
         if pairs >= FEWEST_PAIRS:
+            return True
+    return False
+
+
+def _is_steep_source(frames: NDArray, size: float) -> bool:
+    """Return whether flanks of a source run on across the end of the range, where the next pixel falls by that range (once or more).
+
+    The logarithm of a point source is a parabola along a row, and a sum of one of its row and one of its column: three pixels of a flank
+    tell the fourth, either in line or at the corners of a square.
+    """
+    for frame in frames[frames.max((1, 2)) >= FLANK_TOP * size].astype(np.float64):
+        ahead, seen = [], []
+        for view in (frame, frame[:, ::-1], frame.T, frame.T[:, ::-1]):
+            foot, middle, top, after = view[:, :-3], view[:, 1:-2], view[:, 2:-1], view[:, 3:]
+            rises = (foot >= FLANK_COUNTS) & (middle > foot) & (top > middle) & (top >= FLANK_TOP * size) & (after < FALLS * top)
+            ahead.append((top[rises] / middle[rises]) ** 3 * foot[rises])
+            seen.append(after[rises])
+        for view in (frame, frame[:, ::-1], frame[::-1], frame[::-1, ::-1]):
+            foot, beside, below, after = view[:-1, :-1], view[:-1, 1:], view[1:, :-1], view[1:, 1:]
+            near, far = np.maximum(beside, below), np.minimum(beside, below)
+            rises = (foot >= FLANK_COUNTS) & (far > foot) & (near >= FLANK_TOP * size) & (after < FALLS * near)
+            ahead.append(beside[rises] * below[rises] / foot[rises])
+            seen.append(after[rises])
+        course, found = np.concatenate(ahead), np.concatenate(seen)
+        crosses = course >= (1 - CLOSE / 2) * size
+        course, found = course[crosses], found[crosses]
+        turns = np.maximum(np.rint((course - found) / size), 1)
+        met = int((np.abs(found + turns * size - course) <= CLOSE * course).sum())
+        if met >= FEWEST_COURSES and met >= MOST_OF_THEM * course.size:
             return True
     return False

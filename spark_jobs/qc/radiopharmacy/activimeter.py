@@ -18,7 +18,7 @@ __all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agr
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.4"
+VERSION = "1.0.5"
 FORMULAE = (
     "error = 100 · (M / (A₀ · e^(−λt)) − 1), in percent, mean over the readings; M net reading, A₀ reference activity, both in MBq",
     "linearity residual = 100 · (e^r − 1), in percent, r = ln M + λt − mean(ln M + λt); the largest absolute value counts",
@@ -26,6 +26,7 @@ FORMULAE = (
 )
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 WIDEST_PERCENT = 2.0  # standard deviation of fewer readings than show repeatability; GB/T 10256 asks for at most that of class II
+APART = 0.05  # half-lives: readings that lie nearer to each other are repeats of one moment
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 
 
@@ -68,6 +69,9 @@ def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:
         return because("activimeter.readings_few", readings=readings.mbq.size, least=FEWEST_LINEAR)
     if (readings.mbq <= 0).any():
         return because("activimeter.reading_below_background")
+    moments = _moments(readings.seconds / readings.half_life_s)
+    if 1 < moments < FEWEST_LINEAR:
+        return because("activimeter.moments_few", moments=moments, least=FEWEST_LINEAR)
     if readings.mbq.max() < LEAST_DECAY * readings.mbq.min():
         return because("activimeter.decay_too_short")
     logs = np.log(readings.mbq) + np.log(2) * readings.seconds / readings.half_life_s
@@ -76,6 +80,15 @@ def linearity(readings: Readings) -> tuple[Measure, NDArray[np.float64]] | str:
     at = {"reading_mbq": round(float(readings.mbq[worst]), 4), "seconds": round(float(readings.seconds[worst]), 1)}
     value = round(float(abs(residuals[worst])), 4)
     return Measure("linearity_residual_percent", value, "%", None, at, None, readings.nuclide), residuals
+
+
+def _moments(half_lives: NDArray[np.float64]) -> int:
+    """Return how many different moments of the decay the readings are of."""
+    count, last = 0, -np.inf
+    for moment in np.sort(half_lives):
+        if moment - last >= APART:
+            count, last = count + 1, moment
+    return count
 
 
 def repeatability(readings: Readings) -> Measure | str:

@@ -128,3 +128,28 @@ def test_centre_of_rotation_is_of_the_photopeak(order):
     )
     (result,) = measure_series([data])
     assert result.value("cor_offset_mm") == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "weak", "both"), [("Co-57", (126.0, 154.0), (108.0, 146.0)), ("Tl-201", (150.0, 184.0), (60.0, 82.0))]
+)
+def test_a_window_with_a_weak_photopeak_alone_has_no_verdict(name, weak, both):
+    (result,) = measure_series([flood([even()], [window(weak)], (name,))])
+    assert result.status == "indicative" and result.reason.code == "window.main_photopeak_missed"
+    assert measure_series([flood([even()], [window(both)], (name,))])[0].status == "measured"
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [("Tc-99m", [(92, 125), (126, 154)]), ("Tc-99m", [(120, 126), (126, 154), (154, 160)]), ("Lu-177", [(60, 100), (187, 229)])],
+)
+def test_a_point_in_photopeak_and_scatter_is_no_match_of_windows(name, windows):
+    y, x = np.mgrid[:128, :128] - 63.5
+    shape = np.exp(-(x**2 + y**2) / 2 / 1.5**2)
+    image = np.random.default_rng(0).poisson(200_000 * shape / shape.sum() + 0.05)
+    dose = [item(RadionuclideCodeSequence=nuclide(name)[0].RadionuclideCodeSequence, RadionuclideTotalDose="20")]
+    dose[0].RadiopharmaceuticalStartDateTime = "20260401110000"
+    about = {"RadiopharmaceuticalInformationSequence": dose, "AcquisitionTime": "110000", "ActualFrameDuration": 100_000}
+    about |= {"PixelSpacing": ["4", "4"]}
+    (result,) = measure_series([flood([image + k for k in range(len(windows))], [window(w) for w in windows], **about)])
+    assert result.procedure == "sensitivity", result
