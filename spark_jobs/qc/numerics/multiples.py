@@ -3,13 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_jobs.qc.numerics.order import percentile
-
 __all__ = ["common_factor", "counts_factor"]
 
 FEWEST_VALUES = 10  # different ones: that counts are all even by chance has odds of 1 in 2 for each
-DENSE = 12.0  # pixels for each whole number of a range: none of them stays empty by chance
-FEWEST_STEPS = 4  # between the values of that range
+PART, FEWEST_PARTS = 8, 2  # whole numbers that are looked at together
+DENSE = 12.0  # pixels for each of them: none stays empty by chance
 STILL = 0.2  # of the bright pixels equal their neighbour along a row or a column: the image was drawn, no noise fills its values
 GAPS = 1.02  # whole numbers over those that occur
 
@@ -26,7 +24,7 @@ def counts_factor(frame: NDArray) -> float:
     Notes
     -----
     The greatest common divisor of the differences of pixel values gives a whole factor, whatever was added afterwards. Any other factor
-    leaves gaps where many pixels share few values: there the whole numbers of a range are more than those that occur. Drawn images of
+    leaves gaps where many pixels share few values: there the whole numbers are more than those that occur. Drawn images of
     few values show neither.
     """
     values = np.unique(frame).astype(np.int64)
@@ -39,11 +37,12 @@ def counts_factor(frame: NDArray) -> float:
     pairs = ((high_up[1:], frame[1:] == frame[:-1]), (high_up[:, 1:], frame[:, 1:] == frame[:, :-1]))
     if max(float(equal[there].mean()) if there.any() else 1.0 for there, equal in pairs) > STILL:
         return 1.0
-    bright = frame[high_up]
-    low, high = (int(percentile(bright, q)) for q in (25, 75))
-    within = bright[(bright >= low) & (bright <= high)]
-    steps = len(np.unique(within)) - 1
-    if within.size < DENSE * (high - low + 1) or steps < FEWEST_STEPS:
+    lowest = int(values[-1]) // 2
+    seen = np.bincount(frame[high_up].astype(np.int64).ravel() - lowest)
+    parts = seen[: len(seen) // PART * PART].reshape(-1, PART)
+    dense = parts.sum(1) >= DENSE * PART
+    parts = parts[1:-1][dense[:-2] & dense[1:-1] & dense[2:]]  # where a distribution ends, values are missing for that reason
+    if len(parts) < FEWEST_PARTS:
         return 1.0
-    gaps = (int(within.max()) - int(within.min())) / steps
-    return gaps if gaps > GAPS else 1.0
+    gaps = parts.size / np.count_nonzero(parts)
+    return float(gaps) if gaps > GAPS else 1.0

@@ -53,7 +53,7 @@ CHOSEN = {
     "In-111": ([dull(), even()], [window((189, 220)), window((154, 188), (221, 270))], ("In-111",)),
     "Lu-177": ([dull(), even()], [window((60, 100)), window((187, 229))], ("Lu-177",)),
     "the weaker photopeak of Lu-177": ([dull(), even()], [window((102, 124)), window((187, 229))], ("Lu-177",)),
-    "Ga-67": ([even(), dull(), dull()], [window((84, 102)), window((166, 203)), window((270, 330))], ("Ga-67",)),
+    "Ga-67": ([even(), dull(), dull(seed=3)], [window((84, 102)), window((166, 203)), window((270, 330))], ("Ga-67",)),
     "Tl-201": ([dull(), even()], [window((150, 184)), window((60, 82))], ("Tl-201",)),
     "I-123": ([dull(), even()], [window((500, 560)), window((143, 175))], ("I-123",)),
     "all energies": ([dull(), even()], [window((50, 600)), window(PEAK)], ("Tc-99m",)),
