@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors.events.moments import is_moment
 from messages import because
 
 __all__ = ["Event", "InvalidEvent", "canonical", "from_cloudevent", "utc_text"]
@@ -82,6 +83,8 @@ def from_cloudevent(body: object, recorded_at: datetime, default_site: str) -> E
         raise InvalidEvent(because("event.time_no_rfc3339")) from None
     if occurred.tzinfo is None:
         raise InvalidEvent(because("event.time_has_no_offset"))
+    if not is_moment(body["time"]):
+        raise InvalidEvent(because("event.time_no_rfc3339"))
     return Event(
         body["type"], body["source"], body["id"], str(body.get("siteid") or default_site), str(body.get("subject") or ""),
         occurred.astimezone(UTC), recorded_at, body["data"],

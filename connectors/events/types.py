@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
 
 from connectors.events.envelope import Event, InvalidEvent
+from connectors.events.moments import is_moment
 from connectors.nuclides import nuclide_named
 from messages import because
 
@@ -67,8 +68,12 @@ def _validator(name: str) -> Draft202012Validator:
 
 @cache
 def _formats() -> FormatChecker:
-    """Return the formats of JSON Schema, and `nuclide`: a name of the reference table."""
+    """Return the formats of JSON Schema, with a `date-time` of our own, and `nuclide`: a name of the reference table.
+
+    The library judges a `date-time` only where a further package is installed, and takes every text where it is not.
+    """
     checker = FormatChecker()
     checker.checkers = dict(Draft202012Validator.FORMAT_CHECKER.checkers)
+    checker.checks("date-time")(lambda value: not isinstance(value, str) or is_moment(value))
     checker.checks("nuclide")(lambda value: not isinstance(value, str) or nuclide_named(value) is not None)
     return checker
