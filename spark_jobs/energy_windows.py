@@ -34,9 +34,9 @@ class Window:
 
     @property
     def label(self) -> str:
-        """Return the number and the limits, for reasons and notes."""
+        """Return the number and the limits, for reasons and notes; the name may be anything, a person's too, and is not shown."""
         ranges = ", ".join(f"{low:g}-{high:g} keV" for low, high in self.ranges_kev)
-        return f"{self.number} ({ranges or self.name})" if ranges or self.name else str(self.number)
+        return f"{self.number} ({ranges})" if ranges else str(self.number)
 
     def width_kev(self, energy_kev: float) -> float | None:
         """Return the width of the range that holds an energy, None where none does."""
@@ -78,11 +78,19 @@ def windows_of(instance: Instance) -> dict[int, Window]:
 
 
 def nuclides_of(instance: Instance) -> list[str]:
-    """Return the nuclides that the header names, by code and meaning; by the radiopharmaceutical where no code names one."""
+    """Return the nuclides that the header names, by code and meaning; by the radiopharmaceutical where no code names one.
+
+    Raise `Unreadable` where code and meaning of one item name two: which of them was imaged is unknown.
+    """
     items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
     codes = [c for item in items for c in item.get("RadionuclideCodeSequence") or []]
-    named = [nuclide_of(str(c.get("CodeValue") or "")) or nuclide_of(str(c.get("CodeMeaning") or "")) for c in codes]
-    named = [n for n in named if n] or [nuclide_of(str(item.get("Radiopharmaceutical") or "")) for item in items]
+    named = []
+    for c in codes:
+        both = {n for n in (nuclide_of(str(c.get(k) or "")) for k in ("CodeValue", "CodeMeaning")) if n}
+        if len(both) > 1:
+            raise Unreadable(because("header.nuclides_two", nuclides=sorted(both)))
+        named += both
+    named = named or [nuclide_of(str(item.get("Radiopharmaceutical") or "")) for item in items]
     return list(dict.fromkeys(n for n in named if n))
 
 

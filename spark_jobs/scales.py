@@ -8,6 +8,7 @@ from typing import Any
 
 from messages import because
 from spark_jobs.decoding import Unreadable
+from spark_jobs.qc.terms import shown
 
 __all__ = ["Scale", "scale_of"]
 
@@ -59,7 +60,7 @@ def _mapped(ds: Any, modality: str, counting: bool) -> Scale | None:
             raise Unreadable(because("scale.real_world_table"))
         scale = Scale(float(item.RealWorldValueSlope), float(item.get("RealWorldValueIntercept") or 0), _range(item))
         if counting and unit.lower() not in COUNTS and not _same(scale, Scale()):
-            raise Unreadable(because("scale.no_counts", unit=unit or "?"))
+            raise Unreadable(because("scale.no_counts", unit=shown("MeasurementUnits", unit)))
         found.append(scale)
     if any(not _same(f, found[0]) or f.valid != found[0].valid for f in found):
         raise Unreadable(because("scale.real_world_many"))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite, nan
 from typing import Any
 
 from connectors.nuclides import half_life_s, nuclide_of
@@ -11,6 +12,7 @@ from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
 from spark_jobs.procedures.moments import assumed, injected
 from spark_jobs.procedures.moments import moment_of_sheet as on_header
+from spark_jobs.procedures.numbers import number_of
 from spark_jobs.procedures.reference_moment import Reference, reference_of, scan_start
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.pet.suv import given_activity, suv_factor
@@ -48,17 +50,32 @@ def factor_of(series: Sequence[Instance], told: Administration | None = None) ->
     ds = series[0].dataset
     _refuse_contradiction(series)
     unit = unit_of(series)
+    if unit == "BQML":
+        given = told or administration_of(series)
+        return _factor(unit, given.reference_bq, given.weight_kg), given.notes
+    kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
+    if unit == "GML" and kind != BY_WEIGHT:
+        raise Unreadable(because("header.suv_type_other", type=shown("SUVType", kind)))
+    return _factor(unit, None, None, _of_philips(ds) if unit == "CNTS" else None), ()
+
+
+def _factor(unit: str, activity_bq: float | None, weight_kg: float | None, philips: float | None = None) -> float:
     try:
-        if unit == "BQML":
-            given = told or administration_of(series)
-            return suv_factor(unit, given.reference_bq, given.weight_kg), given.notes
-        kind = str(ds.get("SUVType") or BY_WEIGHT).strip().upper()
-        if unit == "GML" and kind != BY_WEIGHT:
-            raise Unreadable(because("header.suv_type_other", type=shown("SUVType", kind)))
-        factor = private_value(ds, *PHILIPS_SUV)
-        return suv_factor(unit, None, None, float(factor) if factor is not None else None), ()
+        return suv_factor(unit, activity_bq, weight_kg, philips)
     except ValueError as exc:
         raise Unreadable(str(exc)) from exc
+
+
+def _of_philips(ds: Any) -> float | None:
+    """Return the vendor's SUV factor, None where it is absent; one that is no finite number is `Unreadable`."""
+    value = private_value(ds, *PHILIPS_SUV)
+    try:
+        factor = None if value is None else float(value)
+    except (TypeError, ValueError):
+        factor = nan
+    if factor is not None and not isfinite(factor):
+        raise Unreadable(because("header.vendor_unreadable", what=because("header.vendor_factor_7053")))
+    return factor
 
 
 def administration_of(series: Sequence[Instance]) -> Administration:
@@ -66,7 +83,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     ds = series[0].dataset
     _refuse_contradiction(series)
     item = _agent(series)
-    dose = float(item.get("RadionuclideTotalDose") or 0)
+    dose = number_of(item, "RadionuclideTotalDose")
     if dose <= 0:
         raise Unreadable(because("header.total_dose_missing"))
     notes = []
@@ -79,7 +96,7 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     reference = reference_moment(series, half_life)
     seconds = (reference.moment - _injection(series, half_life)).total_seconds()
     activity = decayed(given_activity(dose, 0.0, half_life), seconds, half_life)
-    weight = float(ds.get("PatientWeight") or 0) or None
+    weight = number_of(ds, "PatientWeight") or None
     return Administration(activity, weight, (*notes, *assumed(ds, item), *reference.notes))
 
 
@@ -96,8 +113,9 @@ def half_life_of_sheet(series: Sequence[Instance], name: Any) -> float:
     if half_life is None:
         raise Unreadable(because("sheet.nuclide_missing"))
     for item in agents(series[0].dataset):
+        stated = number_of(item, "RadionuclideHalfLife")
         try:
-            half_life_s([nuclide, *names_of(item)], float(item.get("RadionuclideHalfLife") or 0) or None)
+            half_life_s([nuclide, *names_of(item)], stated or None)
         except ValueError:
             raise Unreadable(because("sheet.nuclide_contradicts", nuclide=nuclide)) from None
     return half_life

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.nuclides import half_life_s
+from spark_jobs.procedures.numbers import number_of
 from spark_jobs.reading import Unreadable
 
 __all__ = ["agents", "half_life_of", "names_of"]
@@ -21,7 +22,7 @@ def half_life_of(items: Sequence[Any]) -> float | None:
     """
     names, stated = [], None
     for item in items:
-        stated = stated or float(item.get("RadionuclideHalfLife") or 0)
+        stated = stated or number_of(item, "RadionuclideHalfLife")
         names += names_of(item)
     try:
         return half_life_s(names, stated)

@@ -2,12 +2,13 @@
 
 All are returned on the clock of the header, without a zone. DT values may have an offset from UTC (PS3.5 6.2); DA and TM are of the
 zone of TimezoneOffsetFromUTC (0008,0201; PS3.3 C.12.1.1.8). What cannot be known is `Unreadable`: an offset that nothing compares
-with the header's clock, a time of day whose day matters and is not given, elements that contradict each other.
+with the header's clock, a time of day whose day matters and is not given, elements that contradict each other. So is an element that
+is there and holds no moment, or the hour alone: it is not absent, and no other takes its place.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
 from messages import because
@@ -18,13 +19,14 @@ __all__ = [
     "acquired",
     "assumed",
     "clock_offset",
-    "dated",
+    "first_day",
     "injected",
     "iso",
     "moment_of_sheet",
     "on_clock",
     "parsed",
     "series_begun",
+    "time_of",
 ]
 
 SAME_S = 60.0  # two elements that tell one moment may differ by a rounded minute
@@ -34,10 +36,12 @@ LONGEST_BARE_HALF_LIVES = 6.0  # from a time of day without a day to the scan
 LONGEST_OVER_MIDNIGHT_S = 43_200.0
 OFFSETS = timedelta(hours=-12), timedelta(hours=14)
 QUARTER_S = 900  # offsets from UTC are whole quarters of an hour
-DAY_S = 86_400
+DAY_S, HOUR_S = 86_400, 3_600
 DT = re.compile(r"(\d{4}(?:\d\d){0,5})(?:\.(\d*))?([+-]\d{4})?")
+HOUR = re.compile(r"\d\d")
 TM = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:\.(\d*))?)?")
 WITH_MINUTES = len("202603021100")
+A_DAY = "20000101"  # fills a DT of a year or a month
 START, BARE = "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime"
 DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
 
@@ -64,11 +68,11 @@ def clock_offset(ds: Any) -> timedelta | None:
     if text:
         offset = _offset(text)
         if offset is None:
-            raise Unreadable(because("header.timezone_unusable", offset=text))
+            raise Unreadable(because("header.timezone_unusable"))
         return offset
-    whole = parsed(ds.get("AcquisitionDateTime"))
+    whole = _whole_of(ds, "AcquisitionDateTime")
     if whole is not None and whole.tzinfo is not None:
-        beside = dated(ds.get("AcquisitionDate"), ds.get("AcquisitionTime"))
+        beside = _dated(ds, "AcquisitionDate", "AcquisitionTime")
         return whole.utcoffset() if beside is None else _between(whole, (beside - _utc(whole)).total_seconds())
     for item in ds.get("RadiopharmaceuticalInformationSequence") or []:
         whole = parsed(item.get(START))
@@ -98,15 +102,27 @@ def on_clock(ds: Any, moment: datetime, name: str) -> datetime:
     return moment.replace(tzinfo=None) if offset is None else _utc(moment) + offset
 
 
-def dated(date: Any, time: Any) -> datetime | None:
-    """Return a DICOM DA and a TM, given to the minute or finer, as one moment; None where one of them is missing or unreadable."""
-    day, clock = _day(date), _clock(time)
-    return None if day is None or clock is None else datetime.combine(day, clock)
-
-
 def series_begun(ds: Any) -> datetime | None:
     """Return SeriesDate and SeriesTime, None where one of them is missing."""
-    return dated(ds.get("SeriesDate"), ds.get("SeriesTime"))
+    return _dated(ds, "SeriesDate", "SeriesTime")
+
+
+def first_day(ds: Any) -> date | None:
+    """Return the day of the first of `DATES` that a header has."""
+    return next((d for d in (_day_of(ds, k) for k in DATES) if d is not None), None)
+
+
+def time_of(ds: Any, keyword: str) -> time | None:
+    """Return a time of day (TM) of a header, None where it is absent or empty."""
+    text = _text(_value(ds, keyword))
+    if not text:
+        return None
+    clock = _clock(text)
+    if clock is None:
+        raise Unreadable(
+            because("header.hour_alone", keyword=keyword) if HOUR.fullmatch(text) else because("header.no_time", keyword=keyword)
+        )
+    return clock
 
 
 def acquired(ds: Any) -> datetime | None:
@@ -115,25 +131,24 @@ def acquired(ds: Any) -> datetime | None:
     Without AcquisitionDate it is of the day that brings it nearest to SeriesDate and SeriesTime, or to the study's: a scan may cross
     midnight.
     """
-    whole = parsed(ds.get("AcquisitionDateTime"))
+    clock, day = time_of(ds, "AcquisitionTime"), _day_of(ds, "AcquisitionDate")
+    whole = _whole_of(ds, "AcquisitionDateTime", needed=clock is None)
     here = None if whole is None else on_clock(ds, whole, "AcquisitionDateTime")
-    time = _clock(ds.get("AcquisitionTime"))
-    if time is None:
+    if clock is None:
         return here
-    day = _day(ds.get("AcquisitionDate"))
     if day is not None:
-        beside = datetime.combine(day, time)
+        beside = datetime.combine(day, clock)
         if here is not None and abs((here - beside).total_seconds()) > SAME_S:
             raise Unreadable(because("header.acquisition_times_contradict"))
         return here or beside
     if here is not None:
         return here
-    series = series_begun(ds) or dated(ds.get("StudyDate"), ds.get("StudyTime"))
+    series = series_begun(ds) or _dated(ds, "StudyDate", "StudyTime")
     if series is not None:
-        days = [datetime.combine(series.date(), time) + timedelta(days=n) for n in (-1, 0, 1)]
+        days = [datetime.combine(series.date(), clock) + timedelta(days=n) for n in (-1, 0, 1)]
         return min(days, key=lambda d: abs((d - series).total_seconds()))
-    day = next((d for d in map(_day, map(ds.get, DATES)) if d is not None), None)
-    return None if day is None else datetime.combine(day, time)
+    day = first_day(ds)
+    return None if day is None else datetime.combine(day, clock)
 
 
 def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> datetime:
@@ -154,10 +169,13 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
         The moment is missing, unreadable, after the scan, too old to be true, or of a day that is not given and matters.
     """
     text = _text(item.get(START))
-    time = _clock(item.get(BARE))
-    if time is None and _text(item.get(BARE)):
-        raise Unreadable(because("header.start_time_unreadable"))
     moment = parsed(text)
+    bare = _text(item.get(BARE))
+    hour = HOUR.fullmatch(bare) is not None and moment is not None  # held against the whole moment, which tells the minute
+    time = _clock(f"{bare}00" if hour else bare)
+    if time is None and bare:
+        alone = HOUR.fullmatch(bare) is not None
+        raise Unreadable(because("header.hour_alone", keyword=BARE) if alone else because("header.start_time_unreadable"))
     if text and moment is None:
         day = _day(text)
         if day is None or time is None:
@@ -171,7 +189,7 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
     here = on_clock(ds, moment, START)
     if time is not None:
         apart = (here - datetime.combine(here.date(), time)).total_seconds() % DAY_S
-        if min(apart, DAY_S - apart) > SAME_S:
+        if min(apart, DAY_S - apart) > SAME_S and not (hour and apart < HOUR_S):
             raise Unreadable(because("header.start_times_contradict"))
     seconds = (scan - here).total_seconds()
     if seconds < -SAME_S:
@@ -278,6 +296,42 @@ def _moment(date: str, time: str, fraction: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment + timedelta(seconds=float(f"0.{fraction}")) if fraction else moment
+
+
+def _whole_of(ds: Any, keyword: str, *, needed: bool = False) -> datetime | None:
+    """Return a DT of a header, None where it is absent; so is one of a day or an hour alone, where something else tells the time."""
+    text = _text(_value(ds, keyword))
+    found = parsed(text)
+    if found is not None or not text:
+        return found
+    rough = DT.fullmatch(text)
+    digits = rough[1] if rough else ""
+    if not rough or len(digits) >= WITH_MINUTES or _moment(digits[:8] + A_DAY[len(digits[:8]) :], digits[8:], None) is None:
+        raise Unreadable(because("header.no_date", keyword=keyword))
+    if needed and len(digits) > len(A_DAY):
+        raise Unreadable(because("header.hour_alone", keyword=keyword))
+    return None
+
+
+def _dated(ds: Any, day: str, clock: str) -> datetime | None:
+    """Return a DA and a TM of a header as one moment, None where one of them is absent."""
+    on, at = _day_of(ds, day), time_of(ds, clock)
+    return None if on is None or at is None else datetime.combine(on, at)
+
+
+def _day_of(ds: Any, keyword: str) -> date | None:
+    text = _text(_value(ds, keyword))
+    day = _day(text)
+    if text and day is None:
+        raise Unreadable(because("header.no_date", keyword=keyword))
+    return day
+
+
+def _value(ds: Any, keyword: str) -> Any:
+    try:  # pydicom decodes when it is asked
+        return ds.get(keyword)
+    except (TypeError, ValueError):
+        raise Unreadable(because("header.unreadable", keyword=keyword)) from None
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from messages import because
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.moments import acquired, on_clock, parsed, series_begun
+from spark_jobs.procedures.numbers import number_of
 from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance, Unreadable
 
@@ -79,10 +80,10 @@ def reference_of(series: Sequence[Instance], half_life_s: float, injection: Call
     """
     correction = decay_correction(series)
     if correction not in ("START", "ADMIN"):
-        raise Unreadable(because("header.decay_correction_other", correction=correction or "missing"))
+        raise Unreadable(because("header.decay_correction_other", correction=shown("DecayCorrection", correction)))
     evidence = _Evidence(series, half_life_s)
     ds = series[0].dataset
-    vendors = _vendors(ds, SIEMENS_REFERENCE, "(0071,1022)")
+    vendors = _vendors(ds, SIEMENS_REFERENCE, because("header.vendor_moment_0071"))
     if correction == "ADMIN":
         given = injection()
         if vendors is not None and not evidence.same(vendors, given):
@@ -101,7 +102,7 @@ def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:
     first = min(evidence.acquired, default=None)
     begun = series_begun(ds)
     anew = begun is None or (first is not None and (begun - first).total_seconds() > 0)
-    vendors = _vendors(ds, GE_SCAN_START, "(0009,100D)")
+    vendors = _vendors(ds, GE_SCAN_START, because("header.vendor_moment_0009"))
     starts: dict[str, datetime] = {}
     if begun is not None and not anew:
         starts["SeriesTime"] = begun
@@ -131,7 +132,10 @@ def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:
 
 
 def _vendors(ds: object, where: tuple[int, str, int], name: str) -> datetime | None:
-    moment = parsed(private_value(ds, *where))
+    value = private_value(ds, *where)
+    moment = parsed(value)
+    if moment is None and value is not None:
+        raise Unreadable(because("header.vendor_unreadable", what=name))
     return None if moment is None else on_clock(ds, moment, name)
 
 
@@ -154,7 +158,9 @@ class _Evidence:
         self.rate = math.log(2) / half_life_s
         found = [(i, acquired(i.dataset)) for i in series]
         self.acquired = [m for _, m in found if m is not None]
-        self._slices = [(m, _number(i, "ActualFrameDuration") / 1000, i) for i, m in found if m is not None]
+        for i, name in ((i, n) for i in series for n in ("DecayFactor", "FrameReferenceTime")):
+            number_of(i.dataset, name)  # one that cannot be read is not absent: it may contradict
+        self._slices = [(m, number_of(i.dataset, "ActualFrameDuration") / 1000, i) for i, m in found if m is not None]
         complete = len(self._slices) == len(series) and all(lasting > 0 for _, lasting, _ in self._slices)
         self._factor = self._by("DecayFactor") if complete else None
         self._frame = self._by("FrameReferenceTime") if complete else None
@@ -168,7 +174,7 @@ class _Evidence:
 
         FrameReferenceTime 0, or the same in frames of different times, is none that refers to one moment.
         """
-        values = [_number(i, name) for _, _, i in self._slices]
+        values = [number_of(i.dataset, name) for _, _, i in self._slices]
         if not values or min(values) <= 0:
             return None
         apart = self.apart(min(self.acquired), max(self.acquired)) > SAME
@@ -222,7 +228,7 @@ class _Evidence:
         for begun, lasting, instance in self._slices:
             x = self.rate * lasting
             inside = math.log(x / -math.expm1(-x)) if x > 1e-9 else 0.0
-            back = (math.log(_number(instance, "DecayFactor")) - inside) / self.rate
+            back = (math.log(number_of(instance.dataset, "DecayFactor")) - inside) / self.rate
             seconds.append((begun - low).total_seconds() - back)
         return low + timedelta(seconds=sum(seconds) / len(seconds))
 
@@ -232,17 +238,10 @@ class _Evidence:
             return ()
         worst = 0.0
         for begun, lasting, instance in self._slices:
-            left = math.log(_number(instance, "DecayFactor")) - self.rate * (begun - moment).total_seconds()
+            left = math.log(number_of(instance.dataset, "DecayFactor")) - self.rate * (begun - moment).total_seconds()
             inside = self.rate * lasting / 2
             if inside > SAME and left < inside / 2:
                 worst = max(worst, math.expm1(inside))
         if worst > IN_FRAME:
             raise Unreadable(because("header.decay_in_frame_unknown", percent=100 * worst))
         return (because("header.decay_in_frame", percent=100 * worst),) if worst else ()
-
-
-def _number(instance: Instance, name: str) -> float:
-    try:
-        return float(instance.dataset.get(name) or 0)
-    except (TypeError, ValueError):
-        return 0.0

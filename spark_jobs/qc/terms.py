@@ -15,10 +15,17 @@ TERMS = {
     "FieldOfViewShape": ("RECTANGLE", "ROUND", "HEXAGONAL"),
     "DecayCorrection": ("NONE", "START", "ADMIN"),
     "Modality": ("CT", "NM", "PT", "MR"),
+    # UCUM codes that mappings of real world values use (PS3.16 CID 7181 and 84): case matters there
+    "MeasurementUnits": (
+        "1", "%", "/s", "{counts}", "{counts}/s", "{propcounts}", "{propcounts}/s", "[hnsf'U]", "Bq", "kBq", "MBq", "Bq/ml", "kBq/ml", "MBq/ml",
+        "g/ml", "g/ml{SUVbw}", "g/ml{SUVlbm}", "g/ml{SUVibw}", "cm2/ml{SUVbsa}", "{SUVbw}g/ml", "{SUVlbm}g/ml", "{SUVbsa}cm2/ml",
+        "{SUVibw}g/ml", "ml/g", "ml/min/g", "ml/min/ml", "mg/min/ml", "umol/min/ml", "umol/ml", "mg/ml", "Gy", "keV",
+    ),
 }  # fmt: skip
 
 
 def shown(element: str, value: object) -> str:
     """Return a value of a header as a reason may show it: a term of the standard as it stands, of another only that it is another."""
-    term = str(value or "").strip().upper()
-    return "missing" if not term else term if term in TERMS[element] else because("look.no_term")
+    text = str(value or "").strip()
+    term = next((t for t in TERMS[element] if t.upper() == text.upper()), None)
+    return "missing" if not text else term or because("look.no_term")

@@ -1,11 +1,12 @@
 """What the headers of clinical series say beside the frames: completeness, who lies there, waiting and scan times."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 from messages import because
 from spark_jobs.procedures.agent import agents, half_life_of
-from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
+from spark_jobs.procedures.moments import DATES, acquired, assumed, injected, time_of
 from spark_jobs.qc.clinical.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
 from spark_jobs.reading import Instance, Unreadable
@@ -43,7 +44,7 @@ PET = (
 )  # fmt: skip
 
 INJECTED = ("RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime")
-NO_DAY = "20000102"  # of times of day in a header without any day
+NO_DAY = date(2000, 1, 2)  # of times of day in a header without any day
 
 # which class of image each code asks a clinical method for; other images of the same order (a CT, a tomogram) are not measured
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -90,7 +91,9 @@ def uptake(ds: Any) -> tuple[list[Measure], tuple[str, ...]]:
     if not moments:
         return [], ()
     try:
-        began = acquired(ds) or (None if any(ds.get(d) for d in DATES) else dated(NO_DAY, ds.get("AcquisitionTime")))
+        began, clock = acquired(ds), time_of(ds, "AcquisitionTime")
+        if began is None and clock is not None and not any(ds.get(d) for d in DATES):
+            began = datetime.combine(NO_DAY, clock)
         if began is None:
             return [], ()
         given = {injected(ds, item, began, half_life_of([item])) for item in moments}

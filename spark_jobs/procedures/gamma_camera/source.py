@@ -12,7 +12,7 @@ from connectors.nuclides import nuclide_of
 from messages import because
 from spark_jobs.procedures import frame_time
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
-from spark_jobs.procedures.moments import DATES, acquired, assumed, dated, injected
+from spark_jobs.procedures.moments import acquired, assumed, first_day, injected, time_of
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.reading import Instance, Unreadable
 
@@ -83,9 +83,9 @@ def scan_start(instance: Instance) -> tuple[datetime | None, tuple[str, ...]]:
     if start is not None:
         return start, ()
     for name in ("SeriesTime", "ContentTime"):
-        moment = dated(next((d for d in map(ds.get, DATES) if d), None), ds.get(name))
-        if moment is not None:
-            return moment, (because("frames.start_taken", keyword=name),)
+        day, clock = first_day(ds), time_of(ds, name)
+        if day is not None and clock is not None:
+            return datetime.combine(day, clock), (because("frames.start_taken", keyword=name),)
     return None, ()
 
 
@@ -93,7 +93,7 @@ def frame_times(series: Sequence[Instance], which: Sequence[NDArray[np.int64]]) 
     """Return start and duration in seconds of the chosen frames of each instance, or the reason why they are unknown."""
     starts, durations = [], []
     try:
-        begins = [scan_start(i)[0] for i in series]
+        begins = [scan_start(i)[0] if len(series) > 1 else None for i in series]  # the moments of several are compared
     except Unreadable as exc:
         return str(exc)
     if len(series) > 1 and any(b is None for b in begins):

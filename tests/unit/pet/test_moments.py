@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 
 import pytest
 from pet_images import F18_S, cylinder, dosed, slices
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from spark_jobs.measure import measure_series
 from spark_jobs.procedures.administration import factor_of
@@ -100,6 +103,7 @@ def test_the_clock_of_a_header_is_what_its_elements_tell(tags, hours):
         ({TM: "10:00:00"}, 60),
         ({TM: "1000"}, 60),
         ({DT: "20260302100000", TM: "100030"}, 60),
+        ({DT: "20260302101500", TM: "10"}, 45),  # the hour alone contradicts nothing
         ({DT: "20260302020000+0000", "TimezoneOffsetFromUTC": "+0800"}, 60),
         ({DT: "20260302020000.00+0000", TM: "100000", "TimezoneOffsetFromUTC": "+0800"}, 60),
         ({DT: "20260302020000+0000", TM: "100000"}, 60),
@@ -123,12 +127,14 @@ def test_a_moment_of_activity_is_one_on_the_clock_of_the_header(tags, minutes):
         ({DT: "20260302020000+0000", TM: "093700"}, F18_S, "in UTC"),
         ({DT: "20260302020000+0000", TM: "090000", "TimezoneOffsetFromUTC": "+0800"}, F18_S, "contradict each other"),
         ({DT: "20260302090000", TM: "100000"}, F18_S, "contradict each other"),
-        ({DT: "20260302100000+0100", "TimezoneOffsetFromUTC": "+0000X"}, F18_S, "which is no offset"),
+        ({DT: "20260302100000+0100", "TimezoneOffsetFromUTC": "+0000X"}, F18_S, "is no offset from UTC"),
         ({DT: "20260302"}, F18_S, "no date and time"),
         ({DT: "2026030210"}, F18_S, "no date and time"),
         ({DT: "soon"}, F18_S, "no date and time"),
         ({TM: "quarter past"}, F18_S, "is no time"),
-        ({TM: "10"}, F18_S, "is no time"),
+        ({TM: "10"}, F18_S, "gives the hour alone"),
+        ({TM: "10", DT: "20260302"}, F18_S, "gives the hour alone"),
+        ({TM: "10", DT: "20260302091500"}, F18_S, "contradict each other"),
         ({}, F18_S, "moment of the activity is missing"),
         ({TM: "100000"}, ZR89_S, "the day must be given"),
         ({TM: "100000"}, CU64_S, "the day must be given"),
@@ -186,6 +192,32 @@ def test_a_day_that_is_given_holds_however_long_ago():
 )
 def test_the_start_of_an_acquisition_knows_its_day(tags, moment):
     assert acquired(header(**tags)) == (None if moment is None else datetime.fromisoformat(moment))
+
+
+@pytest.mark.parametrize(
+    "tags, reason",
+    [
+        ({"AcquisitionTime": "11-00-00"}, "AcquisitionTime holds no time of day"),
+        ({"AcquisitionTime": "11-00-00", "AcquisitionDateTime": "20260302110000"}, "AcquisitionTime holds no time of day"),
+        ({"AcquisitionTime": "11"}, "AcquisitionTime gives the hour alone"),
+        ({"AcquisitionTime": "250000"}, "AcquisitionTime holds no time of day"),
+        ({"AcquisitionDate": "2026-03-02"}, "AcquisitionDate holds no date"),
+        ({"AcquisitionDateTime": "2026-03-02 11:00:00"}, "AcquisitionDateTime holds no date"),
+        ({"AcquisitionDateTime": "20260302115"}, "AcquisitionDateTime holds no date"),
+        ({"AcquisitionDateTime": "2026030211", "AcquisitionTime": None}, "AcquisitionDateTime gives the hour alone"),
+        ({"AcquisitionDate": None, "SeriesTime": "10.50.00"}, "SeriesTime holds no time of day"),
+        ({"AcquisitionDate": None, "SeriesDate": "02.03.26"}, "SeriesDate holds no date"),
+        ({"AcquisitionDate": None, "SeriesDate": None, "StudyDate": "yesterday"}, "StudyDate holds no date"),
+    ],
+)
+def test_a_moment_that_is_there_and_cannot_be_read_is_not_absent(tags, reason):
+    with pytest.raises(Unreadable, match=reason):
+        acquired(header(**tags))
+
+
+@pytest.mark.parametrize("rough", ["2026", "202603", "20260302", "2026030211"])
+def test_a_rough_moment_beside_an_exact_one_is_no_fault(rough):
+    assert acquired(header(AcquisitionDateTime=rough)) == SCAN
 
 
 def test_two_starts_of_one_acquisition_are_refused():
@@ -427,6 +459,33 @@ def test_a_frame_time_alone_that_contradicts_the_start_is_refused(frame):
     assert reference(frame, [bed(SCAN, FrameReferenceTime="90000")]).moment == SCAN
     assert reference(frame, [bed(s, FrameReferenceTime="90000") for s in FIVE_BEDS]).moment == SCAN, "a filler"
     assert reference(frame, [bed(SCAN, FrameReferenceTime="0")]).moment == SCAN
+
+
+@pytest.mark.parametrize("label", ["START", "ADMIN"])
+@pytest.mark.parametrize("name", ["DecayFactor", "FrameReferenceTime", "ActualFrameDuration"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_number_that_cannot_be_read_is_not_absent(frame, name, as_text, label):
+    ds = bed(SCAN, SeriesTime="105000", DecayCorrection=label)
+    if name in ds:
+        del ds[name]
+    tag = tag_for_keyword(name)
+    ds[tag] = DataElement(tag, "LO", "1,0975") if as_text else RawDataElement(Tag(tag), "DS", 6, b"1,0975", 0, False, True)
+    with pytest.raises(Unreadable, match=f"{name} holds no number"):
+        reference(frame, [ds])
+
+
+@pytest.mark.parametrize("text", ["10.50.00", "11-00-00", "10"])
+def test_a_time_of_the_series_that_cannot_be_read_leaves_no_other_start(frame, text):
+    with pytest.raises(Unreadable, match="SeriesTime"):
+        reference(frame, [bed(SCAN, SeriesTime=text)])
+
+
+@pytest.mark.parametrize("text", ["2026-03-02 10:50:00", "20260302105", "soon", "20260302"])
+def test_a_vendors_moment_that_cannot_be_read_is_refused(frame, text):
+    for group, creator, element in ((0x0071, "SIEMENS MED PT", 0x22), (0x0009, "GEMS_PETD_01", 0x0D)):
+        with pytest.raises(Unreadable, match="is there and cannot be read"):
+            reference(frame, [with_creator(bed(SCAN), group, creator, element, text, vr="LO")])
+        assert reference(frame, [with_creator(bed(SCAN), group, creator, element, "", vr="LO")]).moment == SCAN
 
 
 def test_numbers_that_no_scan_has_are_refused_and_end_nothing(frame):
