@@ -148,9 +148,11 @@ def _xml(data: bytes) -> Element:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as exc:
-        raise NoDocument(because("document.xml_damaged", problem=exc)) from None
-    except (LookupError, ValueError) as exc:  # an encoding that nobody knows; our own refusals pass through
-        raise exc if isinstance(exc, NoDocument) else NoDocument(because("document.xml_undecodable", problem=exc)) from None
+        raise NoDocument(because("document.xml_damaged", line=exc.lineno, column=exc.offset + 1)) from None
+    except NoDocument:
+        raise
+    except (LookupError, ValueError):  # an encoding that nobody knows
+        raise NoDocument(because("document.xml_undecodable")) from None
     return builder.close()
 
 
@@ -158,8 +160,12 @@ def _json(data: bytes) -> dict[str, Any]:
     try:
         sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
         _text(sheet)  # lone surrogates and numbers beyond all bounds could not be kept
-    except (UnicodeError, ValueError, RecursionError) as exc:
-        raise NoDocument(because("document.no_json", problem=str(exc)[:200])) from None
+    except json.JSONDecodeError as exc:
+        raise NoDocument(because("document.no_json", line=exc.lineno, column=exc.colno)) from None
+    except NoDocument:
+        raise
+    except (UnicodeError, ValueError, RecursionError):
+        raise NoDocument(because("document.no_json", line=None, column=None)) from None
     if not isinstance(sheet, dict):
         raise NoDocument(because("document.no_sheet"))
     procedure = sheet.get("procedure")
@@ -173,4 +179,4 @@ def _text(value: Any) -> bytes:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(because("document.no_reading", text=text))
+    raise NoDocument(because("document.no_reading", text=text))

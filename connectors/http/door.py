@@ -248,8 +248,8 @@ def _document(body: object) -> bytes | None:
         if coded is not None:
             return base64.b64decode(coded, validate=True)
         return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
-    except (ValueError, TypeError) as exc:
-        raise InvalidEvent(because("document.undecodable", problem=exc)) from None
+    except (ValueError, TypeError):
+        raise InvalidEvent(because("document.undecodable")) from None
 
 
 def _name(body: object) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 
 from messages import because
 from spark_jobs.procedures.administration import LARGEST_MBQ, factor_of
+from spark_jobs.procedures.agent import agents
 from spark_jobs.procedures.clinical.header import PET, completeness, number, of_class, uptake
 from spark_jobs.procedures.moments import acquired
 from spark_jobs.procedures.row import Procedure, refusal
@@ -87,8 +88,11 @@ def _nec(series: Sequence[Instance]) -> float | None:
 
 def _given(instance: Instance) -> float | None:
     """Return the activity given in MBq per kg of the patient, None where the header lacks one of them."""
-    items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
-    dose, weight = number(items[0], "RadionuclideTotalDose") if items else None, number(instance.dataset, "PatientWeight")
+    items = agents(instance.dataset)
+    dose, weight = (
+        number(items[0], "RadionuclideTotalDose") if len(items) == 1 else None,
+        number(instance.dataset, "PatientWeight"),
+    )
     if not dose or not weight:
         return None
     return (dose if dose < LARGEST_MBQ else dose / 1e6) / weight

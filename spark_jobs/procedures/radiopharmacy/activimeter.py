@@ -124,7 +124,7 @@ def _readings(
     texts += [part.get("reference_at")] if begin is not None else []
     lost = 100 * -np.expm1(-np.log(2) * DAY_S / life)
     if (begin is not None or name == "linearity") and lost > MOST_A_DAY_PERCENT and any(len(str(t)) <= DAY for t in texts):
-        raise Unreadable(because("sheet.day_without_time", what=name, nuclide=nuclide, percent=lost))
+        raise Unreadable(because("sheet.day_without_time", part=name, nuclide=nuclide, percent=lost))
     return Readings(mbq, np.array([(t - first).total_seconds() for t in times]), life, nuclide)
 
 

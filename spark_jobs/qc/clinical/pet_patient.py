@@ -38,6 +38,7 @@ SHORTEST_MM, UNEVEN = 450.0, 0.12  # of a patient; phantoms are shorter, or as w
 WINDOW = 7  # layers of the running median
 TRUNK = 0.5  # of the largest cross-section
 # all that was injected, spread evenly, is an SUV of 1: a part of the body holds some times that, or little after much excretion
+PER_KG = "activity_mbq_per_kg"
 BODY_SUV, MOST_LIVER_SUV = (0.1, 4.0), 25.0
 ENDS = 3  # layers at the ends of the scan, which end by nature
 
@@ -82,7 +83,7 @@ def measure(
     if nec_cps is not None:
         measures.append(aspects.measure(COUNTS, "nec_kcps", nec_cps / 1000, "kcps"))
     if mbq_per_kg is not None:
-        measures.append(aspects.measure(COUNTS, "activity_mbq_per_kg", mbq_per_kg, "MBq/kg"))
+        measures.append(aspects.measure(COUNTS, PER_KG, mbq_per_kg, "MBq/kg"))
     liver = _liver(values, body, voxel_mm, right_first, level)
     if liver is None:
         notes.append(because("pet_patient.no_liver"))
@@ -96,6 +97,7 @@ def measure(
         whole, of_liver = suv_factor * float(values[body].mean()), suv_factor * (liver[0] if liver else 0.0)
         if not BODY_SUV[0] <= whole <= BODY_SUV[1] or of_liver > MOST_LIVER_SUV:
             notes.append(because("pet_patient.suv_absurd", body=whole, liver=of_liver))
+            measures = [m for m in measures if m.name != PER_KG]  # what is wrong is activity or weight, or may be
         else:
             if liver is not None:
                 measures.append(aspects.measure(COUNTS, "liver_suv_mean", of_liver, "g/ml", "liver"))
