@@ -86,7 +86,10 @@ def frame_vector(ds: Any, keyword: str, frames: int) -> NDArray[np.int64] | None
     value = ds.get(keyword)
     if value is None:
         return None
-    out = np.atleast_1d(np.asarray(value, np.int64))
+    try:
+        out = np.atleast_1d(np.asarray(value, np.int64))
+    except (TypeError, ValueError):  # the text of numpy's error quotes the value
+        raise Unreadable(because("header.no_number", keyword=keyword)) from None
     if out.size != frames:
         raise Unreadable(because("frames.vector_length", vector=keyword, values=out.size, frames=frames))
     if out.min(initial=1) < 1:
