@@ -23,7 +23,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "me
 
 PROCEDURE = "pet_patient"
 METHOD = "liver, body and planes"
-VERSION = "1.0.1"
+VERSION = "1.0.2"
 FORMULAE = (
     "liver SNR = mean / SD within a sphere of 30 mm diameter; noise = 100 · SD / mean, in percent",
     "liver/body ratio = mean of the liver / median of the body",

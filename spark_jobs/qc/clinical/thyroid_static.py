@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "lobes_of", "measure"]
 
 PROCEDURE = "thyroid_static"
 METHOD = "paired lobes"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 FORMULAE = (
     "gland/background ratio = mean counts of the lobes / mean counts of a ring around them",
     "lobe asymmetry = 100 · |left − right| / (left + right), in percent",

@@ -16,7 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "pet_cross_calibration"
 METHOD = "C image ÷ C activimeter in 80 % of an even cylinder's radius"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 FORMULAE = (
     "calibration ratio = mean concentration in the image / (activity / volume), both in Bq/ml at the moment of decay correction",
     "bias = 100 · (ratio − 1), in percent",

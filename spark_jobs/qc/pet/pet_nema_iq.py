@@ -27,7 +27,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.1.3"
+VERSION = "1.1.4"
 FORMULAE = (
     "contrast of a hot sphere: Q_H = 100 · (C_H / C_B − 1) / (a_H / a_B − 1), in percent",
     "contrast of a cold sphere: Q_C = 100 · (1 − C_C / C_B), in percent",

@@ -16,7 +16,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "suv_calibration"
 METHOD = "SUV by weight in 80 % of an even cylinder's radius"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 FORMULAE = (
     "SUV = concentration in Bq/ml · weight in g / decay-corrected injected activity in Bq, in g/ml",
     "bias = 100 · (mean SUV − 1), in percent",
