@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
+from judgement.laboratory import Range, is_result, value_range, verdict
 from judgement.newest import happened_at, in_order, precision_s
 from judgement.order_states import state_of
 from judgement.rows import Drug, Form, Plan, Preparation, Rule
@@ -193,17 +194,16 @@ class _Told:
         past = self._past("asked_at_utc", told)
         return _moment(past[-1][1].data[name]) if past else None
 
-    def observed(self, codes: str, unit: str) -> tuple[datetime, float] | None:
-        """Return the newest laboratory value under one of the codes, when it is a number in this unit."""
+    def observed(self, codes: str, unit: str) -> tuple[datetime, Range | None] | None:
+        """Return the newest laboratory result under one of the codes: when, and what it can mean in this unit, None if nothing."""
         found = []
         for e in self._of("his.observation"):
             observed = _moment(e.data.get("observed_at_utc"))
-            moment = observed or e.occurred_at
+            moment = min(observed or e.occurred_at, e.recorded_at)
             precision = precision_s(e, "observed_precision" if observed else "occurred_precision")
             for o in e.data["observations"]:
-                value = _number(o.get("value"))
-                if o["code"] in codes.split() and o.get("unit") == unit and value is not None and moment <= self._at:
-                    found.append((moment, precision, value))
+                if o["code"] in codes.split() and is_result(o) and moment <= self._at:
+                    found.append((moment, precision, value_range(o, unit)))
         placed = in_order(found)
         return placed[-1] if placed else None
 
@@ -254,34 +254,47 @@ def _preparation(
     told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date
 ) -> Iterator[_Shortfall]:
     for row in _of(required.preparation, code, step, day):
-        value = _value(told, row, at)
-        if value is None:
+        said = _value(told, row, at)
+        if said is None:
             if row.on_unknown in ("block", "warn"):
                 why = because("preparation.not_asked", item=_named(row))
                 yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
             continue
         for effect in ("block", "warn"):
             low, high = getattr(row, f"{effect}_low"), getattr(row, f"{effect}_high")
-            if (low is not None and value < low) or (high is not None and value > high):
-                limit = _limits(low, high, row.unit)
+            within = verdict(said, low, high) if said else None
+            if within is None:
+                if row.on_unknown in ("block", "warn"):
+                    why = because("preparation.result_unusable", item=_named(row), unit=row.unit)
+                    yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
+                break
+            if not within:
+                limit, value = _limits(low, high, row.unit), next(v for v in said if math.isfinite(v))
                 why = because("preparation.outside", item=_named(row), value=round(value, 3), unit=row.unit, limit=limit)
                 yield _Shortfall("PREPARATION", row, row.item, effect, True, why)
                 break
 
 
-def _value(told: _Told, row: Preparation, at: datetime) -> float | None:
-    """Return the value of an item of the preparation; of the two witnesses of a laboratory value the newer one."""
+def _value(told: _Told, row: Preparation, at: datetime) -> Range | tuple[()] | None:
+    """Return what an item of the preparation can be, () for a result that cannot be used, None where nobody asked.
+
+    Of the two witnesses of a laboratory value the newer one counts.
+    """
     item = row.item
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
-        return None if told.answer("medication") is None else 0.0
+        return None if told.answer("medication") is None else (0.0, 0.0)
     if item == "fasting_h":
         since = told.since("fasting_since_utc")
-        return None if since is None else (at - since).total_seconds() / 3600
+        return None if since is None else _exactly((at - since).total_seconds() / 3600)
     said, measured = told.answer(item), told.observed(row.observation_codes, row.unit or "") if row.observation_codes else None
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
-        return measured[1]
-    return None if said is None else float(said)
+        return measured[1] or ()
+    return None if said is None else _exactly(float(said))
+
+
+def _exactly(value: float) -> Range:
+    return value, value
 
 
 def _drugs(told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:
@@ -335,14 +348,6 @@ def _limits(low: float | None, high: float | None, unit: str | None) -> str:
 
 def _rounded(value: Any) -> str:
     return str(round(float(value), 3))
-
-
-def _number(said: Any) -> float | None:
-    try:
-        value = float(said)
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _moment(said: Any) -> datetime | None:

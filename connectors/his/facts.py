@@ -23,6 +23,7 @@ NUMBERS = ("NM", "SN", "ST", "")
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 UID = re.compile(r"[0-9][0-9.]{0,63}")
 KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
+COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
 DOUBTS = ("unreadable", "character_set", "too_long", "clock_change")
@@ -292,9 +293,10 @@ def _results(said: _Said, group: _Group) -> Fact:
 
 def _observation(said: _Said, obx: Segment, doubts: list[dict[str, str]]) -> dict[str, str | None]:
     kind, text, unit = obx.get(2), obx.text(5), obx.get(6)
-    number = plain(text, unit) if kind in NUMBERS else None
+    relation, bare = COMPARED.findall(text)[0]
+    number = plain(bare, unit) if kind in NUMBERS else None
     if number is not None:
-        text, unit = number
+        text, unit = " ".join(filter(None, (relation if relation != "=" else "", number[0]))), number[1]
     elif kind == "NM" and text:
         doubts.append({"field": f"OBX-5 {said.clean(obx, obx.get(3))}"[:64], "doubt": "unreadable"})
     chance = kind in PLAIN and re.fullmatch(r"[-+0-9.,:<>=/TZ ]*", text)  # a number of the patient in it is chance

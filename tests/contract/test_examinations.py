@@ -125,6 +125,14 @@ CASES: dict[str, tuple[str, Change]] = {
 }
 
 
+# what the laboratory said after 5.5 mmol/L: value, unit, OBX-11, and whether the injection is permitted
+RESULTS = (
+    ("15.0", "mmol/L", "F", False), ("8.0", "mmol/L", "F", True), ("> 33.3", "mmol/L", "F", False), (">= 12", "mmol/L", "F", False),
+    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", None),
+    ("HI", "mmol/L", "F", None), ("15.0*", "mmol/L", "F", None), ("15.0", None, "F", None), ("5.5", "mmol/L", "D", None),
+    ("5.5", "mmol/L", "W", None), (None, None, "X", None), (None, "mmol/L", "F", None), ("nan", "mmol/L", "F", None),
+    (None, "mmol/L", "I", True), (None, None, "N", True), (">", "mmol/L", "F", None), ("3.0", "mmol/L", "F", True),
+)  # fmt: skip
 STATES = {f"T-{control}-{status}": permitted for (control, status), permitted in FORBIDDING.items()}
 
 
@@ -144,6 +152,8 @@ class Hospital:
         for accession, (code, change) in CASES.items():
             self.examine(self.good[code], accession, change)
             self.image(self.good[code], accession, measured=False)
+        for n, result in enumerate(RESULTS):
+            self.results(f"L-{n}", result[:3])
         self.examine(self.good["RENAL"], "I-other")
         self.image(self.good["RENAL"], "I-other", kind="ORIGINAL\\PRIMARY\\WHOLE BODY\\EMISSION", measured=False)
         self.examine(self.good["RENAL"], "I-none")
@@ -189,6 +199,21 @@ class Hospital:
             changed = change(kind, data, injected)
             if changed is not None:
                 self._event(kind, changed if kind == "his.patient" else changed | {"accession_number": accession}, moment)
+
+    def results(self, accession: str, result: tuple[str | None, str | None, str]) -> None:
+        """Tell an examination whose blood glucose the laboratory measured: 5.5 mmol/L, and then something else, by a clock that is fast."""
+        self.examine(self.good["FDG"], accession, answer(glucose_mmol_per_l=None))
+        self.image(self.good["FDG"], accession, measured=False)
+        injected = self.injected[accession]
+        for (value, unit, status), measured, recorded in (
+            (("5.5", "mmol/L", "F"), injected - timedelta(minutes=40), injected - timedelta(minutes=30)),
+            (result, injected + timedelta(minutes=5), injected - timedelta(minutes=5)),
+        ):
+            self.lake.event("his.observation", measured, {
+                "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": f"p-{accession}",
+                "observed_at_utc": text(measured),
+                "observations": [{"code": "GLUCOSE", "name": "glucose", "value": value, "unit": unit, "reference_range": None, "status": status}],
+            }, recorded=recorded)  # fmt: skip
 
     def tellings(self) -> None:
         """Tell sixty orders five times each, within minutes, to every precision, and in any order of arrival."""
@@ -297,6 +322,7 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
         "F-sweet": (False, 1, 0), "F-fed": (False, 1, 0), "F-unmeasured": (None, 1, 0), "B-iron": (True, 0, 1),
     }  # fmt: skip
     assert {a: told[a] for a in CASES} == expected
+    assert [told[f"L-{n}"][0] for n in range(len(RESULTS))] == [r[3] for r in RESULTS]
 
 
 def test_worklist_readiness_and_marts_agree_on_the_newest_telling(hospital: Hospital) -> None:

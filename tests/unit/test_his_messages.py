@@ -252,6 +252,9 @@ def test_an_accession_number_that_no_worklist_holds_is_named() -> None:
         ("NM|GLU||1,234|mmol/L", "1,234", "mmol/L", True), ("NM|GLU||high|mmol/L", "high", "mmol/L", True), ("ST|GLU||high|mmol/L",
         "high", "mmol/L", False),
         ("NM|GLU||1.234,5|ng/mL", "1234.5", "ng/mL", False), ("ST|TNM||2b|", "2b", None, False), ("SN|GLU||<^5|mmol/L", "< 5", "mmol/L", False),
+        ("NM|GLU||>33,3|mmol/l", "> 33.3", "mmol/L", False), ("SN|GLU||>=^33.3|mmol/L", ">= 33.3", "mmol/L", False),
+        ("SN|GLU||^15.0|mmol/L", "15.0", "mmol/L", False), ("SN|GLU||=15.0|mmol/L", "15.0", "mmol/L", False),
+        ("NM|GLU||15.0*|mmol/L", "15.0*", "mmol/L", True), ("NM|GLU||> high|mmol/L", "> high", "mmol/L", True),
         ("NM|GLU||||", None, None, False), ("NM|GLU||王小明 P0001|mmol/L", "█ █", "mmol/L", True),
     ],
 )  # fmt: skip

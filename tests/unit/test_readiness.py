@@ -296,6 +296,39 @@ def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Requirement
     assert broken == {f["interfering_drug"]: ["H03AA01"], f["unsigned_form"]: ["consent"], f["short_fasting"]: ["fasting_h"]}
 
 
+RESULTS = [
+    ("15.0", "mmol/L", "F", False), ("8.0", "mmol/L", "F", True), ("> 33.3", "mmol/L", "F", False), (">= 12", "mmol/L", "F", False),
+    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", None),
+    ("HI", "mmol/L", "F", None), ("15.0*", "mmol/L", "F", None), ("15.0", None, "F", None), ("5.5", "mmol/L", "D", None),
+    ("5.5", "mmol/L", "W", None), (None, None, "X", None), (None, "mmol/L", "F", None), ("nan", "mmol/L", "F", None),
+    (None, "mmol/L", "I", True), (None, None, "N", True), (None, None, "O", True), (">", "mmol/L", "F", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value, unit, status, permitted", RESULTS)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_older_result_never_stands_in_for_the_newest(
+    reference: Requirements, value: str | None, unit: str | None, status: str, permitted: bool | None, ahead: bool
+) -> None:
+    def result(number: int, moment: datetime, value: str | None, unit: str | None, status: str) -> Event:
+        made = event("his.observation", number, {
+            "message_type": "ORU", "trigger": "R01", "accession_number": "A1", "patient_pseudonym": "P", "observed_at_utc": text(moment),
+            "observations": [{"code": "GLUCOSE", "value": value, "unit": unit, "status": status}],
+        })  # fmt: skip
+        return replace(made, recorded_at=AT - timedelta(minutes=10 - number))
+
+    told = good("FDG", fasting_since_utc=text(AT - timedelta(hours=6)))
+    first = result(1, AT - timedelta(minutes=50), "5.5", "mmol/L", "F")
+    then = result(2, AT + timedelta(hours=1) if ahead else AT - timedelta(minutes=30), value, unit, status)
+    assert ask(reference, [*told, first]).permitted is True
+    answer = ask(reference, [*told, first, then])
+    assert answer.permitted is permitted
+    assert all("the newest laboratory result is no value in mmol/L" in c.reason for c in answer.blocks if not c.known)
+    # what somebody measured after it at the bedside counts
+    again = prepared(40, AT - timedelta(minutes=1), glucose_mmol_per_l=6.0)
+    assert ask(reference, [*told, first, then, again]).permitted is True
+
+
 def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Requirements) -> None:
     def raw(kind: str, number: int, **data: object) -> Event:
         return Event(

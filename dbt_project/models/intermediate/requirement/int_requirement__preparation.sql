@@ -26,14 +26,20 @@ answered as (
 
 measured as (
     select
-        r.site_id, r.accession_number, r.step, r.requirement_id, o.event_id, o.measured_at_utc, o.observed_precision_s, o.recorded_at_utc,
-        o.journal_offset, try_cast(o.value as double) as value
+        r.site_id, r.accession_number, r.step, r.requirement_id, o.event_id, o.observed_precision_s, o.recorded_at_utc, o.journal_offset,
+        least(o.measured_at_utc, o.recorded_at_utc) as measured_at_utc,
+        -- the newest is chosen before it is read: one that cannot be used must not let an older one stand in its place
+        case
+            when o.unit = r.unit and coalesce(o.status, '') not in ('D', 'W', 'X')
+                then try_cast(regexp_replace(o.value, '^[<>]?=? *', '') as double)
+        end as value,
+        case when o.value like '<%' then '<' when o.value like '>%' then '>' else '=' end as relation
     from required as r
     inner join {{ ref('stg_his__observation') }} as o
         on
-            r.site_id = o.site_id and r.accession_number = o.accession_number and o.unit = r.unit
-            and abs(try_cast(o.value as double)) < 1e300 -- a number: neither NaN nor infinite
-            and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ') and o.measured_at_utc <= r.at_utc
+            r.site_id = o.site_id and r.accession_number = o.accession_number
+            and (o.value is not null or coalesce(o.status, '') not in ('I', 'N', 'O')) -- awaited is no result
+            and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ') and least(o.measured_at_utc, o.recorded_at_utc) <= r.at_utc
     where r.newest_first = 1
 ),
 
@@ -43,7 +49,8 @@ placed as (
 
 observed as (
     select
-        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, value,
+        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, relation,
+        case when abs(value) < 1e300 then value end as value, -- a number: neither NaN nor infinite
         row_number() over (partition by site_id, accession_number, step, requirement_id order by {{ newest_told() }}) as newest_first
     from placed
 ),
@@ -57,7 +64,14 @@ valued as (
             -- of two witnesses the newer one
             when o.observed_at_utc > a.asked_at_utc or a.asked_at_utc is null then o.value
             else a.value
-        end as value
+        end as told_value,
+        case
+            when r.item in ('medication', 'fasting_h') then '='
+            when o.observed_at_utc > a.asked_at_utc or a.asked_at_utc is null then coalesce(o.relation, '=')
+            else '='
+        end as relation,
+        r.item not in ('medication', 'fasting_h') and o.observed_at_utc is not null
+        and (a.asked_at_utc is null or o.observed_at_utc > a.asked_at_utc) as is_of_laboratory
     from required as r
     left join answered as a
         on r.site_id = a.site_id and r.accession_number = a.accession_number and r.step = a.step and r.requirement_id = a.requirement_id and a.newest_first = 1
@@ -66,15 +80,34 @@ valued as (
     where r.newest_first = 1
 ),
 
-judged as (
+ranged as (
+    select
+        *,
+        case when relation = '<' then -1e300 else told_value end as least,
+        case when relation = '>' then 1e300 else told_value end as most
+    from valued
+),
+
+compared as (
     select
         *,
         case
-            when value is null then nullif(on_unknown, 'ignore')
-            when value < block_low or value > block_high then 'block'
-            when value < warn_low or value > warn_high then 'warn'
-        end as effect
-    from valued
+            when told_value is null then 'unknown'
+            when most < block_low or least > block_high then 'block'
+            when least < block_low or most > block_high then 'unknown'
+            when most < warn_low or least > warn_high then 'warn'
+            when least < warn_low or most > warn_high then 'unknown'
+            else 'met'
+        end as outcome
+    from ranged
+),
+
+judged as (
+    select
+        *,
+        case outcome when 'unknown' then nullif(on_unknown, 'ignore') when 'met' then null else outcome end as effect,
+        case when outcome <> 'unknown' then told_value end as value
+    from compared
 )
 
 select
@@ -86,6 +119,8 @@ select
     end as limit_text,
     case
         when effect is null then null
+        when value is null and is_of_laboratory
+            then {{ because('preparation.result_unusable', {'item': named('name_en', 'name_zh'), 'unit': 'unit'}) }}
         when value is null then {{ because('preparation.not_asked', {'item': named('name_en', 'name_zh')}) }}
         else
             {{ because('preparation.outside', {'item': named('name_en', 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
