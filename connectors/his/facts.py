@@ -1,9 +1,10 @@
 """What a message says: ADT → his.patient, ORM/OMI → his.order, ORU → his.observation; identity goes apart, to the vault."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from connectors.charsets import readings
@@ -23,6 +24,7 @@ NUMBERS = ("NM", "SN", "ST", "")
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 UID = re.compile(r"[0-9][0-9.]{0,63}")
 KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
+BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on record, with room
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
@@ -68,9 +70,9 @@ class Patient:
 class _Group:
     orc: Segment | None = None
     obr: Segment | None = None
-    tq1: Segment | None = None
     ipc: Segment | None = None
     zds: Segment | None = None
+    tq1: list[Segment] = field(default_factory=list)
     obx: list[Segment] = field(default_factory=list)
 
 
@@ -100,13 +102,19 @@ def patient(message: Message) -> Patient:
     return Patient(patient_id, {k: v or None for k, v in identity.items()}, secrets)
 
 
+def _birth(pid: Segment) -> Told | None:
+    """Return PID-7, None when it is empty or says no birth that can be read; a day of birth has no zone: an offset is passed over."""
+    try:
+        told, own = read_time(pid.get(7), UTC), zone_of(pid.get(7))
+    except Unreadable:
+        return None
+    return replace(told, at=told.at.astimezone(own or UTC)) if told and 1800 < told.at.year < 2100 else None
+
+
 def _born(pid: Segment) -> str:
     """Return the day of birth as DICOM writes it, empty when PID-7 does not say one that can be read."""
-    try:
-        told = read_time(pid.get(7), UTC)
-    except Unreadable:
-        return ""
-    return f"{told.at:%Y%m%d}" if told and told.precision not in ("year", "month") and 1800 < told.at.year < 2100 else ""
+    told = _birth(pid)
+    return f"{told.at:%Y%m%d}" if told and told.precision not in ("year", "month") else ""
 
 
 def _person_name(pid: Segment) -> str:
@@ -194,14 +202,32 @@ def _zone(message: Message, zone: tzinfo) -> tzinfo:
 
 
 def _time(segment: Segment | None, field: int, zone: tzinfo, component: int = 1) -> Told | None:
-    """Return the time of a field, None when it is empty; raise InvalidMessage when it is there and cannot be read."""
+    """Return the time of a field, None when it is empty; raise InvalidMessage when it is there and cannot be read.
+
+    Of a timing (component 4 of TQ) that repeats the first counts. A field that is one time may say it again, and nothing else beside it.
+    """
     if segment is None:
         return None
+    texts = segment.repetitions(field, component)
+    degrees = segment.repetitions(field, 2) if component == 1 else [""] * len(texts)
     try:
-        degree = segment.get(field, 2) if component == 1 else ""
-        return read_time(segment.get(field, component), zone, degree, f"{segment.name}-{field}")
+        read = [read_time(text, zone, degree, f"{segment.name}-{field}") for text, degree in zip(texts, degrees, strict=True)]
     except Unreadable as exc:
         raise _unreadable(segment.name, field, component) from exc
+    told = [t for t in read if t]
+    if component == 1 and (
+        len({t.at for t in told}) > 1 or segment.is_split(field) or (not told and segment.text(field).strip('" \n'))
+    ):
+        raise _unreadable(segment.name, field)
+    return told[0] if told else None
+
+
+def _planned(segment: Segment | None, field: int, zone: tzinfo, component: int = 1) -> Told | None:
+    """Return an appointment; raise InvalidMessage also for a month or a year, which would put it on a day that nobody has named."""
+    told = _time(segment, field, zone, component)
+    if told and segment and told.precision in ("year", "month"):
+        raise _unreadable(segment.name, field, component)
+    return told
 
 
 def _unreadable(name: str, field: int, component: int = 1) -> InvalidMessage:
@@ -220,15 +246,27 @@ def _visit(said: _Said) -> Fact:
     if not trigger:
         raise InvalidMessage(because("hl7.no_trigger"), error="101")
     assert pid is not None
-    born = re.match(r"(1[89]|20)\d\d", said.who.identity["birth_date"] or "")
+    born = _birth_year(said)
     location = "^".join(filter(None, (pv1.get(3, n) for n in range(1, 5)))) if pv1 else ""
     told = _first(_time(evn, 6, said.zone), _time(evn, 2, said.zone))
-    doubts = [{"field": "PID-7", "doubt": "unreadable"}] if pid.get(7) and not born else []
+    doubts = _birth_doubts(said)
     return said.fact("his.patient", said.pseudonym, told, {
         "message_type": "ADT", "trigger": trigger, "patient_pseudonym": said.pseudonym, "sex": _clip(pid.get(8)),
-        "birth_year": int(born[0]) if born else None,
+        "birth_year": born,
         "visit_number": said.clean(pv1, pv1.get(19)) if pv1 else None, "location": said.clean(pv1, location),
     }, doubts)  # fmt: skip
+
+
+def _birth_year(said: _Said) -> int | None:
+    """Return the year of birth, None for one that cannot be read or is still to come."""
+    pid = said.message.first("PID")
+    told = _birth(pid) if pid else None
+    return told.at.year if told and told.at < said.sent.at + timedelta(days=1) else None
+
+
+def _birth_doubts(said: _Said) -> list[dict[str, str]]:
+    pid = said.message.first("PID")
+    return [{"field": "PID-7", "doubt": "unreadable"}] if pid and pid.get(7) and _birth_year(said) is None else []
 
 
 def _order(said: _Said, group: _Group) -> Fact:
@@ -244,10 +282,10 @@ def _order(said: _Said, group: _Group) -> Fact:
         raise InvalidMessage(because("hl7.no_order_control"), error="101")
     if control not in CONTROLS:
         raise InvalidMessage(because("hl7.order_control_unknown"), error="103", location="ORC^1^1")
-    planned = _first(
-        _time(obr, 36, said.zone), _time(group.tq1, 7, said.zone), _time(orc, 7, said.zone, 4), _time(obr, 27, said.zone, 4)
-    )
+    timings = [_planned(tq1, 7, said.zone) for tq1 in group.tq1]
+    planned = _first(_planned(obr, 36, said.zone), *timings, _planned(orc, 7, said.zone, 4), _planned(obr, 27, said.zone, 4))
     doubts = [{"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else []
+    doubts += _birth_doubts(said)
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
     return said.fact("his.order", accession, _time(orc, 9, said.zone), {
@@ -257,7 +295,7 @@ def _order(said: _Said, group: _Group) -> Fact:
         "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)),
         "scheduled_at_utc": utc_text(planned.at) if planned else None,
         "placer": said.clean(orc or obr, (orc.get(2) if orc else "") or obr.get(2)),
-        "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts),
+        "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts, BODY_KG),
         **_step(group),
     }, doubts, planned)  # fmt: skip
 
@@ -317,9 +355,9 @@ def _groups(message: Message) -> Iterator[_Group]:
             group = _Group()
         if group is None:
             continue
-        if segment.name == "OBX":
-            group.obx.append(segment)
-        elif segment.name in ("ORC", "OBR", "TQ1", "IPC", "ZDS"):
+        if segment.name in ("OBX", "TQ1"):
+            getattr(group, segment.name.lower()).append(segment)
+        elif segment.name in ("ORC", "OBR", "IPC", "ZDS"):
             setattr(group, segment.name.lower(), segment)
     if group is not None:
         yield group
@@ -331,15 +369,23 @@ def _accession(group: _Group) -> str | None:
     return _clip(found)
 
 
-def _quantity(group: _Group, code: str, units: Mapping[str, float], doubts: list[dict[str, str]]) -> float | None:
-    """Return the value of one OBX of an order in the unit that its code names, null when the order does not say it for certain."""
-    obx = next((x for x in group.obx if x.get(3) == code), None)
-    if obx is None or not obx.get(5):
-        return None
-    value = quantity(obx.get(5), obx.get(6), units)
-    if value is None:
+def _quantity(
+    group: _Group,
+    code: str,
+    units: Mapping[str, float],
+    doubts: list[dict[str, str]],
+    within: tuple[float, float] = (0.0, math.inf),
+) -> float | None:
+    """Return the value of an order's OBX in the unit that its code names, null when the order does not say one, and for certain."""
+    told = [(text, x.get(6)) for x in group.obx if x.get(3) == code for text in x.repetitions(5) if text and text != '""']
+    withdrawn = any(x.get(11) in ("D", "W", "X") for x in group.obx if x.get(3) == code and x.get(5))
+    values = {quantity(text, unit, units) for text, unit in told}
+    value = values.pop() if len(values) == 1 else None
+    if value is not None and within[0] <= value <= within[1] and not withdrawn:
+        return value
+    if told:
         doubts.append({"field": f"OBX-5 {code}", "doubt": "unreadable"})
-    return value
+    return None
 
 
 def _clip(text: str) -> str | None:

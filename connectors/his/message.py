@@ -59,6 +59,11 @@ class Segment:
         )
         return "\n".join(lines).strip()
 
+    def is_split(self, field: int) -> bool:
+        """Return whether a first component holds more than one sub-component."""
+        firsts = (r.split(self.marks[1])[0] for r in self.raw(field).split(self.marks[2]))
+        return any(part.strip() for first in firsts for part in first.split(self.marks[4])[1:])
+
     def _component(self, repetition: str, component: int) -> str:
         parts = repetition.split(self.marks[1])
         part = parts[component - 1] if component <= len(parts) else ""
@@ -97,7 +102,7 @@ def parse(content: bytes) -> Message:
     if not content.startswith(b"MSH") or len(content) < 8:
         raise InvalidMessage(because("hl7.no_msh"), "AR", "100")
     declared = CHARACTER_SETS.get(_declared(content))
-    whole = reading(content, declared)
+    whole = _escaped(content) or reading(content, declared)
     separator, marks = whole.text[3], _marks(whole.text)
     segments = []
     read = _lines(content, whole, declared)
@@ -110,6 +115,21 @@ def parse(content: bytes) -> Message:
             raise InvalidMessage(because("hl7.segment_name", segment=number), error="100")
         segments.append(Segment(name, (name, *((separator, *fields) if name == "MSH" else fields)), marks, codec))
     return Message(tuple(segments), whole.codec, whole.doubtful or any(r.doubtful for r in read))
+
+
+def _escaped(content: bytes) -> Reading | None:
+    """Return the text of bytes that change their character set by escapes (ISO 2022), None where none do.
+
+    Two bytes of such a character may look like separators: it must be read before the message is split.
+    """
+    if not content.isascii() or b"\x1b$" not in content:
+        return None
+    for codec in ("iso2022_kr",) if b"\x1b$)C" in content else ("iso2022_jp", "iso2022_jp_2"):
+        try:
+            return Reading(content.decode(codec), codec, b"IR" not in re.split(rb"[\r\n]", content, maxsplit=1)[0])
+        except UnicodeDecodeError:
+            continue
+    raise InvalidMessage(because("hl7.escapes_unreadable"), error="102", location="MSH^1^18")
 
 
 def _lines(content: bytes, whole: Reading, declared: str | None) -> list[Reading]:

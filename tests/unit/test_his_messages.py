@@ -92,6 +92,25 @@ def test_gb18030_bytes_that_look_like_separators_stay_inside_their_character() -
     assert patient(message).identity["name"] == f"{name} 明"
 
 
+@pytest.mark.parametrize("codec", ["iso2022_jp", "iso2022_kr"])
+def test_bytes_of_an_escaped_character_that_look_like_separators_stay_inside_it(codec: str) -> None:
+    # 蘭 and 由 among others hold 0x7C or 0x5E in their two bytes
+    name = "山本由美蘭" if codec == "iso2022_jp" else "김철수"
+    order = text(
+        "ORM^O01",
+        f"PID|1||P1||YAMADA^TARO~{name}",
+        "ORC|NW||A1",
+        f"OBR|1||A1|BONE^{name}" + "|" * 32 + "20261203100000",
+        charset="~ISO IR87",
+    )
+    message = parse(order.encode(codec))
+    (fact,) = facts(message, "PT-1", patient(message), CHINA)
+    assert fact.data["scheduled_at_utc"] == "2026-12-03T02:00:00.000000Z" and fact.data["exam_code"] == "BONE"
+    assert patient(message).identity["person_name"] == f"YAMADA^TARO={name}" and name not in str(fact.data)
+    with pytest.raises(InvalidMessage, match="ISO 2022"):
+        parse(order.encode(codec).replace(b"MAIN", b"\x1b$B\x20\x01"))
+
+
 def test_undeclared_latin_1_is_not_read_as_chinese() -> None:
     message = parse(text("ADT^A04", "PID|1||P1||Müller^André", charset="").encode("latin-1"))
     assert patient(message).identity["name"] == "Müller André"
@@ -206,6 +225,67 @@ def test_the_zone_is_that_of_the_field_then_of_the_message_then_of_the_site(obr3
     assert ordered(obr36=obr36, at=at).data["scheduled_at_utc"] == f"{utc}.000000Z"
 
 
+AT_TEN = "2026-12-03T02:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"orc7": "1^^^^^S~^^^20261203100000"}, {"orc7": "1^^^20261203100000~1^^^20261205100000"}, {"obr27": "~^^^20261203100000"},
+        {"tq1": "TQ1|1||||||20261203100000\rTQ1|2||||||"}, {"tq1": "TQ1|1||||||\rTQ1|2||||||20261203100000"},
+        {"tq1": "TQ1|1||||||~20261203100000"}, {"obr36": "~20261203100000"}, {"obr36": "20261203100000^S~20261203100000"},
+    ],
+)  # fmt: skip
+def test_an_appointment_is_read_wherever_its_field_holds_it(fields: dict[str, str]) -> None:
+    assert appointment(**fields) == AT_TEN
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"obr36": "^^^20261203100000"}, {"obr36": "202612"}, {"obr36": "2026"}, {"obr36": "20261203&100000"}, {"tq1": "TQ1|1||||||2026-12"},
+        {"obr36": "20261203100000~20261204100000"}, {"obr36": "20261203100000~soon"}, {"orc7": "1^^^~1^^^soon"}, {"obr36": "20261203^Y"},
+        {"orc7": "^^^2026"}, {"tq1": "TQ1|1||||||^^^20261203100000"},
+    ],
+)  # fmt: skip
+def test_an_appointment_that_is_there_is_read_or_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(InvalidMessage, match="is no date and time that can be read"):
+        appointment(**fields)
+
+
+def appointment(obr36: str = "", orc7: str = "", obr27: str = "", tq1: str = "") -> str | None:
+    obr = "OBR|1|||BONE" + "|" * 23 + obr27 + "|" * 9 + obr36
+    (fact,) = said(text("ORM^O01", PID, f"ORC|NW||A1||||{orc7}", obr, *([tq1] if tq1 else [])).encode())
+    return fact.data["scheduled_at_utc"]
+
+
+@pytest.mark.parametrize(
+    "obx",
+    [
+        ["7050|kg"], ["1.234,5|kg"], ["0|kg"], ["0.2|kg"], ["70~71|kg"], ["70|kg", "80|kg"], ["70|kg|||||D"], ["70|kg", "x|kg"], ["651|kg"],
+        ["2000|lb"],
+    ],
+)  # fmt: skip
+def test_no_weight_that_a_body_cannot_have_or_that_is_two_reaches_a_scanner(obx: list[str]) -> None:
+    data = ordered(*(f"OBX|{n}|NM|WEIGHT_KG||{x}" for n, x in enumerate(obx, 1))).data
+    assert (data["weight_kg"], data["doubts"]) == (None, [{"field": "OBX-5 WEIGHT_KG", "doubt": "unreadable"}])
+
+
+@pytest.mark.parametrize(
+    ("obx", "kg"), [(["70|kg", "70.0|kg"], 70.0), (["70~70|kg"], 70.0), (["3|kg"], 3.0), (["650|kg"], 650.0)]
+)
+def test_a_weight_that_is_told_twice_alike_is_one(obx: list[str], kg: float) -> None:
+    data = ordered(*(f"OBX|{n}|NM|WEIGHT_KG||{x}" for n, x in enumerate(obx, 1))).data
+    assert data["weight_kg"] == kg and "doubts" not in data
+
+
+@pytest.mark.parametrize("born", ["20700101", "1970-02-30", "01.02.1970", "2027"])
+@pytest.mark.parametrize("kind", ["ADT^A04", "ORM^O01"])
+def test_a_birth_that_cannot_be_is_a_doubt_of_every_message(kind: str, born: str) -> None:
+    (fact,) = said(text(kind, f"PID|1||P1||A^B||{born}|F", *(ORDER[1:3] if kind[0] == "O" else ())).encode())
+    assert {"field": "PID-7", "doubt": "unreadable"} in fact.data["doubts"] and fact.data.get("birth_year") is None
+
+
 @pytest.mark.parametrize(
     ("orc9", "precision"),
     [
@@ -268,7 +348,8 @@ def test_numbers_of_observations_are_read_or_named(obx: str, value: str | None, 
 @pytest.mark.parametrize(
     "born, year, day",
     [
-        ("19700203", 1970, "19700203"), ("1970-02-03", 1970, "19700203"), ("1970", 1970, "1970"), ("03.02.1970",
+        ("19700203", 1970, "19700203"), ("19700101000000+0800", 1970, "19700101"), ("19700101230000-0500", 1970, "19700101"),
+        ("1970-02-03", 1970, "19700203"), ("1970", 1970, "1970"), ("03.02.1970",
         None, "03.02.1970"), ("", None, None),
     ],
 )  # fmt: skip

@@ -130,8 +130,7 @@ class Worklist:
         entry.StudyInstanceUID = order.study_uid or entry.StudyInstanceUID
         entry.PatientID = who["patient_id"]
         entry.PatientName = who.get("person_name") or (who.get("name") or "").partition("\n")[0].replace(" ", "^", 1)
-        born = re.match(r"(?:18|19|20)\d{6}", who.get("birth_date") or "")
-        entry.PatientBirthDate = born[0] if born else ""
+        entry.PatientBirthDate = _born(who.get("birth_date") or "", local(self._holds.now(), self._settings.zone))
         entry.PatientSex = sex if (sex := who.get("sex") or "") in ("M", "F", "O") else ""
         entry.PatientWeight = f"{order.weight_kg:g}" if order.weight_kg else ""
         return entry
@@ -172,6 +171,15 @@ class Worklist:
         unique = hashlib.sha256(f"photopeak/{self._settings.site_id}/{accession or number}".encode()).digest()[:16]
         entry.StudyInstanceUID, entry.AccessionNumber = f"2.25.{int.from_bytes(unique, 'big')}", accession
         return entry
+
+
+def _born(text: str, now: datetime) -> str:
+    """Return a day of birth, empty for what is no day or is still to come."""
+    try:
+        day = datetime.strptime(text, "%Y%m%d") if re.fullmatch(r"(?:18|19|20)\d{6}", text) else None
+    except ValueError:
+        return ""
+    return text if day and day.date() <= now.date() else ""
 
 
 def _does(station: Station, order: Order, reference: Stations) -> bool:
