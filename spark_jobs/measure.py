@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from zlib import crc32
-
-import numpy as np
 
 from messages import because
+from spark_jobs.copies import copied_in, copied_series
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
@@ -22,7 +20,7 @@ from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.numerics.cut_off import is_cut_off
-from spark_jobs.qc.numerics.multiples import common_factor, counts_factor
+from spark_jobs.qc.numerics.multiples import counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
@@ -96,11 +94,14 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
         paired.update(numbers)
         yield from _found([series[k] for k in numbers], lambda images: [result])  # noqa: B023 (called before the next turn)
     used: set[int] = set()
-    beside_it = groups_of_heads(series)
+    beside_it, copied = groups_of_heads(series), copied_series(series)
     for k, one in enumerate(series):
         if k in paired:
             continue
-        group = [j for j in beside_it.get(k, [k]) if j not in paired]
+        if k in copied:
+            yield from _found([one], lambda images: [_without_numbers(_voted(images), copied[k])])  # noqa: B023
+            continue
+        group = [j for j in beside_it.get(k, [k]) if j not in paired and j not in copied]
         if group[0] < k:
             continue  # was looked at with the first of its group
         several = sum(s.head.modality == one.head.modality for s in series) > len(group)
@@ -305,7 +306,7 @@ def _measured(
         return [refused(because("series.sizes_differ"))]
     doubt = _doubt(series)
     if doubt:
-        return [_without_numbers(next(iter(votes)) if len(votes) == 1 else None, doubt)]
+        return [_without_numbers(_voted(series), doubt)]
     seen = LOOK_OF_WINDOWS(series)
     window = Choice(list(series))
     if seen is None:
@@ -379,6 +380,12 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
         return [_without_numbers(sheet.modules[0].PROCEDURE, of_method(exc, ()))]
 
 
+def _voted(series: Sequence[Instance]) -> str | None:
+    """Return the one procedure that the headers admit, None where it is not one."""
+    votes = header_votes(series)
+    return next(iter(votes)) if len(votes) == 1 else None
+
+
 def _without_numbers(procedure: str | None, reason: str) -> Result:
     if procedure is None:
         return refused(reason)
@@ -398,29 +405,9 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     counting = [i for i in series if i.modality == "NM" and not (i.kind or "").startswith("RECON")]
     if any(is_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in counting):
         return because("image.counts_wrapped")
-    return _copied(counting)
+    return copied_in(counting)
 
 
-def _copied(counting: Sequence[Instance]) -> str | None:
-    """Return why two images of a counting series cannot both be measurements, or None: counts are never equal twice."""
-    seen: dict[tuple[int, bytes], tuple[int, int, int]] = {}
-    for k, instance in enumerate(counting):
-        heads, windows = instance.vector("DetectorVector").tolist(), instance.vector("EnergyWindowVector").tolist()
-        if len(counting) == 1 and len(set(zip(heads, windows, strict=True))) == 1:
-            return None
-        for frame, head, window in zip(instance.stored, heads, windows, strict=True):
-            if int(frame.sum(dtype=np.int64)) < FEWEST_COUNTS:
-                continue
-            factor = common_factor(frame)  # a copy that was multiplied is one, too
-            data = np.ascontiguousarray(frame // factor if factor > 1 else frame).tobytes()
-            place = (k, head, window)
-            first = seen.setdefault((crc32(data), data[: 2**10]), place)
-            if first != place:
-                return because("series.images_copied")
-    return None
-
-
-FEWEST_COUNTS = 1000  # with fewer, an empty view may be equal to another
 PLANAR = ("planar_uniformity", "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
 OF_COUNTS = (*PLANAR, "sensitivity", "count_rate")  # what multiplied counts make wrong, or surer than it is
 

@@ -9,7 +9,7 @@ from pet_images import iq_phantom
 from qc_images import dicom, grid, item, lit
 from qc_images import water as water_slice
 
-from spark_jobs.measure import measure_series
+from spark_jobs.measure import measure_mixed, measure_series, read_object
 from spark_jobs.qc.ct import ct_water
 from spark_jobs.qc.gamma_camera import linearity, planar_uniformity
 from spark_jobs.qc.numerics.multiples import counts_factor
@@ -197,3 +197,25 @@ def test_linearity_of_an_activimeter_needs_four_moments(moments):
     (result,) = sheet(moments)
     assert result.status == "not_measured" and "different moments" in result.reason
     assert sheet(4)[0].status == "measured"
+
+
+@pytest.mark.parametrize("place", ["study", "folder"])
+@pytest.mark.parametrize("factor", [1, 2])
+def test_equal_images_in_two_series_of_one_study_or_folder_are_copies(tmp_path, place, factor):
+    one, other = flood(2_000, 0), flood(2_000, 1)
+
+    def found(second):
+        for k, pixels in enumerate((one, second)):
+            about = {"DetectorVector": k + 1, "SeriesInstanceUID": f"2.25.{10 + k}", "SOPInstanceUID": f"2.25.{20 + k}"}
+            about |= {"StudyInstanceUID": "2.25.1" if place == "study" else f"2.25.{30 + k}"}
+            file = tmp_path / (f"{k}/image" if place == "study" else f"{k}")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(dicom(pixels, DetectorInformationSequence=FIELD[:1], **about))
+        files = [p for p in sorted(tmp_path.rglob("*")) if p.is_file()]
+        return [r for f in measure_mixed([read_object(p) for p in files]) for r in f.results]
+
+    copies = found(one * factor)
+    assert [r.status for r in copies] == ["not_measured"] * 2 and {r.reason.code for r in copies} == {
+        "series.images_copied_elsewhere"
+    }
+    assert all(r.status == "measured" for r in found(other) if r.procedure == "planar_uniformity")

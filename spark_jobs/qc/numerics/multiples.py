@@ -14,8 +14,7 @@ GAPS = 1.02  # whole numbers over those that occur
 
 def common_factor(frame: NDArray) -> int:
     """Return the greatest number that divides all pixel values (1 where nothing but 0 is there)."""
-    values = np.unique(frame)
-    return max(1, int(np.gcd.reduce(np.abs(values))))
+    return max(1, int(np.gcd.reduce(np.abs(_values(frame)))))
 
 
 def counts_factor(frame: NDArray) -> float:
@@ -27,7 +26,7 @@ def counts_factor(frame: NDArray) -> float:
     leaves gaps where many pixels share few values: there the whole numbers are more than those that occur. Drawn images of
     few values show neither.
     """
-    values = np.unique(frame).astype(np.int64)
+    values = _values(frame)
     if values.size < FEWEST_VALUES:
         return 1.0
     factor = float(np.gcd.reduce(np.diff(values)))
@@ -46,3 +45,9 @@ def counts_factor(frame: NDArray) -> float:
         return 1.0
     gaps = parts.size / np.count_nonzero(parts)
     return float(gaps) if gaps > GAPS else 1.0
+
+
+def _values(frame: NDArray) -> NDArray[np.int64]:
+    """Return the different values, sorted; numpy.unique loads numpy.ma for it."""
+    flat = np.sort(frame, axis=None).astype(np.int64)
+    return flat[np.concatenate([[True], flat[1:] != flat[:-1]])]
