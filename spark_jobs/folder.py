@@ -6,7 +6,7 @@ read once.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from spark_jobs.faults import of_file
 from spark_jobs.procedures import TOLD_BY
 from spark_jobs.procedures.combined.registration import Head
 from spark_jobs.procedures.heads import camera_of
+from spark_jobs.procedures.sheets import names_images
 from spark_jobs.reading import Instance, content_digest, read_file, series_key
 
-__all__ = ["Heap", "Series", "Unmeasurable", "files_of", "heap_of"]
+__all__ = ["Heap", "Series", "Unmeasurable", "files_of", "heap_of", "sheets_for"]
 
 KEPT = 100  # headers that stay in memory: 0.1 MB each
 
@@ -98,6 +99,28 @@ class Heap:
             self._series[key] = Series(Head.of(one), camera_of(one))
         self._kept += 1
         self._series[key].add(one, self._kept <= KEPT)
+
+
+def sheets_for(group: Sequence[int], series: Sequence[Series], documents: Sequence[Document]) -> dict[int, Document]:
+    """Return the documents that may tell of some series, by their number.
+
+    A sheet that names no images is of the series in its folder or below; where none lies there, of whatever came along.
+    """
+    modality = series[group[0]].head.modality
+    out = {}
+    for number, d in enumerate(documents):
+        near = {k for k, s in enumerate(series) if _lies_with(s, d)} or set(range(len(series)))
+        rivals = [k for k in near if k not in group and series[k].head.modality == modality]
+        if names_images(d.sheet) or near & set(group):
+            out[number] = replace(d, of_several=bool(rivals))
+    return out
+
+
+def _lies_with(series: Series, document: Document) -> bool:
+    if document.source is None or not series.sources or series.sources[0] is None:
+        return True
+    folder = Path(series.sources[0]).parent
+    return Path(document.source).parent in (folder, *folder.parents)
 
 
 def heap_of(objects: Iterable[Instance | Document]) -> Heap:

@@ -12,7 +12,7 @@ from spark_jobs.copies import copied_in, copied_series
 from spark_jobs.documents import Document, looks_like_document, read_document
 from spark_jobs.energy_windows import Choice, of_photopeak
 from spark_jobs.faults import of_method, refuse_no_numbers
-from spark_jobs.folder import Heap, Series, heap_of
+from spark_jobs.folder import Heap, Series, heap_of, sheets_for
 from spark_jobs.heads_in_series import compared, groups_of_heads
 from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.combined.artefacts import beside
@@ -104,10 +104,10 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
         group = [j for j in beside_it.get(k, [k]) if j not in paired and j not in copied]
         if group[0] < k:
             continue  # was looked at with the first of its group
-        several = sum(s.head.modality == one.head.modality for s in series) > len(group)
-        sheets = [replace(d, of_several=several) for d in heap.documents]
+        near = sheets_for(group, series, heap.documents)
+        sheets = list(near.values())
         for found in _heads([series[j] for j in group], lambda images: measure_instances(images, sheets=sheets)):  # noqa: B023
-            used.update(_told(found, heap.documents))
+            used.update(_told(found, near))
             yield found
     for number, d in enumerate(heap.documents):
         if number not in used:
@@ -115,10 +115,10 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
             yield Found((d.source,), d.device_serial, d.station_name, d.acquired_on, results)
 
 
-def _told(found: Found, documents: Sequence[Document]) -> Iterator[int]:
+def _told(found: Found, documents: Mapping[int, Document]) -> Iterator[int]:
     """Yield the numbers of the documents that tell of what was found."""
     kinds = {kind for r in found.results if r.procedure in PROCEDURES for kind in PROCEDURES[r.procedure].sheet_kinds}
-    for number, d in enumerate(documents):
+    for number, d in documents.items():
         if d.kind in kinds and found.images and tells_of(d.sheet, found.images[0]):
             yield number
 

@@ -8,7 +8,7 @@ from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["sheet_of", "tells_of"]
+__all__ = ["names_images", "sheet_of", "tells_of"]
 
 ELEMENTS = {"series_uid": "SeriesInstanceUID", "study_uid": "StudyInstanceUID", "accession_number": "AccessionNumber"}
 KIND = "procedure"
@@ -35,6 +35,11 @@ def sheet_of(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[di
     if any(d.of_several for d in mine):
         raise Unreadable(because("sheet.series_unknown"))
     return mine[0].sheet, (because("sheet.series_not_named"),)
+
+
+def names_images(sheet: Mapping[str, Any]) -> bool:
+    """Return whether a sheet names any images."""
+    return bool(_names(sheet))
 
 
 def tells_of(sheet: Mapping[str, Any], image: Instance) -> bool:

@@ -104,3 +104,15 @@ def test_two_studies_in_one_folder_have_each_its_own_sheet():
     found = measure_mixed([read_object(f) for f in [*files, filling(60)]])
     refused = [r for f in found for r in f.results if r.procedure == "pet_cross_calibration"]
     assert len(refused) == 2 and all("several series came along" in r.reason and not r.measures for r in refused)
+
+
+def test_a_sheet_without_names_is_of_the_series_in_its_folder(tmp_path):
+    other = {"StudyInstanceUID": "1.2.8", "SeriesInstanceUID": "1.2.8.1", "AccessionNumber": "A8"}
+    for folder, files in (("a", [*filled(60), filling(60)]), ("b", [*filled(30, **other), filling(30)])):
+        (tmp_path / folder / "images").mkdir(parents=True)
+        for k, data in enumerate(files):
+            (tmp_path / folder / ("sheet.json" if data[:1] == b"{" else f"images/{k}.dcm")).write_bytes(data)
+    found = measure_mixed([read_object(f) for f in sorted(tmp_path.rglob("*.*"))])
+    results = [r for f in found for r in f.results if r.procedure == "pet_cross_calibration"]
+    assert [r.value("calibration_bias_percent") for r in results] == pytest.approx([0, 0], abs=0.2)
+    assert all(any("names no images" in w for w in r.warnings) for r in results)
