@@ -4,6 +4,7 @@ Doors, measurements and models read the same rows. A nuclide that is not in the 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,15 @@ __all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
 SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
+# elements as Chinese writes them (the naming of the China National Committee for Terms in Sciences and Technologies), of clinical nuclides
+CHINESE = {
+    "锝": "Tc", "碘": "I", "氟": "F", "镓": "Ga", "铟": "In", "铊": "Tl", "镥": "Lu", "钇": "Y", "镭": "Ra", "锶": "Sr", "钐": "Sm", "磷": "P",
+    "铼": "Re", "铬": "Cr", "钴": "Co", "锗": "Ge", "锆": "Zr", "铜": "Cu", "铷": "Rb", "碳": "C", "氮": "N", "氧": "O", "氙": "Xe", "氪": "Kr",
+    "锕": "Ac", "铽": "Tb", "钬": "Ho", "砹": "At", "铅": "Pb", "铋": "Bi", "钍": "Th", "铯": "Cs", "钡": "Ba", "钪": "Sc", "硒": "Se", "溴": "Br",
+    "铒": "Er", "钆": "Gd", "钠": "Na", "铁": "Fe", "锰": "Mn", "铕": "Eu", "镅": "Am", "金": "Au", "银": "Ag", "钼": "Mo", "铱": "Ir", "氡": "Rn",
+    "氢": "H", "钾": "K", "锌": "Zn", "钛": "Ti", "钒": "V", "砷": "As", "铥": "Tm", "镱": "Yb", "镝": "Dy", "铈": "Ce", "镧": "La", "钯": "Pd",
+}  # fmt: skip
+LABEL = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*-?[A-Za-z][A-Za-z0-9-]*")
 LONGEST_NAME = 3  # parts of a name that belong together: 99, m, Tc
 
 
@@ -41,8 +51,18 @@ def known_nuclides() -> Mapping[str, Nuclide]:
 
 
 def nuclide_named(text: str) -> str | None:
-    """Return the nuclide whose name this is, whole and without another word; None for everything else."""
-    return _table()[1].get(re.sub("[^a-z0-9]", "", text.lower()))
+    """Return the nuclide whose name or code this is, whole and without another word; None for everything else.
+
+    A label of the nuclide may stand before a compound in its brackets (IUPAC: [18F]FDG); letters of other scripts are no part of a name
+    but for the Chinese names of the elements.
+    """
+    _, names, codes = _table()
+    text = unicodedata.normalize("NFKC", text).strip()
+    if text.upper() in codes:
+        return codes[text.upper()]
+    label = LABEL.fullmatch(text)
+    plain = _latin(label[1] if label else text)
+    return names.get(re.sub("[^a-z0-9]", "", plain.lower())) if plain.isascii() else None
 
 
 def nuclide_of(name: str | None) -> str | None:
@@ -52,10 +72,10 @@ def nuclide_of(name: str | None) -> str | None:
     Tc99m, ^99m^Technetium, Technetium Tc^99m^ medronate. A text that names two nuclides names none.
     """
     _, names, codes = _table()
-    text = str(name or "").strip()
-    if text in codes:
-        return codes[text]
-    parts = re.findall("[a-z0-9]+", text.lower())
+    text = unicodedata.normalize("NFKC", str(name or "")).strip()
+    if text.upper() in codes:
+        return codes[text.upper()]
+    parts = re.findall("[a-z0-9]+", _latin(text).lower())
     pieces = ("".join(parts[k : k + n]) for n in range(1, LONGEST_NAME + 1) for k in range(len(parts) - n + 1))
     found = {names[p] for p in pieces if p in names}
     return found.pop() if len(found) == 1 else None
@@ -99,6 +119,10 @@ def weak_photopeaks_kev(nuclide: str | None) -> tuple[float, ...]:
     """Return those of `photopeaks_kev` that are no main photopeak: a window that holds such a one alone is not set on the nuclide."""
     row = known_nuclides().get(nuclide or "")
     return row.weak_kev if row else ()
+
+
+def _latin(text: str) -> str:
+    return "".join(CHINESE.get(c, c) for c in text)
 
 
 @cache

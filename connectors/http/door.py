@@ -19,9 +19,9 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
-from judgement.physical import unphysical
+from judgement.physical import no_reading
 from judgement.reference import read
-from judgement.rows import PhysicalRange
+from judgement.rows import PhysicalRange, Sensor
 from messages import because, fields
 
 __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
@@ -163,7 +163,7 @@ class Door:
         mobile phone. A text that names one when it is read in another character set is not kept.
         """
         if event.type == READINGS:
-            return _possible(event)
+            return _possible(event, self._now())
         name, longest = FREE_TEXT.get(event.type, ("", 0))
         said = event.data.get(name)
         # the serial number of a phantom is no word about anybody
@@ -228,14 +228,13 @@ class Door:
         LOG.warning("quarantined %s from %s: %s", name, sender, reason)
 
 
-def _possible(event: Event) -> Event:
-    """Return the event with null for each reading that its quantity cannot have, quality `invalid` and the reason; as the poller has it."""
+def _possible(event: Event, now: datetime) -> Event:
+    """Return the event with null for each reading that is none; as the poller has it, with a quality that is not good, and the reason."""
     kept = []
     for reading in event.data["readings"]:
-        reason = None
-        if reading["quality"] == "good" and reading["value"] is not None:
-            reason = unphysical(reading["value"], reading["quantity"], reading["sensor_id"], read(PhysicalRange))
-        kept.append({**reading, "value": None, "quality": "invalid", **fields(reason)} if reason else reading)
+        reason = no_reading(reading, event.data["room_id"], now, read(Sensor), read(PhysicalRange))
+        quality = "invalid" if reading["quality"] == "good" else reading["quality"]
+        kept.append({**reading, "value": None, "quality": quality, **fields(reason)} if reason else reading)
     return event if kept == event.data["readings"] else replace(event, data={**event.data, "readings": kept})
 
 

@@ -14,7 +14,7 @@ __all__ = ["Block", "blocks", "decode", "decoded"]
 
 MAX_REGISTERS = 120  # of one request; the protocol allows 125
 MAX_GAP = 8  # registers read for nothing rather than asked apart
-SENTINELS = {"int16": (-32768.0, 32767.0), "uint16": (65535.0,)}  # 0xFFFF of an int16 is -1
+SENTINELS = {"int16": (-32768.0, 32767.0), "uint16": (32767.0, 32768.0, 65535.0)}  # 0xFFFF of an int16 is -1
 TINY = 1e-20  # of any unit in use; the least float32 with swapped words is below
 Block = tuple[int, int, tuple[Point, ...]]
 

@@ -8,6 +8,11 @@ import pytest
 from connectors.events import TYPES, Event, InvalidEvent, from_cloudevent, validate
 from connectors.events.moments import is_moment
 from connectors.events.types import FOLDER
+from connectors.http.door import Door
+from connectors.identity import Keys, Vault
+from connectors.settings import load
+from connectors.stores.journal.memory import MemoryJournal
+from connectors.stores.object_store.memory import MemoryObjectStore
 
 NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
 NO_MOMENT = [
@@ -84,3 +89,25 @@ def test_the_time_of_an_event_is_a_moment(text):
     body = {"specversion": "1.0", "id": "1", "source": "s", "type": "examination.dose", "time": text, "data": DOSE}
     with pytest.raises(InvalidEvent, match=r"^time"):
         from_cloudevent(body, NOW, "MAIN")
+
+
+def test_a_reading_that_cannot_be_one_is_kept_without_its_value(tmp_path):
+    settings = load(home=tmp_path)
+    keys, journal = Keys.of(settings), MemoryJournal()
+    door = Door(settings, journal, MemoryObjectStore(), MemoryObjectStore(), Vault.of(settings, keys), keys, lambda: NOW)
+    good = {
+        "sensor_id": "ROOM-GC1/temperature", "quantity": "temperature", "value": 22, "unit": "Cel", "quality": "good",
+        "time": "2026-11-30T01:59:00Z",
+    }  # fmt: skip
+    wrong = [
+        {"value": None}, {"quality": "invalid"}, {"unit": "%"}, {"sensor_id": "ROOM-GC1/humidity"}, {"sensor_id": "HOTLAB/temperature"},
+        {"time": "2027-01-01T00:00:00Z"}, {"value": -300},
+    ]  # fmt: skip
+    body = {
+        "specversion": "1.0", "id": "r", "source": "urn:photopeak:t", "type": "sensor.readings", "time": "2026-11-30T01:59:00Z",
+        "data": {"room_id": "ROOM-GC1", "readings": [good, {**good, "sensor_id": "X/y"}, *({**good, **w} for w in wrong)]},
+    }  # fmt: skip
+    assert door.take([body], "t").stored == 1
+    kept = next(e.data for _, e in journal.read(0) if e.id == "r")["readings"]
+    assert kept[:2] == body["data"]["readings"][:2]
+    assert all(r["value"] is None and r["quality"] == "invalid" and r["reason"] and r["reason_code"] for r in kept[2:])

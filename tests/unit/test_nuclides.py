@@ -49,6 +49,23 @@ def test_codes_and_meanings_name_their_nuclide(name, nuclide):
     assert nuclide_of(name) == nuclide
 
 
+@pytest.mark.parametrize(
+    ("name", "nuclide"),
+    [
+        ("⁹⁹ᵐTc", "Tc-99m"), ("¹³¹I", "I-131"), ("锝-99m", "Tc-99m"), ("碘-131", "I-131"), ("碘131", "I-131"), ("氟[18F]", None),
+        ("[18F]FDG", "F-18"),
+        ("[¹⁸F]FDG", "F-18"), ("[99mTc]Tc", "Tc-99m"), ("C-163A8", "Tc-99m"), ("c-163a8", "Tc-99m"), ("72454006", "Tc-99m"),
+        ("Ｔｃ－９９ｍ", "Tc-99m"), ("¹⁷⁷镥", "Lu-177"), ("[Zhang San]FDG", None), ("张-131", None), ("[18F]Zhang San", None),
+        ("I-131 张三", None), ("锝碘-131", None), ("Иod-131", None), ("72454007", None),
+    ],
+)  # fmt: skip
+def test_a_whole_name_is_read_in_every_script_and_code_that_departments_write(name, nuclide):
+    assert nuclide_named(name) == nuclide
+    if nuclide:
+        assert nuclide_of(name) == nuclide
+        validate(event(name))
+
+
 @pytest.mark.parametrize("name", [None, "", "FDG", "C-163A9", "bone", "Tc", "99", "Tc-99", "Tc-99m I-131", "Xx-12", "technetium"])
 def test_what_names_no_nuclide_gives_none(name):
     assert nuclide_of(name) is None and half_life_s([name]) is None

@@ -5,6 +5,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from connectors.sensors.decode import MAX_REGISTERS, blocks, decode, decoded
 from connectors.sensors.gateway import Patience
 from connectors.sensors.mapping import COLUMNS, DEFAULT, UNITS, Point, read_mapping
-from judgement.physical import unphysical
+from judgement.physical import no_reading, unphysical
 from judgement.reference import read
-from judgement.rows import PhysicalRange
+from judgement.rows import PhysicalRange, Sensor
 
 POINT = Point("S/t", "S", "temperature", "Cel", "h", 502, 1, 10, "input", "int16", 0.1, 0.0, (), 5.0)
 DOSE = replace(POINT, quantity="dose_rate", unit="uSv/h", type="float32", scale=1.0, overload_raw=(math.nan, 1e9))
@@ -63,7 +64,8 @@ SENTINELS = [
     (replace(DOSE, overload_raw=()), [0x7F80, 0]), (replace(DOSE, overload_raw=()), [0xFF80, 0]), (replace(DOSE, overload_raw=()), [0xFFC0, 0]),
     (DOSE, [0xC28F, 0x3DF5]), (DOSE, [0xC0A0, 0]), (DOSE, [0x0001, 0x16C2]), (DOSE, [0, 0x42C8]), (DOSE, [0x4CBE, 0xBC20]),
     (replace(POINT, type="float32", scale=1.0), [0x851F, 0x41A3]), (replace(POINT, type="float32_swapped", scale=1.0), [0x41A3, 0x851F]),
-    (POINT, [801]), (POINT, [0x10000 - 401]),
+    (POINT, [801]), (POINT, [0x10000 - 401]), (DOSE, [*float_words(1e-10)]), (DOSE, [*float_words(9e-4)]),
+    *((replace(DOSE, type="uint16", scale=0.01), [word]) for word in (0x7FFF, 0x8000, 0xFFFF)),
 ]  # fmt: skip
 
 
@@ -92,11 +94,38 @@ def test_a_site_narrows_what_a_sensor_can_be(tmp_path: Path) -> None:
     assert unphysical(1e9, "noise", "R/n", ranges) is None and unphysical(math.nan, "noise", "R/n", ranges)
 
 
+NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)
+READING = {
+    "sensor_id": "R/t", "quantity": "temperature", "value": 22.0, "unit": "Cel", "quality": "good", "time": "2026-12-01T05:30:00Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, None), ({"sensor_id": "X/y"}, None), ({"value": None, "quality": "no_answer"}, None), ({"time": "2026-12-01T06:04:00Z"}, None),
+        ({"value": None}, "no value"), ({"quality": "invalid"}, "quality invalid"), ({"quality": "overload", "value": 1e9}, "quality overload"),
+        ({"unit": "%"}, "is registered in Cel"), ({"sensor_id": "X/y", "unit": "%"}, "is registered in Cel"),
+        ({"quantity": "humidity", "unit": "%"}, "registered for"), ({"sensor_id": "S/t"}, "of room S"), ({"time": "2027-01-01T00:00:00Z"}, "later"),
+        ({"sensor_id": "R/d", "quantity": "dose_rate", "unit": "uSv/h", "value": 1e-40}, "outside"),
+        ({"sensor_id": "R/d", "quantity": "dose_rate", "unit": "uSv/h", "value": 0}, None), ({"value": -300}, "outside"),
+    ],
+)  # fmt: skip
+def test_a_reading_that_contradicts_itself_or_its_registration_is_none(more: dict[str, object], reason: str | None) -> None:
+    sensors = [
+        Sensor("R/t", "R", "temperature", "Cel", 20),
+        Sensor("R/d", "R", "dose_rate", "uSv/h", 20),
+        Sensor("S/t", "S", "temperature", "Cel", 20),
+    ]
+    why = no_reading({**READING, **more}, "R", NOW, sensors, read(PhysicalRange))
+    assert why is None if reason is None else why is not None and reason in why
+
+
 def test_every_quantity_of_the_doors_has_a_range() -> None:
     assert {r.quantity for r in read(PhysicalRange)} >= set(UNITS)
 
 
-@given(st.floats(width=32, min_value=0, max_value=1e7).filter(lambda v: v == 0 or v > 1e-20), st.booleans())
+@given(st.floats(width=32, min_value=0, max_value=1e7).filter(lambda v: v == 0 or v > 1e-3), st.booleans())
 def test_a_float_survives_both_word_orders_to_seven_digits(value: float, swapped: bool) -> None:
     words = float_words(value)
     point = replace(DOSE, type="float32_swapped" if swapped else "float32")
