@@ -13,7 +13,16 @@ from judgement import reference
 from judgement.rows import NuclideRow
 from messages import because
 
-__all__ = ["Nuclide", "half_life_s", "known_nuclides", "nuclide_named", "nuclide_of", "photopeaks_kev", "weak_photopeaks_kev"]
+__all__ = [
+    "Nuclide",
+    "half_life_s",
+    "kept_as",
+    "known_nuclides",
+    "nuclide_named",
+    "nuclide_of",
+    "photopeaks_kev",
+    "weak_photopeaks_kev",
+]
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
 SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
@@ -63,6 +72,15 @@ def nuclide_named(text: str) -> str | None:
     label = LABEL.fullmatch(text)
     plain = _latin(label[1] if label else text)
     return names.get(re.sub("[^a-z0-9]", "", plain.lower())) if plain.isascii() else None
+
+
+def kept_as(text: str) -> str:
+    """Return a nuclide's text as an event keeps it: as it is said where its letters and digits are a name, else the name of the table.
+
+    The models read names by letters and digits alone.
+    """
+    known = re.sub("[^a-z0-9]", "", text.lower()) in _table()[1]
+    return text if known else nuclide_named(text) or text
 
 
 def nuclide_of(name: str | None) -> str | None:

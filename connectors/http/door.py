@@ -15,6 +15,7 @@ from connectors.documents import NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
 from connectors.free_text import BLOT, Secrets, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
+from connectors.nuclides import kept_as
 from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import Blob, ObjectStore
@@ -32,6 +33,7 @@ ACCEPTED = frozenset((
 ))  # fmt: skip
 REPORT = "device.report"
 READINGS = "sensor.readings"
+DOSE = "examination.dose"
 OVERRIDE = "device.hold_override"
 # the field that people write in, and how long its schema lets it be
 FREE_TEXT = {
@@ -156,7 +158,7 @@ class Door:
         }  # fmt: skip
 
     def _nameless(self, event: Event) -> Event:
-        """Return the event with its free text cleaned and without readings that can be no values, or itself when there is nothing to change.
+        """Return the event as it is kept: free text cleaned, no reading that can be none, a nuclide that models read; or itself.
 
         Replaced are: names and numbers of the patient of the examination that the event is about, and the number of any patient whom
         the platform knows (by the pseudonym); the whole name of any patient whom it knows, and what looks like an identity card or a
@@ -164,6 +166,9 @@ class Door:
         """
         if event.type == READINGS:
             return _possible(event, self._now())
+        if event.type == DOSE:
+            nuclide = kept_as(event.data["nuclide"])
+            return event if nuclide == event.data["nuclide"] else replace(event, data={**event.data, "nuclide": nuclide})
         name, longest = FREE_TEXT.get(event.type, ("", 0))
         said = event.data.get(name)
         # the serial number of a phantom is no word about anybody

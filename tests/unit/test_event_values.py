@@ -91,10 +91,29 @@ def test_the_time_of_an_event_is_a_moment(text):
         from_cloudevent(body, NOW, "MAIN")
 
 
-def test_a_reading_that_cannot_be_one_is_kept_without_its_value(tmp_path):
+@pytest.fixture
+def house(tmp_path):
     settings = load(home=tmp_path)
     keys, journal = Keys.of(settings), MemoryJournal()
-    door = Door(settings, journal, MemoryObjectStore(), MemoryObjectStore(), Vault.of(settings, keys), keys, lambda: NOW)
+    return Door(settings, journal, MemoryObjectStore(), MemoryObjectStore(), Vault.of(settings, keys), keys, lambda: NOW), journal
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("Tc99m", "Tc99m"), ("⁹⁹ᵐTc", "Tc-99m"), ("锝-99m", "Tc-99m"), ("[18F]FDG", "F-18"), ("72454006", "Tc-99m")],
+)
+def test_a_nuclide_is_kept_so_that_the_models_find_it(house, said, kept):
+    door, journal = house
+    body = {
+        "specversion": "1.0", "id": "d", "source": "urn:photopeak:t", "type": "examination.dose", "time": "2026-11-30T01:59:00Z",
+        "data": {**DOSE, "nuclide": said},
+    }  # fmt: skip
+    assert door.take([body], "t").stored == 1 and door.take([body], "t").duplicate == 1
+    assert next(e.data for _, e in journal.read(0) if e.id == "d")["nuclide"] == kept
+
+
+def test_a_reading_that_cannot_be_one_is_kept_without_its_value(house):
+    door, journal = house
     good = {
         "sensor_id": "ROOM-GC1/temperature", "quantity": "temperature", "value": 22, "unit": "Cel", "quality": "good",
         "time": "2026-11-30T01:59:00Z",
