@@ -286,12 +286,33 @@ def measure_instances(
     if not series:
         return [refused(because("series.no_image"))]
     try:
-        results = refuse_switched_off(_measured(series, analysis, sheets, off or {}), off or {})
-        return refuse_no_numbers(_unique(results))
+        whole, lost = _decodable(series)
+        results = refuse_switched_off(_measured(whole, analysis, sheets, off or {}), off or {})
+        return refuse_no_numbers(_unique([*results, *lost]))
     except Unreadable as exc:
         return [refused(str(exc))]
     except Exception as exc:  # header values are decoded when they are asked for, and pydicom raises many kinds over broken ones
         return [refused(of_method(exc, [i.dataset for i in series]))]
+
+
+def _decodable(series: Sequence[Instance]) -> tuple[Sequence[Instance], list[Result]]:
+    """Return the images that can be decoded, and refusals of the others; where one image needs the others, all of them as they are."""
+    if len(series) == 1 or any(i.modality != "NM" or i.kind not in ("STATIC", "WHOLE BODY") for i in series):
+        return series, []
+    whole: list[Instance] = []
+    reasons: Counter[str] = Counter()
+    for instance in series:
+        try:
+            _ = instance.stored
+            whole.append(instance)
+        except Unreadable as exc:
+            reasons[str(exc)] += 1
+    if not whole:
+        return series, []
+    count = len(series)
+    return whole, [
+        refused(because("series.files_unreadable", unreadable=n, files=count, reason=reason)) for reason, n in reasons.items()
+    ]
 
 
 def _measured(

@@ -219,3 +219,11 @@ def test_equal_images_in_two_series_of_one_study_or_folder_are_copies(tmp_path, 
         "series.images_copied_elsewhere"
     }
     assert all(r.status == "measured" for r in found(other) if r.procedure == "planar_uniformity")
+
+
+def test_an_image_that_cannot_be_decoded_does_not_hide_the_others_of_its_series():
+    files = [dicom(flood(2_000, k), DetectorVector=k + 1, DetectorInformationSequence=FIELD[:1]) for k in range(2)]
+    broken = files[1].replace(b"1.2.840.10008.1.2.1\x00", b"1.2.840.10008.1.2.9\x00")
+    good, *rest = measure_series([files[0], broken], "phantom")
+    assert (good.procedure, good.status) == ("planar_uniformity", "measured"), good.reason
+    assert [(r.status, r.reason.code) for r in rest] == [("not_measured", "series.files_unreadable")]
