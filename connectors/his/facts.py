@@ -13,7 +13,7 @@ from connectors.free_text import BLOT, Secrets, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
-from judgement.order_states import CONTROLS, STATUSES
+from judgement.order_states import CONTROLS, STATUSES, order_state
 from messages import because
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
@@ -28,7 +28,7 @@ BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on re
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
-DOUBTS = ("unreadable", "character_set", "too_long", "clock_change")
+DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +288,8 @@ def _order(said: _Said, group: _Group) -> Fact:
     doubts += _birth_doubts(said)
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
+    if planned is None and order_state(control, orc.get(5) if orc else "") == "open":
+        doubts.append({"field": "OBR-36", "doubt": "missing"})
     return said.fact("his.order", accession, _time(orc, 9, said.zone), {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
         "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, obr.get(4)[:MAX_TEXT]) or obr.get(4)[:MAX_TEXT],
