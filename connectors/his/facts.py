@@ -282,13 +282,20 @@ def _order(said: _Said, group: _Group) -> Fact:
         raise InvalidMessage(because("hl7.no_order_control"), error="101")
     if control not in CONTROLS:
         raise InvalidMessage(because("hl7.order_control_unknown"), error="103", location="ORC^1^1")
-    timings = [_planned(tq1, 7, said.zone) for tq1 in group.tq1]
-    planned = _first(_planned(obr, 36, said.zone), *timings, _planned(orc, 7, said.zone, 4), _planned(obr, 27, said.zone, 4))
-    doubts = [{"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else []
+    is_open = order_state(control, orc.get(5) if orc else "") == "open"
+    unread = list[dict[str, str]]()
+    try:
+        timings = [_planned(tq1, 7, said.zone) for tq1 in group.tq1]
+        planned = _first(_planned(obr, 36, said.zone), *timings, _planned(orc, 7, said.zone, 4), _planned(obr, 27, said.zone, 4))
+    except InvalidMessage:
+        if is_open:
+            raise
+        planned, unread = None, [{"field": "OBR-36", "doubt": "unreadable"}]  # a cancellation holds without it
+    doubts = [*unread, {"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else unread
     doubts += _birth_doubts(said)
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
-    if planned is None and order_state(control, orc.get(5) if orc else "") == "open":
+    if planned is None and is_open:
         doubts.append({"field": "OBR-36", "doubt": "missing"})
     return said.fact("his.order", accession, _time(orc, 9, said.zone), {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,

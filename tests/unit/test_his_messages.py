@@ -259,6 +259,11 @@ def test_an_order_without_an_appointment_says_so_while_it_is_open() -> None:
     assert "doubts" not in ended.data and ended.data["scheduled_at_utc"] is None
 
 
+def test_a_cancellation_is_not_refused_for_the_appointment_that_it_ends() -> None:
+    (ended,) = said(text("ORM^O01", PID, "ORC|CA||A1", "OBR|1|||BONE" + "|" * 32 + "soon").encode())
+    assert (ended.data["order_control"], ended.data["doubts"]) == ("CA", [{"field": "OBR-36", "doubt": "unreadable"}])
+
+
 def appointment(obr36: str = "", orc7: str = "", obr27: str = "", tq1: str = "") -> str | None:
     obr = "OBR|1|||BONE" + "|" * 23 + obr27 + "|" * 9 + obr36
     (fact,) = said(text("ORM^O01", PID, f"ORC|NW||A1||||{orc7}", obr, *([tq1] if tq1 else [])).encode())
