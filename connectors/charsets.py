@@ -99,7 +99,9 @@ def coded_twice(text: str) -> tuple[str, ...]:
         except UnicodeEncodeError:
             continue
         if not content.isascii():
-            found |= dict.fromkeys(t for inner in SEVERAL if (t := _decoded(content, inner)) and not EUROPEAN.search(t))
+            found |= dict.fromkeys(
+                t for inner in SEVERAL if (t := _decoded(content, inner)) and (inner == "utf-8" or not EUROPEAN.search(t))
+            )
     return tuple(found)
 
 

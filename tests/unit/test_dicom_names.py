@@ -77,6 +77,7 @@ def kept(ds: Dataset) -> bytes:
         (None, "渡辺^健二郎".encode("euc_jp"), "渡辺健二郎".encode("euc_jp")),
         (b"ISO_IR 100", "뷁똠^쌰힣".encode("cp949"), "쌰힣 뷁똠".encode("cp949")),
         (b"ISO_IR 192", "박^지영쌍".encode(), "박지영쌍".encode().decode("latin-1").encode()),
+        (b"ISO_IR 192", "Nguyễn^Thị Hạnh".encode(), "NguyễnThị Hạnh study".encode().decode("latin-1").encode()),
         (b"ISO_IR 192", "Nguyễn^Thị Hạnh".encode(), "Hạnh Thị Nguyễn".encode()),
         (b"ISO_IR 100", "Grönemeyer^Jürgen".encode("latin-1"), b"GROENEMEYER JUERGEN"),
         (b"ISO_IR 101", "Wójcik^Łukasz".encode("iso8859_2"), b"WOJCIK LUKASZ"),
