@@ -295,7 +295,7 @@ def test_a_name_or_number_is_found_however_it_is_written(written):
         ("Garcia Lopez^Ana Maria", "Maria Lopez, Ana Garcia"), ("Ødegård^Bjørn", "Bjørn"), ("Жуков^Юрий", "Юрий"),
     ],
 )  # fmt: skip
-def test_a_name_is_found_in_the_spelling_of_another_keyboard_and_its_words_in_any_order(name, written):
+def test_a_name_is_found_as_another_keyboard_spells_it_and_in_any_order(name, written):
     kept = Secrets([name]).blotted(f"bone {written}, late")
     assert kept == f"bone {BLOT}, late"
 

@@ -29,8 +29,8 @@ def write(folder, name, data):
     return folder / name
 
 
-def flood(**tags):
-    return dicom(np.random.default_rng(0).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000), **tags)
+def flood(seed=0, **tags):
+    return dicom(np.random.default_rng(seed).poisson(lit("RECTANGLE", (545.0, 399.0), 2.4, 256) * 2_000), **tags)
 
 
 @pytest.mark.req("ENG-03")
@@ -67,7 +67,7 @@ def test_the_limit_in_force_is_found_by_any_date_that_intake_would_take(tmp_path
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_table_and_json_are_written_whatever_letters_the_terminal_and_the_files_have(tmp_path, encoding):
     for n, name in enumerate((os.fsdecode(b"b\xff.dcm"), "均匀 $a$.dcm")):
-        write(tmp_path, name, flood(SeriesInstanceUID=f"1.{n + 1}"))
+        write(tmp_path, name, flood(n, SeriesInstanceUID=f"1.{n + 1}"))
     command = [sys.executable, "-m", "photopeak", "analyse", str(tmp_path)]
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": ""}
     table = subprocess.run(command, capture_output=True, env=environment)

@@ -57,14 +57,22 @@ WRONG = [((None, None), "ViewCodeSequence"), ((ANTERIOR,) * 2, "no detector has 
 @pytest.mark.parametrize(("views", "words"), WRONG)
 def test_kidneys_without_the_one_view_from_behind_are_refused(views, words):
     kidneys = renal()
-    facts = two_heads(kidneys, kidneys, views, phase=PHASE[: len(kidneys)], slices=SLICE[: len(kidneys)])
+    facts = two_heads(
+        kidneys, np.random.default_rng(3).poisson(kidneys), views, phase=PHASE[: len(kidneys)], slices=SLICE[: len(kidneys)]
+    )
     (result,) = measure_series([dynamic(facts.pop("frames"), **facts)])
     assert (result.procedure, result.status) == ("renal_dynamic", "not_measured") and words in result.reason, result.reason
 
 
 def test_numbers_of_frames_that_run_over_both_heads_are_no_missing_frames():
     kidneys = renal()
-    facts = two_heads(kidneys, kidneys, (POSTERIOR, ANTERIOR), phase=PHASE[: len(kidneys)], slices=SLICE[: len(kidneys)])
+    facts = two_heads(
+        kidneys,
+        np.random.default_rng(3).poisson(kidneys),
+        (POSTERIOR, ANTERIOR),
+        phase=PHASE[: len(kidneys)],
+        slices=SLICE[: len(kidneys)],
+    )
     count = len(kidneys)
     facts["TimeSliceVector"] = [2 * k - 1 for k in facts["TimeSliceVector"][:count]] + [
         2 * k for k in facts["TimeSliceVector"][:count]
