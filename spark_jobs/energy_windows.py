@@ -84,7 +84,7 @@ def nuclides_of(instance: Instance) -> list[str]:
     """
     items = list(instance.dataset.get("RadiopharmaceuticalInformationSequence") or [])
     codes = [c for item in items for c in item.get("RadionuclideCodeSequence") or []]
-    named = []
+    named: list[str | None] = []
     for c in codes:
         both = {n for n in (nuclide_of(str(c.get(k) or "")) for k in ("CodeValue", "CodeMeaning")) if n}
         if len(both) > 1:
