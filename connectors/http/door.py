@@ -251,9 +251,12 @@ def _document(body: object) -> bytes | None:
     try:
         if coded is not None:
             return base64.b64decode(coded, validate=True)
-        return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
     except (ValueError, TypeError):
         raise InvalidEvent(because("document.undecodable")) from None
+    try:
+        return canonical(body["data"]) if isinstance(body.get("data"), dict) else b""
+    except (ValueError, TypeError):  # a number that is not finite
+        raise InvalidEvent(because("document.no_json", line=None, column=None)) from None
 
 
 def _name(body: object) -> str:
