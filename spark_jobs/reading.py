@@ -19,7 +19,7 @@ from spark_jobs.qc.numerics.order import median
 from spark_jobs.scales import Scale, scale_of
 from spark_jobs.signatures import foreign, is_bare, is_image, no_image
 
-__all__ = ["Instance", "Unreadable", "content_digest", "read", "read_file", "series_key"]
+__all__ = ["Instance", "Unreadable", "content_digest", "frames_of", "read", "read_file", "series_key"]
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 AIR_HU = -1000.0
@@ -110,8 +110,7 @@ class Instance:
         if self.part is None:
             return self._decoded()
         whole, frames = self.part
-        runs_on = len(frames) > 0 and bool((np.diff(frames) == 1).all())
-        return whole.stored[frames[0] : frames[-1] + 1] if runs_on else whole.stored[frames]  # a run of frames is not copied
+        return frames_of(whole.stored, frames)
 
     def _decoded(self) -> NDArray:
         if self.dataset.get("PhotometricInterpretation") == "MONOCHROME1" and self.modality not in ("PT", "NM", "CT"):
@@ -221,6 +220,12 @@ class Instance:
         """Return how many pairs of detector and energy window the whole object holds: some headers count frames over all of them."""
         whole = self.part[0] if self.part else self
         return len(set(zip(whole.vector("DetectorVector").tolist(), whole.vector("EnergyWindowVector").tolist(), strict=True)))
+
+
+def frames_of(pixels: NDArray, frames: NDArray[np.int64]) -> NDArray:
+    """Return some frames (0-based) of frames × rows × columns; a run of frames is a view: a dynamic study has 130 MB."""
+    runs_on = len(frames) > 0 and bool((np.diff(frames) == 1).all())
+    return pixels[frames[0] : frames[-1] + 1] if runs_on else pixels[frames]
 
 
 def read(data: bytes, source: str | None = None) -> Instance:

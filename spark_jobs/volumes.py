@@ -11,10 +11,21 @@ from messages import because
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["Volume", "volume_of"]
+__all__ = ["Slices", "Volume", "slices_of", "volume_of"]
 
 LEAST_MM, MOST_MM = 0.02, 60.0  # between slices: nothing is nearer or further apart
 UNEVEN = 0.02  # of the slice distance: rounded positions differ less, a missing slice more
+
+
+class Slices:
+    """Rescaled values that stay in their files (slices × rows × columns): indexed by slices, as an array is, they are read anew each time."""
+
+    def __init__(self, series: Sequence[Instance]) -> None:
+        self._series = series
+        self.shape = (len(series), series[0].rows, series[0].columns)
+
+    def __getitem__(self, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        return np.stack([_rescaled(i)[0][box[1:]] for i in self._series[box[0]]])
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,40 @@ class Volume:
         return self.origin_mm + np.atleast_2d(index) @ self.steps_mm.T
 
 
+@dataclass(frozen=True)
+class _Stack:
+    """The images of a series in the order of their places, and where these are."""
+
+    ordered: list[Instance]
+    origin_mm: NDArray[np.float64]
+    step_mm: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+
 def volume_of(series: Sequence[Instance]) -> Volume:
     """Return the volume of a series of single slices, or of one multi-frame reconstruction; raise `Unreadable` with the reason."""
     if len(series) == 1 and len(series[0].pixels) > 1:
         return _frames(series[0])
+    stack = _stack(series)
+    first_slice = _rescaled(stack.ordered[0])[0]
+    values = np.empty((len(series), *first_slice.shape), np.float32)  # one copy: a CT of 230 slices has 240 MB
+    for at, instance in enumerate(stack.ordered):
+        values[at] = first_slice if at == 0 else _rescaled(instance)[0]
+    return _volume(values, stack.origin_mm, stack.step_mm, series[0], stack.axes)
+
+
+def slices_of(series: Sequence[Instance]) -> tuple[NDArray[np.float32] | Slices, Volume]:
+    """Return the values of a volume, left in their files where slices are single ones, and a volume without values that tells their places."""
+    if len(series) == 1:
+        volume = volume_of(series)
+        return volume.values, volume
+    stack = _stack(series)
+    empty = np.empty((0, 0, 0), np.float32)
+    return Slices(stack.ordered), _volume(empty, stack.origin_mm, stack.step_mm, series[0], stack.axes)
+
+
+def _stack(series: Sequence[Instance]) -> _Stack:
+    """Return single slices as one stack; raise `Unreadable` where they are none."""
     if any(len(i.pixels) != 1 for i in series):
         raise Unreadable(because("volume.mixed"))
     if len(series) < 3:
@@ -64,12 +105,8 @@ def volume_of(series: Sequence[Instance]) -> Volume:
         raise Unreadable(because("tomogram.slices_doubled"))
     if np.abs(gaps - middle).max() > max(UNEVEN * middle, 0.02):
         raise Unreadable(because("volume.spacing_uneven"))
-    first_slice = _rescaled(series[order[0]])[0]
-    values = np.empty((len(order), *first_slice.shape), np.float32)  # one copy: a CT of 230 slices has 240 MB
-    for at, k in enumerate(order):
-        values[at] = first_slice if at == 0 else _rescaled(series[k])[0]
     first, last = places[order[0]], places[order[-1]]
-    return _volume(values, first, (last - first) / (len(order) - 1), series[0], axes)
+    return _Stack([series[k] for k in order], first, (last - first) / (len(order) - 1), axes)
 
 
 def _frames(instance: Instance) -> Volume:

@@ -16,7 +16,7 @@ from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import dynamic, hepatobiliary_dynamic, renal_dynamic
 from spark_jobs.qc.clinical.dynamic import FrameTimes
 from spark_jobs.qc.result import Result
-from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.reading import Instance, Unreadable, frames_of
 
 __all__ = ["ROWS", "look"]
 
@@ -78,7 +78,7 @@ def _studies(series: Sequence[Instance]) -> list[Study] | str:
         found = frame_times(instance, mine)
         if isinstance(found, str):
             return found
-        out.append((instance.pixels[mine[found[0]]], found[1]))
+        out.append((frames_of(instance.pixels, mine[found[0]]), found[1]))
     return out
 
 

@@ -12,7 +12,7 @@ from spark_jobs.qc.combined import registration
 from spark_jobs.qc.numerics.fiducials import find_fiducials
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance, Unreadable
-from spark_jobs.volumes import volume_of
+from spark_jobs.volumes import slices_of
 
 __all__ = ["PAIRED", "ROWS", "Head", "registrations"]
 
@@ -54,7 +54,8 @@ def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]
     """Yield the numbers of the series that belong together as volumes of fiducials, each with its result.
 
     Series of one frame of reference or one study are looked at together; those that show no fiducials, and those whose headers are
-    broken, are left to themselves. One series is in memory at a time.
+    broken, are left to themselves. One series is in memory at a time, and of CT a few slices: emission is looked at first, for where it
+    shows no fiducials there is nothing to compare CT with.
 
     Parameters
     ----------
@@ -63,7 +64,12 @@ def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]
     """
     for together in _together([k for k, head in enumerate(heads) if head.is_volume], heads):
         try:
-            places = {k: found for k in together if (found := _places(opened(k))) is not None}
+            emission = [k for k in together if heads[k].modality != "CT"]
+            places = {k: found for k in emission if (found := _places(opened(k))) is not None}
+            if not places:
+                continue
+            of_ct = [k for k in together if heads[k].modality == "CT"]
+            places |= {k: found for k in of_ct if (found := _places(opened(k))) is not None}
             if len(places) < 2:
                 continue
             chosen = sorted(places, key=lambda k: (ORDER.index(heads[k].modality), heads[k].moment, heads[k].series_uid))
@@ -113,8 +119,8 @@ def _places(series: list[Instance]) -> NDArray | str | None:
     if any((i.rows, i.columns, i.pixel_mm) != (first.rows, first.columns, first.pixel_mm) for i in series):
         return None
     try:
-        volume = volume_of(series)
-        found = find_fiducials(volume.values, volume.voxel_mm, emission=series[0].modality != "CT")
+        values, volume = slices_of(series)
+        found = find_fiducials(values, volume.voxel_mm, emission=first.modality != "CT")
         if isinstance(found, str):
             return None
         if any(i.is_clipped for i in series):

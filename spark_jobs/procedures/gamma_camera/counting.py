@@ -17,7 +17,7 @@ from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
 from spark_jobs.qc.gamma_camera import count_rate, energy_resolution, multiple_window_registration, sensitivity, whole_body_scan
 from spark_jobs.qc.numerics.point import find_points
 from spark_jobs.qc.result import NOT_MEASURED, Result
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, frames_of
 
 __all__ = ["ROWS", "look", "look_of_windows"]
 
@@ -120,7 +120,8 @@ def _is_decaying_source(series: Sequence[Instance]) -> bool:
     """Return whether the frames show one thing that only grows weaker (or brighter first, where counts are lost), or is brought nearer."""
     head = series[0].vector("DetectorVector")[0]
     chosen = [np.flatnonzero(i.vector("DetectorVector") == head) for i in series]
-    frames = np.concatenate([i.pixels[f] for i, f in zip(series, chosen, strict=True)])
+    parts = [frames_of(i.pixels, f) for i, f in zip(series, chosen, strict=True)]
+    frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if len(frames) < count_rate.FEWEST:
         return False
     times = frame_times(series, chosen)
@@ -128,7 +129,7 @@ def _is_decaying_source(series: Sequence[Instance]) -> bool:
     first, last = frames[int(np.argmax(totals))], frames[-1]
     if not isinstance(times, str) and _is_approach(series, totals, times[0]):
         bare = all(str(detector_item(i, int(head)).get("CollimatorType") or "").upper() == "NONE" for i in series)
-        return bare or all(_alike(first, f) for f in frames[totals > BRIGHT * totals.max()])
+        return bare or all(_alike(first, f) for f in (frames[k] for k in np.flatnonzero(totals > BRIGHT * totals.max())))
     if totals.min() <= 0 or last.sum() <= 0:
         return False
     return _alike(first, last) and bool(totals[-1] < 0.5 * totals.max())
@@ -206,7 +207,9 @@ def _count_rate(series: Sequence[Instance]) -> list[Result]:
         if isinstance(times, str):
             results.append(refusal(count_rate, times, name))
             continue
-        counts = np.concatenate([i.pixels[f].sum((1, 2), dtype=np.float64) for i, f in zip(series, chosen, strict=True)])
+        counts = np.concatenate(
+            [frames_of(i.pixels, f).sum((1, 2), dtype=np.float64) for i, f in zip(series, chosen, strict=True)]
+        )
         if _is_approach(series, counts / times[1], times[0]):
             results.append(count_rate.measure_approach(counts, *times, detector=name))
             continue

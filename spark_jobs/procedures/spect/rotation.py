@@ -12,7 +12,7 @@ from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import look_of_rotation
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect import centre_of_rotation
-from spark_jobs.reading import Instance, Unreadable
+from spark_jobs.reading import Instance, Unreadable, frames_of
 
 __all__ = ["ROWS", "frame_angles", "look"]
 
@@ -38,7 +38,7 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         chosen = slice(None) if every else head.frames
         results.append(
             centre_of_rotation.measure(
-                head.instance.pixels[chosen], angles[chosen], head.instance.pixel_mm or 0.0, detector=head.name
+                frames_of(head.instance.pixels, chosen), angles[chosen], head.instance.pixel_mm or 0.0, detector=head.name
             )
         )
     return _between_heads(heads, results)

@@ -121,7 +121,9 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     rate = sums / times.duration_s
     arrived = int(np.argmax(_lit(sums, sums)))  # before the tracer comes there is nothing to count
     empty = arrived + np.flatnonzero(~_lit(sums[arrived:], sums))
-    same = np.flatnonzero((frames[1:] == frames[:-1]).reshape(len(frames) - 1, -1).all(1) & (sums[1:] > 0)) + 1
+    twice = [
+        k for k in range(1, len(frames)) if sums[k] > 0 and sums[k] == sums[k - 1] and np.array_equal(frames[k], frames[k - 1])
+    ]
     least, most = np.minimum(rate[:-2], rate[2:]), np.maximum(rate[:-2], rate[2:])
     middle = slice(1, -1)
     expected = least * times.duration_s[middle]
@@ -135,7 +137,7 @@ def faults_of(frames: NDArray, times: FrameTimes) -> list[Measure]:
     gaps = times.start_s[1:] - times.start_s[:-1] - times.duration_s[:-1]
     out = [
         _count("missing_frames_count", [because("frames.phase_frame", phase=p, frame=k) for p, k in times.missing], TIMING),
-        _count("repeated_frames_count", [int(k) + 1 for k in same], TIMING),
+        _count("repeated_frames_count", [k + 1 for k in twice], TIMING),
         _count("empty_frames_count", [int(k) + 1 for k in empty], TIMING),
         _count("weak_frames_count", [int(k) + 1 for k in np.sort(np.concatenate([weak, odd]))], TIMING),
         aspects.measure(TIMING, "largest_gap_s", max(0.0, float(gaps.max(initial=0.0))), "s"),
@@ -180,7 +182,7 @@ def counts_of(frames: NDArray, times: FrameTimes, mask: NDArray[np.bool_]) -> li
     ]
 
 
-def still_frames(frames: NDArray, times: FrameTimes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def still_frames(frames: NDArray, times: FrameTimes) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return sums of frames over about a minute, each scaled to a rate, from the end of the bolus on; and their middle times.
 
     Empty frames are left out: a minute of them would lie nowhere.
@@ -190,12 +192,11 @@ def still_frames(frames: NDArray, times: FrameTimes) -> tuple[NDArray[np.float64
     if len(chosen) < 6:
         chosen = np.flatnonzero(_lit(totals, totals))
     group = np.floor((times.start_s[chosen] - times.start_s[chosen[0]]) / GROUP_S).astype(np.int64)
-    sums, middles = [], []
-    for g in np.unique(group):
-        own = chosen[group == g]
-        sums.append(frames[own].sum(0, dtype=np.float64) / times.duration_s[own].sum())
-        middles.append(float(times.middle_s[own].mean()))
-    return np.stack(sums), np.array(middles)
+    minutes = [chosen[group == g] for g in np.unique(group)]
+    rates = np.empty((len(minutes), *frames.shape[1:]), np.float32)
+    for k, own in enumerate(minutes):
+        rates[k] = frames[own].sum(0, dtype=np.float64) / times.duration_s[own].sum()
+    return rates, np.array([float(times.middle_s[own].mean()) for own in minutes])
 
 
 def motion_of(
@@ -212,7 +213,12 @@ def motion_of(
     if len(groups) < 4:
         return [], 0.0
     passes = int(np.clip(round(2 * (REACH_MM / pixel_mm) ** 2), 2, 12))
-    shifts = neighbour_shifts(groups, passes)
+    organs = {
+        name: groups[:, rows, columns].copy()
+        for name, (rows, columns) in boxes.items()
+        if rows.stop - rows.start >= 8 and columns.stop - columns.start >= 8
+    }
+    shifts = neighbour_shifts(groups, passes, overwrite=True)
     left = shifts - np.median(shifts, axis=0)
     path = np.concatenate([[[0.0, 0.0]], np.cumsum(left, axis=0)])
     # a patient who moves in the middle of a minute shows half of it on either side
@@ -222,9 +228,7 @@ def motion_of(
     se = float(np.hypot(*(1.4826 * np.median(np.abs(left), axis=0))))
     at = {"minute": round(float(middles[k + 1]) / 60, 2)}
     out = [aspects.measure(MOTION, "motion_max_px", size[k], "px", uncertainty=se, at=at)]
-    for name, (rows, columns) in boxes.items():
-        if rows.stop - rows.start < 8 or columns.stop - columns.start < 8:
-            continue
-        path = np.cumsum(neighbour_shifts(groups[:, rows, columns], passes), axis=0)
+    for name, organ in organs.items():
+        path = np.cumsum(neighbour_shifts(organ, passes, overwrite=True), axis=0)
         out.append(aspects.measure(MOTION, "drift_px", float(np.hypot(path[:, 0], path[:, 1]).max()), "px", name))
     return out, se

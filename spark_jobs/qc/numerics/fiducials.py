@@ -1,6 +1,8 @@
 """Small bright sources in a volume: how many, and where their centroids lie."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,15 @@ WARM = 0.15  # of the height of a source: a ground that shines more is a filled 
 WIDE_MM = 24.0  # blocks in which a body shows and counting noise does not
 FAINTEST = 0.04  # of the peak: beyond it, what is left of a source is noise
 SIGMAS = 8.0  # above the noise of the rest
+BESIDE = 8  # voxels about the box of a source that are read with it: its centre moves
+
+
+class Values(Protocol):
+    """An array (slices × rows × columns), or values that are read where they are asked for: boxes of them come as arrays."""
+
+    shape: tuple[int, int, int]
+
+    def __getitem__(self, box: tuple[slice, slice, slice], /) -> NDArray: ...
 
 
 @dataclass(frozen=True)
@@ -30,8 +41,8 @@ class Fiducials:
     weight: NDArray[np.float64]
 
 
-def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emission: bool) -> Fiducials | str:
-    """Return the sources, or the reason why the volume shows none.
+def find_fiducials(values: Values, voxel_mm: tuple[float, float, float], emission: bool) -> Fiducials | str:
+    """Return the sources, or the reason why the volume shows none. The values are read by parts, in blocks of about 3 mm.
 
     Parameters
     ----------
@@ -42,10 +53,7 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
     from scipy import ndimage
 
     steps = [max(1, round(COARSE_MM / v)) for v in voxel_mm]
-    counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
-    cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
-    blocks = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2])
-    coarse = blocks.max((1, 3, 5)) if not emission else blocks.mean((1, 3, 5))
+    coarse = np.stack([b.mean((0, 2, 4)) if emission else b.max((0, 2, 4)) for b in _blocks(values, steps)])
     size = [v * s for v, s in zip(voxel_mm, steps, strict=True)]
     rest = median(coarse)
     spread = 1.4826 * median(np.abs(coarse - rest))
@@ -71,6 +79,14 @@ def find_fiducials(values: NDArray, voxel_mm: tuple[float, float, float], emissi
     return _centroids(values, voxel_mm, index, emission)
 
 
+def _blocks(values: Values, steps: list[int]) -> Iterator[NDArray]:
+    """Yield the values of each layer of blocks: slices × rows of blocks × rows × columns of blocks × columns."""
+    layers, rows, columns = (n // s for n, s in zip(values.shape, steps, strict=True))
+    across = slice(0, rows * steps[1]), slice(0, columns * steps[2])
+    for k in range(layers):
+        yield values[slice(k * steps[0], (k + 1) * steps[0]), *across].reshape(steps[0], rows, steps[1], columns, steps[2])
+
+
 def _small(excess: NDArray, peak: float, size: list[float]) -> NDArray | str:
     """Return the coarse places of bright groups when all are small, or the reason."""
     from scipy import ndimage
@@ -84,7 +100,7 @@ def _small(excess: NDArray, peak: float, size: list[float]) -> NDArray | str:
     return np.array(ndimage.center_of_mass(np.maximum(excess, 0), labels, np.arange(1, groups + 1)))
 
 
-def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDArray, emission: bool) -> Fiducials | str:
+def _centroids(values: Values, voxel_mm: tuple[float, float, float], index: NDArray, emission: bool) -> Fiducials | str:
     scale = np.array(voxel_mm)
     near = np.linalg.norm((index[:, None] - index) * scale, axis=2) + 1e9 * np.eye(len(index))
     out, weights = [], []
@@ -92,10 +108,14 @@ def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDA
         reach = min(REACH_MM, 0.5 * float(near[k].min()))
         centre = start
         weight = 0.0
+        part, at = None, np.zeros(3, int)
         for _ in range(6):
             low = np.maximum(np.ceil(centre - reach / scale - 3).astype(int), 0)
             high = np.minimum(np.floor(centre + reach / scale + 3).astype(int) + 1, values.shape)
-            box = values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.float64)
+            if part is None or (low < at).any() or (high > at + part.shape).any():
+                at, end = np.maximum(low - BESIDE, 0), np.minimum(high + BESIDE, values.shape)
+                part = values[slice(at[0], end[0]), slice(at[1], end[1]), slice(at[2], end[2])]
+            box = part[tuple(slice(a, b) for a, b in zip(low - at, high - at, strict=True))].astype(np.float64)
             axes = [(np.arange(a, b) - c) * v for a, b, c, v in zip(low, high, centre, voxel_mm, strict=True)]
             r2 = axes[0][:, None, None] ** 2 + axes[1][:, None] ** 2 + axes[2] ** 2
             inside, shell = r2 <= reach**2, (r2 > (0.75 * reach) ** 2) & (r2 <= (1.1 * reach) ** 2)
@@ -121,12 +141,10 @@ def _centroids(values: NDArray, voxel_mm: tuple[float, float, float], index: NDA
     return Fiducials(np.array(out), np.array(weights))
 
 
-def _shining(values: NDArray, voxel_mm: tuple[float, float, float]) -> float:
+def _shining(values: Values, voxel_mm: tuple[float, float, float]) -> float:
     """Return the sum of what stands above an even, noisy ground in blocks of about 24 mm: sources, and a body if there is one."""
     steps = [max(1, min(n, round(WIDE_MM / v))) for n, v in zip(values.shape, voxel_mm, strict=True)]
-    counts = [n // s for n, s in zip(values.shape, steps, strict=True)]
-    cut = values[: counts[0] * steps[0], : counts[1] * steps[1], : counts[2] * steps[2]]
-    means = cut.reshape(counts[0], steps[0], counts[1], steps[1], counts[2], steps[2]).mean((1, 3, 5), dtype=np.float64)
+    means = np.stack([b.mean((0, 2, 4), dtype=np.float64) for b in _blocks(values, steps)])
     ground = median(means)
     spread = 1.4826 * median(np.abs(means - ground))
     return float(np.where(means > ground + 4 * spread, means - ground, 0).sum() * np.prod(steps))

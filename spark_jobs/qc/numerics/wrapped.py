@@ -1,5 +1,7 @@
 """Counts that overflowed their word: beyond the largest value a pixel begins at 0 again, and nothing in the header says so."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
     if float(frames.max()) < TOP * size:
         return False
     pairs = 0
-    for frame in frames[frames.max((1, 2)) >= TOP * size].astype(np.float64):
+    for frame in _with_values(frames, TOP * size):
         for a, b in ((frame[1:], frame[:-1]), (frame[:, 1:], frame[:, :-1])):
             high, low = np.maximum(a, b), np.minimum(a, b)
             across = low + size - high
@@ -45,13 +47,18 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
     return False
 
 
+def _with_values(frames: NDArray, least: float) -> Iterator[NDArray[np.float64]]:
+    """Yield the frames that hold so large a value, one at a time."""
+    return (frames[k].astype(np.float64) for k in np.flatnonzero(frames.max((1, 2)) >= least))
+
+
 def _is_steep_source(frames: NDArray, size: float) -> bool:
     """Return whether flanks of a source run on across the end of the range, where the next pixel falls by that range (once or more).
 
     The logarithm of a point source is a parabola along a row, and a sum of one of its row and one of its column: three pixels of a flank
     tell the fourth, either in line or at the corners of a square.
     """
-    for frame in frames[frames.max((1, 2)) >= FLANK_TOP * size].astype(np.float64):
+    for frame in _with_values(frames, FLANK_TOP * size):
         ahead, seen = [], []
         for view in (frame, frame[:, ::-1], frame.T, frame.T[:, ::-1]):
             foot, middle, top, after = view[:, :-3], view[:, 1:-2], view[:, 2:-1], view[:, 3:]
