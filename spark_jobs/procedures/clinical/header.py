@@ -7,6 +7,7 @@ from typing import Any
 from messages import because
 from spark_jobs.procedures.agent import agents, half_life_of
 from spark_jobs.procedures.moments import DATES, acquired, assumed, injected, time_of
+from spark_jobs.procedures.numbers import number_of
 from spark_jobs.qc.clinical.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
 from spark_jobs.reading import Instance, Unreadable
@@ -73,12 +74,12 @@ def is_patient(instance: Instance) -> bool:
     return not str(instance.dataset.get("PatientID") or "").startswith("QC^")
 
 
-def number(dataset: Any, keyword: str) -> float | None:
-    """Return a number of the header, None where it is absent, empty or zero."""
-    value = dataset.get(keyword)
+def number(dataset: Any, keyword: str, notes: list[str]) -> float | None:
+    """Return a number of the header, None where it is absent, empty or zero; one that cannot be read is a note, and no absent one."""
     try:
-        return float(value) or None
-    except (TypeError, ValueError):
+        return number_of(dataset, keyword) or None
+    except Unreadable as exc:
+        notes.append(str(exc))
         return None
 
 

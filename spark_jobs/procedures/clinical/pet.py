@@ -19,6 +19,8 @@ __all__ = ["ROWS", "look"]
 
 LOOK = "a patient in a PET volume"
 THICKNESS_OFF = 0.1
+HEIGHTS_M = 0.3, 2.5  # PatientSize is in metres; other numbers are of another unit
+OF_RATES = ("PrimaryPromptsCountsAccumulated", "SecondaryCountsAccumulated", "ActualFrameDuration", "ScatterFractionFactor")
 
 
 def look(series: Sequence[Instance]) -> str | None:
@@ -46,21 +48,25 @@ def _patient(series: Sequence[Instance]) -> list[Result]:
         notes.append(because("pet_patient.no_suv", reason=exc))
     if "ATTN" not in {str(v).upper() for v in first.get("CorrectedImage") or []}:
         notes.append(because("pet_patient.no_attenuation_correction"))
-    thick = number(first, "SliceThickness")
+    thick = number(first, "SliceThickness", notes)
     if thick and abs(thick - volume.voxel_mm[0]) > THICKNESS_OFF * volume.voxel_mm[0]:
         notes.append(because("pet_patient.slices_overlap", thickness_mm=thick, distance_mm=volume.voxel_mm[0]))
     timing, waiting = _uptake(series)
+    weight, height = number(first, "PatientWeight", notes), number(first, "PatientSize", notes)
+    nec, given = _nec(series, notes), _given(series[0], weight, notes)
     return [
         pet_patient.measure(
             volume.values,
             volume.voxel_mm,
             suv_factor=factor,
             right_first=bool(volume.steps_mm[0, 2] > 0),
-            nec_cps=_nec(series),
-            mbq_per_kg=_given(series[0]),
+            nec_cps=nec,
+            mbq_per_kg=given,
+            weight_kg=weight,
+            height_m=height if height is not None and HEIGHTS_M[0] <= height <= HEIGHTS_M[1] else None,
             timing=timing,
             completeness=completeness(series, PET),
-            warnings=[*notes, *waiting],
+            warnings=list(dict.fromkeys([*notes, *waiting])),
         )
     ]
 
@@ -75,27 +81,26 @@ def _uptake(series: Sequence[Instance]) -> tuple[list[Measure], tuple[str, ...]]
     return uptake(series[first].dataset)
 
 
-def _nec(series: Sequence[Instance]) -> float | None:
+def _nec(series: Sequence[Instance], notes: list[str]) -> float | None:
     """Return the middle noise-equivalent rate of the slices whose headers give prompts, randoms, scatter and duration."""
     rates = []
     for i in series:
-        prompts, randoms = number(i.dataset, "PrimaryPromptsCountsAccumulated"), number(i.dataset, "SecondaryCountsAccumulated")
-        lasting, scatter = number(i.dataset, "ActualFrameDuration"), number(i.dataset, "ScatterFractionFactor")
+        told = len(notes)
+        prompts, randoms, lasting, scatter = (number(i.dataset, k, notes) for k in OF_RATES)
+        if len(notes) > told:
+            return None  # of a rate of other slices alone
         if prompts and lasting and scatter is not None:
             rates.append(pet_patient.noise_equivalent_cps(prompts, randoms or 0.0, scatter, lasting / 1000))
     return median(rates) if rates else None
 
 
-def _given(instance: Instance) -> float | None:
+def _given(instance: Instance, weight_kg: float | None, notes: list[str]) -> float | None:
     """Return the activity given in MBq per kg of the patient, None where the header lacks one of them."""
     items = agents(instance.dataset)
-    dose, weight = (
-        number(items[0], "RadionuclideTotalDose") if len(items) == 1 else None,
-        number(instance.dataset, "PatientWeight"),
-    )
-    if not dose or not weight:
+    dose = number(items[0], "RadionuclideTotalDose", notes) if len(items) == 1 else None
+    if not dose or not weight_kg:
         return None
-    return (dose if dose < LARGEST_MBQ else dose / 1e6) / weight
+    return (dose if dose < LARGEST_MBQ else dose / 1e6) / weight_kg
 
 
 ROWS = (Procedure(pet_patient, "PP-PETCT", "clinical", partial(of_class, "PP-PETCT"), LOOK, _patient, reconstructed=True),)

@@ -47,17 +47,18 @@ def _bone(series: Sequence[Instance]) -> list[Result]:
     views = _views(series)
     first = series[0]
     timing, notes = uptake(first.dataset)
+    unread: list[str] = []
     result = whole_body_bone.measure(
         views,
         first.pixel_mm or 0.0,
         completeness=completeness(series, BONE),
-        scan_speed_mm_per_s=number(first.dataset, "ScanVelocity"),
+        scan_speed_mm_per_s=number(first.dataset, "ScanVelocity", unread),
         timing=timing,
     )
     if any(i.is_lossy for i in series):
         note = because("image.lossy_indicative")
         notes = (note, *notes)
-    return [replace(result, warnings=(*result.warnings, *notes))]
+    return [replace(result, warnings=(*result.warnings, *notes, *unread))]
 
 
 def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> list[Result]:
@@ -66,14 +67,15 @@ def _thyroid(series: Sequence[Instance], sheets: Sequence[Document] = ()) -> lis
     except Unreadable as exc:
         return [refusal(thyroid_static, str(exc))]
     first = series[0]
-    milliseconds = number(first.dataset, "ActualFrameDuration")
+    unread: list[str] = []
+    milliseconds = number(first.dataset, "ActualFrameDuration", unread)
     try:
         sheet, unnamed = sheet_of(series, sheets)
         syringe = None if sheet is None else _syringe(series, sheet)
     except Unreadable as exc:
         unnamed, syringe = (), str(exc)
     timing, notes = uptake(first.dataset)
-    notes = (*notes, *unnamed)
+    notes = (*notes, *unnamed, *unread)
     if isinstance(syringe, str):
         notes = (*notes, because("uptake.not_measured", reason=syringe))
     result = thyroid_static.measure(

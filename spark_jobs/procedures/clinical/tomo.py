@@ -61,14 +61,15 @@ def _heart(series: Sequence[Instance]) -> list[Result]:
     if isinstance(parts, str):
         return [refusal(myocardial_projections, parts)]
     heads, numbers, gates, missing = parts
-    beats = _beats(instance) if gated else None
+    unread: list[str] = []
+    beats = _beats(instance, unread) if gated else None
     fields = GATED if gated else TOMO
     timing, notes = uptake(instance.dataset)
     result = myocardial_projections.measure(
         heads, instance.pixel_mm or 0.0, gates=gates, numbers=numbers, missing_views=missing, beats=beats,
         timing=timing, completeness=completeness(series, fields),
     )  # fmt: skip
-    return [replace(result, warnings=(*result.warnings, *notes))]
+    return [replace(result, warnings=(*result.warnings, *notes, *dict.fromkeys(unread)))]
 
 
 Parts = tuple[list[NDArray], list[list[int]], NDArray | None, int]
@@ -119,15 +120,16 @@ def _running(*keys: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
-def _beats(instance: Instance) -> dict[str, float] | None:
+def _beats(instance: Instance, unread: list[str]) -> dict[str, float] | None:
     """Return accepted and rejected beats of all data items; IntervalsAcquired is read as those accepted (the standard is not plain)."""
     found: dict[str, float] = {}
     for item in instance.dataset.get("GatedInformationSequence") or []:
         for data in item.get("DataInformationSequence") or []:
             for name, keyword in (("accepted", "IntervalsAcquired"), ("rejected", "IntervalsRejected")):
-                if data.get(keyword) is not None:
-                    found[name] = found.get(name, 0.0) + float(data.get(keyword))
-            rate = number(data, "HeartRate") or number(item, "HeartRate")
+                count = number(data, keyword, unread)
+                if count is not None or data.get_item(keyword) is not None:
+                    found[name] = found.get(name, 0.0) + (count or 0.0)
+            rate = number(data, "HeartRate", unread) or number(item, "HeartRate", unread)
             if rate:
                 found["heart_rate"] = rate
     return found or None

@@ -1,7 +1,8 @@
 """Quality of PET images of patients: noise in the liver, counts, activity and SUV, coverage, jumps between beds.
 
 1. Find the body, and in it a sphere of 30 mm in the most even bright place at the right of the trunk: the liver.
-2. Measure noise and contrast of the liver, counts and activity by the header, and SUV; values that no body can have are dropped.
+2. Measure noise and contrast of the liver, counts and activity by the header, and SUV; values that no body can have are dropped:
+   a body holds no more than was injected, weighs what its volume says, and its mean SUV is about 1 (all that was injected, evenly).
 3. Measure the gradient energy in the body.
 4. Find jumps of level and of place from layer to layer: seams of beds, motion between beds.
 5. Measure truncation, coverage, negative voxels and counts outside the body.
@@ -23,11 +24,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_of", "is_like_a_patient", "me
 
 PROCEDURE = "pet_patient"
 METHOD = "liver, body and planes"
-VERSION = "1.0.2"
+VERSION = "1.1.0"
 FORMULAE = (
     "liver SNR = mean / SD within a sphere of 30 mm diameter; noise = 100 · SD / mean, in percent",
     "liver/body ratio = mean of the liver / median of the body",
     "SUV = concentration in Bq/ml · weight in g / decay-corrected injected activity in Bq, in g/ml",
+    "part of the activity given that the image holds = mean SUV · volume of the body in ml / weight in g",
     "noise-equivalent rate = T² / P / duration, in cps, T = (P − R) · (1 − SF), prompts P, randoms R, scatter fraction SF",
     "gradient energy = root mean square gradient / mean in the body, in 1/cm, by blocks of 8 mm",
     "plane jump = 100 · median of ln(voxel / voxel of the layer before) − running median, in percent; axis jump likewise, in mm",
@@ -37,9 +39,17 @@ LIVER_RADIUS_MM = 15.0
 SHORTEST_MM, UNEVEN = 450.0, 0.12  # of a patient; phantoms are shorter, or as wide at one end as at the other
 WINDOW = 7  # layers of the running median
 TRUNK = 0.5  # of the largest cross-section
-# all that was injected, spread evenly, is an SUV of 1: a part of the body holds some times that, or little after much excretion
 PER_KG = "activity_mbq_per_kg"
-BODY_SUV, MOST_LIVER_SUV = (0.1, 4.0), 25.0
+# Mass balance: all that was injected, spread evenly, is an SUV of 1 (Keyes, J Nucl Med 36:1836). Of FDG a quarter is in the urine in the
+# end (ICRP 128), of no tracer of the first hours more than half, and scanners agree with activimeters within 10 % (EANM/EARL)
+MOST_HELD = 1.2  # of what was injected
+TRUNK_SUV = (0.4, 2.5)  # of a field of a trunk's length (SHORTEST_MM), which holds more than half of the body's mass
+PART_SUV = (0.05, 10.0)  # of a shorter field: a thyroid, a bladder or an empty limb may be most of it
+LATE_MIN, LATE_SUV = 180.0, 0.05  # hours and days after the injection most of it may have left the body
+MOST_LIVER_SUV = 25.0
+MOST_KG_A_LITRE = 1.3  # litres of a body over its weight: lungs and the edges of voxels make some more than 1
+TALLEST_M, HEAVIEST = 2.0, 1.5  # where no height is given; weight over that of a body as heavy everywhere as within a trunk's field
+PER_KG_RANGE = 0.01, 100.0  # MBq/kg that anybody was given for an image
 ENDS = 3  # layers at the ends of the scan, which end by nature
 
 Voxel = tuple[float, float, float]
@@ -54,6 +64,8 @@ def measure(
     right_first: bool = True,
     nec_cps: float | None = None,
     mbq_per_kg: float | None = None,
+    weight_kg: float | None = None,
+    height_m: float | None = None,
     timing: Sequence[Measure] = (),
     completeness: tuple[int, int] | None = None,
     warnings: Sequence[str] = (),
@@ -72,6 +84,8 @@ def measure(
         Whether the patient's right is at the low columns.
     nec_cps, mbq_per_kg
         Noise-equivalent rate by the header's counts, and activity given per weight; None: not in the header.
+    weight_kg, height_m
+        Of the patient; None: not in the header, and what they prove of the SUV stays unproven.
     """
     body = body_of(values, voxel_mm)
     if body is None:
@@ -82,7 +96,9 @@ def measure(
     measures = []
     if nec_cps is not None:
         measures.append(aspects.measure(COUNTS, "nec_kcps", nec_cps / 1000, "kcps"))
-    if mbq_per_kg is not None:
+    if mbq_per_kg is not None and not PER_KG_RANGE[0] <= mbq_per_kg <= PER_KG_RANGE[1]:
+        notes.append(because("pet_patient.activity_absurd", mbq_per_kg=mbq_per_kg))
+    elif mbq_per_kg is not None:
         measures.append(aspects.measure(COUNTS, PER_KG, mbq_per_kg, "MBq/kg"))
     liver = _liver(values, body, voxel_mm, right_first, level)
     if liver is None:
@@ -95,8 +111,11 @@ def measure(
         measures.append(aspects.measure(CONTRAST, "liver_body_ratio", mean / max(level, 1e-9), "1", "liver"))
     if suv_factor is not None:
         whole, of_liver = suv_factor * float(values[body].mean()), suv_factor * (liver[0] if liver else 0.0)
-        if not BODY_SUV[0] <= whole <= BODY_SUV[1] or of_liver > MOST_LIVER_SUV:
-            notes.append(because("pet_patient.suv_absurd", body=whole, liver=of_liver))
+        litres, length = float(body.sum()) * float(np.prod(voxel_mm)) / 1e6, len(planes) * voxel_mm[0]
+        wait = next((m.value for m in timing if m.name == "uptake_min"), None)
+        absurd = _no_mass(litres, length, weight_kg, height_m) or _no_balance(whole, of_liver, litres, length, weight_kg, wait)
+        if absurd:
+            notes.append(absurd)
             measures = [m for m in measures if m.name != PER_KG]  # what is wrong is activity or weight, or may be
         else:
             if liver is not None:
@@ -115,6 +134,36 @@ def measure(
         "liver": None if liver is None else liver[2],
     }
     return Result(PROCEDURE, MEASURED, None, None, METHOD, VERSION, tuple(measures), tuple(notes), figure)
+
+
+def _no_mass(litres: float, length_mm: float, weight_kg: float | None, height_m: float | None) -> str | None:
+    """Return why a weight is not that of the body in the image, None where it may be.
+
+    A body weighs no less than what the image shows of it. Nowhere is it as heavy for its length as along the trunk: it weighs no more than
+    that for all its height, with a reserve for the fat at the skin that holds too little to be seen.
+    """
+    if weight_kg is None:
+        return None
+    most = np.inf
+    if length_mm >= SHORTEST_MM:
+        most = HEAVIEST * litres / (length_mm / 1000) * (height_m or TALLEST_M)
+    if litres <= MOST_KG_A_LITRE * weight_kg and weight_kg <= most:
+        return None
+    return because("pet_patient.weight_contradicts", weight_kg=weight_kg, litres=litres, length_mm=length_mm)
+
+
+def _no_balance(
+    mean: float, of_liver: float, litres: float, length_mm: float, weight_kg: float | None, wait_min: float | None
+) -> str | None:
+    """Return why no body has these SUV, None where one may: more than was injected, or a mean that no field of this length has."""
+    held = None if weight_kg is None else mean * litres / weight_kg
+    if held is not None and held > MOST_HELD:
+        return because("pet_patient.more_than_given", percent=100 * held, body=mean)
+    low, high = TRUNK_SUV if length_mm >= SHORTEST_MM else PART_SUV
+    low = min(low, LATE_SUV) if wait_min is not None and wait_min > LATE_MIN else low
+    if low <= mean <= high and of_liver <= MOST_LIVER_SUV:
+        return None
+    return because("pet_patient.suv_absurd", body=mean, liver=of_liver, length_mm=length_mm, low=low, high=high)
 
 
 def noise_equivalent_cps(prompts: float, randoms: float, scatter_fraction: float, seconds: float) -> float:

@@ -8,6 +8,7 @@ from qc_images import DATA, code, item
 from spark_jobs.measure import measure_series, render
 from spark_jobs.procedures.clinical import pet as clinical_pet
 from spark_jobs.qc.clinical import pet_patient
+from spark_jobs.qc.result import Measure
 from spark_jobs.reading import read
 
 VOXEL = (5.0, 5.3, 5.3)
@@ -116,6 +117,64 @@ def test_an_suv_that_no_body_can_have_is_not_measured(factor, given):
     assert result.status == "measured" and ({"liver_suv_mean", "body_suv_mean"} <= names) == given
     assert any("no body has a mean SUV" in w for w in result.warnings) != given
     assert given or not names & {"liver_suv_mean", "body_suv_mean"}
+
+
+@pytest.mark.req("ANA-02")
+@pytest.mark.parametrize(
+    "times, tags, reason",
+    [
+        (1.0, {}, None),
+        (0.6, {}, None),  # much in the urine
+        (3.0, {}, "% of the activity given"),
+        (2.0, {}, "% of the activity given"),
+        (1 / 3, {}, "no body has a mean SUV of 0.314"),
+        (1.0, {"PatientWeight": "95"}, None),
+        (1.0, {"PatientWeight": "40"}, None),
+        (1.0, {"PatientWeight": "210"}, "a weight of 210 kg"),
+        (1.0, {"PatientWeight": "23.3"}, "a weight of 23.3 kg"),
+        (1.0, {"PatientWeight": "154", "PatientSize": "1.6"}, "a weight of 154 kg"),  # pounds
+    ],
+)
+def test_a_body_holds_no_more_than_was_injected_and_weighs_what_it_shows(times, tags, reason):
+    """45.9 l of 70 kg are in the field, with a mean SUV of 0.94: 62 % of what was injected."""
+    (result,) = measure_series(pet(times * pet_volume(noise=0.05, shape=(190, 96, 96)), **tags))
+    names = {m.name for m in result.measures}
+    assert result.status == "measured" and ("body_suv_mean" in names) == (reason is None)
+    if reason is None:
+        assert result.warnings == () and result.value("activity_mbq_per_kg") > 0
+    else:
+        assert any(reason in w for w in result.warnings) and not names & {"liver_suv_mean", "activity_mbq_per_kg"}
+
+
+def test_a_weight_that_cannot_be_read_is_named_and_is_no_absent_one():
+    broken = [f.replace(b"DS\x02\x0070", b"DS\x02\x007O") for f in pet(pet_volume())]
+    (result,) = measure_series(broken)
+    assert result.status == "measured" and not {"body_suv_mean", "activity_mbq_per_kg"} & {m.name for m in result.measures}
+    assert any("PatientWeight" in w for w in result.warnings)
+
+
+@pytest.mark.parametrize(
+    "wait, factor, given",
+    [(60.0, 0.3, False), (240.0, 0.3, True), (5760.0, 0.1, True), (5760.0, 0.03, False), (5760.0, 3.0, False)],
+)
+def test_days_after_the_injection_most_may_have_left_the_body_and_nothing_has_come_in(wait, factor, given):
+    timing = [Measure("uptake_min", wait, "min")]
+    result = pet_patient.measure(pet_volume(), VOXEL, suv_factor=factor, weight_kg=70.0, timing=timing)
+    assert ("body_suv_mean" in {m.name for m in result.measures}) == given
+
+
+def test_a_short_field_may_hold_most_of_the_activity_and_never_more_than_all():
+    thyroid = pet_volume()[150:182]  # 16 cm
+    for factor, given in ((1.0, True), (3.0, True), (9.0, False)):
+        result = pet_patient.measure(thyroid, VOXEL, suv_factor=factor, weight_kg=70.0)
+        assert ("body_suv_mean" in {m.name for m in result.measures}) == given, factor
+
+
+@pytest.mark.parametrize("mbq, given", [(280.0, True), (0.5, False), (9000.0, False)])
+def test_an_activity_per_weight_that_nobody_is_given_is_not_measured(mbq, given):
+    result = pet_patient.measure(pet_volume(), VOXEL, mbq_per_kg=mbq / 70)
+    assert ("activity_mbq_per_kg" in {m.name for m in result.measures}) == given
+    assert any("MBq/kg" in w for w in result.warnings) != given
 
 
 @pytest.mark.req("ANA-02")
