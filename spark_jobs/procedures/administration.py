@@ -10,10 +10,10 @@ from connectors.nuclides import half_life_s, nuclide_of
 from messages import because
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
-from spark_jobs.procedures.moments import assumed, injected
+from spark_jobs.procedures.moments import assumed, days_of, injected
 from spark_jobs.procedures.moments import moment_of_sheet as on_header
 from spark_jobs.procedures.numbers import number_of
-from spark_jobs.procedures.reference_moment import Reference, reference_of, scan_start
+from spark_jobs.procedures.reference_moment import Reference, decay_correction, reference_of, scan_start
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.pet.suv import given_activity, suv_factor
 from spark_jobs.qc.terms import shown
@@ -93,17 +93,34 @@ def administration_of(series: Sequence[Instance]) -> Administration:
     half_life = half_life_of([item])
     if half_life is None:
         raise Unreadable(because("header.half_life_missing"))
+    weight = number_of(ds, "PatientWeight") or None
+    days = days_of(item, scan_start(series), half_life)
+    if decay_correction(series) == "ADMIN" and days:
+        # voxels and RadionuclideTotalDose are both of RadiopharmaceuticalStartTime (PS3.3 C.8.9.1.1.5, C.8.9.2): no decay lies between
+        return Administration(given_activity(dose, 0.0, half_life), weight, (*notes, *_held_at(series, half_life, days)))
     reference = reference_moment(series, half_life)
     seconds = (reference.moment - _injection(series, half_life)).total_seconds()
     activity = decayed(given_activity(dose, 0.0, half_life), seconds, half_life)
-    weight = number_of(ds, "PatientWeight") or None
     return Administration(activity, weight, (*notes, *assumed(ds, item), *reference.notes))
+
+
+def _held_at(series: Sequence[Instance], half_life: float, days: Sequence[datetime]) -> tuple[str, ...]:
+    """Return the notes on a time of day that voxels are corrected to; raise `Unreadable` where the numbers of the slices are of none of them."""
+    reasons = []
+    for day in days:
+        try:
+            return reference_of(series, half_life, lambda: day).notes  # noqa: B023 (called before the next turn)
+        except Unreadable as exc:
+            reasons.append(exc)
+    raise reasons[0]
 
 
 def reference_moment(series: Sequence[Instance], half_life: float) -> Reference:
     """Return the moment that the voxels are decay-corrected to; raise `Unreadable` when the header does not tell it."""
     _refuse_contradiction(series)
-    return reference_of(series, half_life, lambda: _injection(series, half_life))
+    items = agents(series[0].dataset)
+    days = days_of(items[0], scan_start(series), half_life) if len(items) == 1 and decay_correction(series) == "ADMIN" else []
+    return reference_of(series, half_life, lambda: _injection(series, half_life), days)
 
 
 def half_life_of_sheet(series: Sequence[Instance], name: Any) -> float:

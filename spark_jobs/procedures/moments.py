@@ -19,6 +19,7 @@ __all__ = [
     "acquired",
     "assumed",
     "clock_offset",
+    "days_of",
     "first_day",
     "injected",
     "iso",
@@ -34,6 +35,7 @@ OLDEST = 10.0  # half-lives: what is left after them no activimeter tells
 LEAST_HALF_LIVES_A_DAY = 3.0  # a wrong day then changes the activity eightfold or more, which is seen
 LONGEST_BARE_HALF_LIVES = 6.0  # from a time of day without a day to the scan
 LONGEST_OVER_MIDNIGHT_S = 43_200.0
+MOST_DAYS = 60  # that a time of day may be of: a source of months is not dated by one
 OFFSETS = timedelta(hours=-12), timedelta(hours=14)
 QUARTER_S = 900  # offsets from UTC are whole quarters of an hour
 DAY_S, HOUR_S = 86_400, 3_600
@@ -202,11 +204,36 @@ def injected(ds: Any, item: Any, scan: datetime, half_life_s: float | None) -> d
 
 
 def assumed(ds: Any, item: Any) -> tuple[str, ...]:
-    """Return what `injected` had to assume of an offset from UTC: that of a place, beside a clock that the header does not tell."""
+    """Return what `injected` had to assume: the day of a time of day, or an offset from UTC beside a clock that the header does not tell.
+
+    Such an offset is taken as that of the place.
+    """
+    if _bare_time(item) is not None:
+        return (because("header.start_day_taken"),)
     moment = parsed(item.get(START))
     if moment is None or not moment.utcoffset() or clock_offset(ds) is not None:
         return ()
     return (because("header.offset_taken", what=START, offset=f"{moment:%z}"),)
+
+
+def days_of(item: Any, scan: datetime, half_life_s: float) -> list[datetime]:
+    """Return the moments that a time of day without a day may mean, the latest first; none where the day is told.
+
+    They lie before the scan, and no longer than the activity is one.
+    """
+    time = _bare_time(item)
+    if time is None:
+        return []
+    last = datetime.combine(scan.date(), time)
+    last -= timedelta(days=(last - scan).total_seconds() > SAME_S)
+    count = 1 + int((OLDEST * half_life_s - (scan - last).total_seconds()) // DAY_S)
+    return [last - timedelta(days=k) for k in range(min(count, MOST_DAYS))]
+
+
+def _bare_time(item: Any) -> time | None:
+    """Return RadiopharmaceuticalStartTime where nothing tells its day, None where something does or there is no such time."""
+    text = _text(item.get(START))
+    return None if parsed(text) is not None or _day(text) is not None else _clock(item.get(BARE))
 
 
 def _bare(clock: datetime, scan: datetime, half_life_s: float | None) -> datetime:

@@ -61,7 +61,9 @@ def scan_start(series: Sequence[Instance]) -> datetime:
     return start
 
 
-def reference_of(series: Sequence[Instance], half_life_s: float, injection: Callable[[], datetime]) -> Reference:
+def reference_of(
+    series: Sequence[Instance], half_life_s: float, injection: Callable[[], datetime], days: Sequence[datetime] = ()
+) -> Reference:
     """Return the moment that the voxels of a series are corrected to.
 
     Parameters
@@ -72,6 +74,8 @@ def reference_of(series: Sequence[Instance], half_life_s: float, injection: Call
         Of the nuclide.
     injection
         Gives the moment of the injection; asked for ADMIN alone, and may raise `Unreadable`.
+    days
+        The moments that it may be where its day is not told: for ADMIN the numbers of the slices tell which of them it is.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def reference_of(series: Sequence[Instance], half_life_s: float, injection: Call
     ds = series[0].dataset
     vendors = _vendors(ds, SIEMENS_REFERENCE, because("header.vendor_moment_0071"))
     if correction == "ADMIN":
-        given = injection()
+        given = _told_by_numbers(days, evidence, vendors) or injection()
         if vendors is not None and not evidence.same(vendors, given):
             raise _contradiction("DecayCorrection ADMIN", given, because("header.vendor_moment_0071"), vendors)
         evidence.hold(given, "DecayCorrection ADMIN")
@@ -94,6 +98,15 @@ def reference_of(series: Sequence[Instance], half_life_s: float, injection: Call
         evidence.hold(vendors, because("header.vendor_moment_0071"))
         return Reference(vendors, evidence.notes(vendors))
     return _start(series, evidence)
+
+
+def _told_by_numbers(days: Sequence[datetime], evidence: "_Evidence", vendors: datetime | None) -> datetime | None:
+    """Return the one of some moments that the vendor's moment, or else the numbers of the slices, agree with; None where these tell none."""
+    if vendors is not None:
+        fits = [d for d in days if abs((vendors - d).total_seconds()) <= SAME_S]
+    else:
+        fits = [d for d in days if evidence.agrees(d)] if evidence.tells else []
+    return fits[0] if len(fits) == 1 else None
 
 
 def _start(series: Sequence[Instance], evidence: "_Evidence") -> Reference:

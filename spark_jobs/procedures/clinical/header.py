@@ -104,7 +104,7 @@ def uptake(ds: Any) -> tuple[list[Measure], tuple[str, ...]]:
         return [], (because("pet_patient.injections_many", count=len(given)),)
     unknown = any(half_life_of([i]) is None and not i.get("RadiopharmaceuticalStartDateTime") for i in moments)
     notes = (because("header.injection_day_taken"),) if unknown else ()
-    notes = tuple(dict.fromkeys([*notes, *(n for i in moments for n in assumed(ds, i))]))
+    notes = tuple(dict.fromkeys([*notes, *(n for i in moments for n in assumed(ds, i) if not unknown)]))
     seconds = max((began - given.pop()).total_seconds(), 0.0)
     return [measure(TIMING, "uptake_min", seconds / 60, "min")], notes
 

@@ -178,7 +178,7 @@ def _one_head(frames: list[tuple[Instance, int]], name: str) -> Result:
     supply = activity(instance)
     if isinstance(supply, str):
         return refusal(sensitivity, supply, name)
-    background: dict = {}
+    more: dict = {"if_day_before": supply.if_day_before}
     if others:
         if (
             len(others) > 1
@@ -190,9 +190,9 @@ def _one_head(frames: list[tuple[Instance, int]], name: str) -> Result:
         empty_seconds = frame_seconds(empty)
         if empty_seconds is None:
             return refusal(sensitivity, because("sensitivity.background_duration_missing"), name)
-        background = {"background": empty.pixels[empty_frame], "background_seconds": empty_seconds}
+        more |= {"background": empty.pixels[empty_frame], "background_seconds": empty_seconds}
     result = sensitivity.measure(
-        instance.pixels[frame], instance.pixel_mm or 0.0, seconds, supply.mbq, supply.half_life_s, detector=name, **background
+        instance.pixels[frame], instance.pixel_mm or 0.0, seconds, supply.mbq, supply.half_life_s, detector=name, **more
     )
     return _noted(result, supply.notes)
 

@@ -12,7 +12,7 @@ from connectors.nuclides import nuclide_of
 from messages import because
 from spark_jobs.procedures import frame_time
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
-from spark_jobs.procedures.moments import acquired, assumed, first_day, injected, time_of
+from spark_jobs.procedures.moments import DAY_S, acquired, assumed, days_of, first_day, injected, time_of
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.reading import Instance, Unreadable
 
@@ -23,11 +23,15 @@ LARGEST_MBQ = 100_000.0  # NM states activity in MBq; a larger number can only b
 
 @dataclass(frozen=True)
 class Activity:
-    """Activity at the start of a scan, the half-life, and what had to be assumed."""
+    """Activity at the start of a scan, the half-life, and what had to be assumed.
+
+    `if_day_before` is by what the activity is to be divided where it was measured a day earlier than assumed; None: the day is told.
+    """
 
     mbq: float
     half_life_s: float
     notes: tuple[str, ...] = ()
+    if_day_before: float | None = None
 
 
 def stated_mbq(instance: Instance) -> float | None:
@@ -58,7 +62,8 @@ def activity(instance: Instance) -> Activity | str:
     if value > LARGEST_MBQ:
         value /= 1e6
         notes = (*notes, because("source.taken_as_bq", tbq=value))
-    return Activity(decayed(value, seconds, life), life, notes)
+    untold = days_of(items[0], start, life)
+    return Activity(decayed(value, seconds, life), life, notes, decayed(1.0, -DAY_S, life) if untold else None)
 
 
 def half_life(instance: Instance) -> float | str:

@@ -20,7 +20,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty"
 
 PROCEDURE = "sensitivity"
 METHOD = "NEMA NU 1 3.3"
-VERSION = "1.1.2"
+VERSION = "1.2.0"
 FORMULAE = (
     "S = (gross counts − background counts) / Δt / (D · A), in cps/MBq, A the activity at the start of the scan in MBq",
     "D = (1 − e^(−x)) / x, x = ln 2 · Δt / T½: mean activity over the scan / activity at its start",
@@ -30,6 +30,8 @@ LARGEST_PART, LARGEST_MM = 0.4, 320.0  # of the image, and in diameter: a larger
 MOST_ELSEWHERE = 0.05  # of the source's brightness, anywhere outside its circle
 EDGES = 4.5  # widths of the flank between 50 and 10 % that the circle goes beyond the 50 % line
 SCALED = (0.5, 2.2)  # times the noise of counts
+# cps/MBq with a collimator: ultra-high resolution and pinholes have some tens, high sensitivity 460; broken cameras lose counts, gain none
+POSSIBLE = (1.0, 700.0)
 LARGEST_SE = 0.01  # relative; above it there are too few counts for a verdict
 
 
@@ -97,6 +99,7 @@ def measure(
     *,
     background: NDArray | None = None,
     background_seconds: float | None = None,
+    if_day_before: float | None = None,
     detector: str | None = None,
 ) -> Result:
     """Return the sensitivity of one head.
@@ -111,6 +114,9 @@ def measure(
         Activity at the start of the image.
     background, background_seconds
         An image without the source and its duration; None: the part of `image` that shows no source.
+    if_day_before
+        By what the activity is to be divided where it was measured a day earlier than assumed; None: its day is told. The day is
+        believed where the sensitivity of the other one is none that a camera has.
     """
 
     def refuse(reason: str) -> Result:
@@ -153,6 +159,7 @@ def measure(
     )
     few = se > LARGEST_SE * net
     reason = because("sensitivity.too_few_counts", se_percent=100 * se / net) if few else None
+    reason = _no_camera(value, if_day_before) or reason
     noise = noise_ratio(image)
     if noise is not None and not SCALED[0] < noise < SCALED[1]:
         reason = because("sensitivity.counts_scaled", times=noise)
@@ -161,6 +168,15 @@ def measure(
     return Result(
         PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, measures, tuple(warnings), figure
     )
+
+
+def _no_camera(value: float, if_day_before: float | None) -> str | None:
+    """Return why a sensitivity gets no verdict: no camera has it, or one has it with another day of the activity as well."""
+    if not POSSIBLE[0] <= value <= POSSIBLE[1]:
+        return because("sensitivity.absurd", value=value, low=POSSIBLE[0], high=POSSIBLE[1])
+    if if_day_before is not None and value * if_day_before <= POSSIBLE[1]:
+        return because("sensitivity.day_unknown", value=value, other=value * if_day_before)
+    return None
 
 
 def _blocks(image: NDArray, n: int) -> NDArray[np.float64]:

@@ -116,6 +116,36 @@ def test_a_second_frame_is_the_background():
     assert result.status == "not_measured" and "two candidates" in result.reason
 
 
+@pytest.mark.req("ENG-03")
+@pytest.mark.parametrize(
+    ("start", "told", "status", "value", "reason"),
+    [
+        ("20260401083000", 85.0, "measured", 85.0, None),
+        ("20260331083000", 85.0, "measured", 85.0, None),  # the day is told
+        ("083000", 85.0, "measured", 85.0, "has no day"),  # a day earlier it would be 1360, which no camera has
+        ("083000", 30.0, "indicative", 30.0, "if a day earlier"),
+        ("bare, a day old", 85.0, "indicative", 85 / 16.0, "85"),
+        ("bare, a day old", 400.0, "indicative", 25.0, "a day earlier"),
+        ("20260401083000", 0.085, "indicative", 0.085, "no camera's"),  # Bq, kBq, a minute for a second
+        ("20260401083000", 1300.0, "indicative", 1300.0, "no camera's"),
+    ],
+)
+def test_a_sensitivity_of_an_unknown_day_or_of_no_camera_gets_no_verdict(start, told, status, value, reason):
+    """A day is 4 half-lives of Tc-99m: a factor of 16."""
+    old = start.startswith("bare")
+    net = expected_counts(told, wait=3600.0 + 86_400 * (old or start.startswith("20260331")), mbq=400.0)
+    scale = max(net * dish().max() / 60_000, 1.0)
+    about = header("400", None if len(start) < 14 or old else start)
+    source = about["RadiopharmaceuticalInformationSequence"][0]
+    if old or len(start) == 6:
+        source.RadiopharmaceuticalStartTime = "083000"
+    source.RadionuclideTotalDose = f"{400 / scale:.9g}"
+    (result,) = measure_series([dicom(np.random.default_rng(4).poisson(net / scale * dish()), **about)])
+    assert result.status == status, result.reason
+    assert result.value("sensitivity_cps_per_mbq") == pytest.approx(value, rel=0.02)
+    assert reason is None or any(reason in t for t in (result.reason or "", *result.warnings))
+
+
 NAMELESS = item(RadionuclideTotalDose="400", RadiopharmaceuticalStartTime="083000")
 TWICE = item(
     RadionuclideTotalDose="400",

@@ -13,9 +13,9 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from spark_jobs.measure import measure_series
-from spark_jobs.procedures.administration import factor_of
+from spark_jobs.procedures.administration import factor_of, reference_moment
 from spark_jobs.procedures.clinical.header import uptake
-from spark_jobs.procedures.moments import acquired, assumed, clock_offset, injected, iso, moment_of_sheet, parsed
+from spark_jobs.procedures.moments import acquired, assumed, clock_offset, days_of, injected, iso, moment_of_sheet, parsed
 from spark_jobs.procedures.reference_moment import reference_of
 from spark_jobs.reading import Unreadable, read
 
@@ -230,7 +230,8 @@ def test_two_starts_of_one_acquisition_are_refused():
     [
         ({DT: "20260302100000+0800"}, 1),
         ({DT: "20260302100000"}, 0),
-        ({TM: "100000"}, 0),
+        ({TM: "100000"}, 1),
+        ({TM: "100000", DT: "20260302"}, 0),
         ({DT: "20260302100000+0800", "TimezoneOffsetFromUTC": "+0800"}, 0),
         ({DT: "20260302100000+0800", TM: "100000"}, 0),
     ],
@@ -243,7 +244,7 @@ def test_an_offset_that_nothing_confirms_is_a_note(tags, notes):
 # uptake
 
 
-I131, TC99M = ("C-114B1", "^131^Iodine"), ("C-163A8", "^99m^Technetium")
+I131, TC99M, F18 = ("C-114B1", "^131^Iodine"), ("C-163A8", "^99m^Technetium"), ("C-111A1", "^18^Fluorine")
 
 
 def waiting(code, **tags):
@@ -260,16 +261,27 @@ def waiting(code, **tags):
     [
         (I131, {DT: "20260227100000", TM: "100000"}, 73 * 60),
         (TC99M, {DT: "20260302080000"}, 180),
-        (TC99M, {TM: "080000"}, 180),
-        (TC99M, {TM: "233000", "AcquisitionTime": "003000", "AcquisitionDate": "20260303"}, 60),
         (TC99M, {DT: "20260302000000+0000", "TimezoneOffsetFromUTC": "+0800"}, 180),
-        (TC99M, {TM: "080000", "AcquisitionDate": None, "SeriesDate": None}, 180),
         (None, {DT: "20260302080000"}, 180),
     ],
 )
 def test_the_time_from_injection_to_scan_counts_days(code, tags, minutes):
     (found,), notes = waiting(code, **tags)
     assert found.value == pytest.approx(minutes) and notes == ()
+
+
+@pytest.mark.parametrize(
+    "code, tags, minutes",
+    [
+        (TC99M, {TM: "080000"}, 180),
+        (F18, {TM: "080000"}, 180),
+        (TC99M, {TM: "233000", "AcquisitionTime": "003000", "AcquisitionDate": "20260303"}, 60),
+        (TC99M, {TM: "080000", "AcquisitionDate": None, "SeriesDate": None}, 180),
+    ],
+)
+def test_a_day_that_is_not_told_is_named_whatever_the_nuclide(code, tags, minutes):
+    (found,), (note,) = waiting(code, **tags)
+    assert found.value == pytest.approx(minutes) and "has no day" in note
 
 
 @pytest.mark.parametrize(
@@ -596,3 +608,56 @@ def test_an_suv_that_no_scanner_is_off_by_has_no_verdict():
     found = suv(PatientWeight="70")
     assert found.status == "indicative" and found.value("suv_mean") == pytest.approx(70 / 6.28, rel=1e-3)
     assert "no scanner's fault" in found.reason
+
+
+I124_S = 360_806.4
+
+
+@pytest.mark.req("TST-08")
+@pytest.mark.parametrize(
+    "start, tags, mean",
+    [
+        ("093000", {}, 1.0),
+        ("153000", {}, 1.0),  # of an afternoon before
+        ("093000", {"DecayFactor": factor(25.5 * 3600, 180, I124_S)}, 1.0),  # the scan at 11:00 is of the next day
+        ("093000", {"DecayFactor": factor(7.0 * 3600, 180, I124_S)}, None),
+        ("", {}, None),
+    ],
+)
+def test_voxels_corrected_to_the_administration_need_no_day(start, tags, mean):
+    """PS3.3 C.8.9.1.1.5, C.8.9.2: voxels and RadionuclideTotalDose are of one moment, whichever day it was."""
+    given = item_with(**{TM: start, "RadionuclideHalfLife": str(I124_S)})
+    facts = {"DecayCorrection": "ADMIN", "AcquisitionTime": "110000", "SeriesTime": "110000", "ActualFrameDuration": "180000"}
+    files = slices(
+        cylinder(60e6 / 6280, noise=0.01),
+        (4.0, 4.0, 4.0),
+        **{**dosed(), **facts, "RadiopharmaceuticalInformationSequence": given, **tags},
+    )
+    found = {r.procedure: r for r in measure_series(files)}
+    for procedure, name in (("suv_calibration", "suv_mean"), ("pet_cross_calibration", "calibration_ratio")):
+        if mean is None:
+            assert found[procedure].status == "not_measured"
+            continue
+        assert found[procedure].value(name) == pytest.approx(mean, rel=2e-3) and found[procedure].status == "measured"
+
+
+@pytest.mark.parametrize("days", [0, 1, 5])
+def test_of_which_day_an_administration_is_the_numbers_of_the_slices_tell(frame, days):
+    given = SCAN.replace(hour=9) - timedelta(days=days)
+    ds = bed(SCAN, DecayCorrection="ADMIN", DecayFactor=factor((SCAN - given).total_seconds(), 180, I124_S))
+    it = Dataset()
+    it.RadiopharmaceuticalStartTime = "090000"
+    ds.RadiopharmaceuticalInformationSequence = Sequence([it])
+    series = [replace(frame, dataset=ds)]
+    assert reference_moment(series, I124_S).moment == given
+    del ds.DecayFactor
+    with pytest.raises(Unreadable, match="the day must be given"):  # what is not of the administration has to be brought to it
+        reference_moment(series, I124_S)
+
+
+@pytest.mark.parametrize(
+    "start, half_life, days", [("090000", F18_S, 1), ("120000", F18_S, 0), ("090000", TC99M_S, 3), ("120000", I124_S, 41)]
+)
+def test_the_days_of_a_time_of_day_end_where_no_activity_is_left(start, half_life, days):
+    found = days_of(header(**{TM: start}).RadiopharmaceuticalInformationSequence[0], SCAN, half_life)
+    assert len(found) == days and all(d <= SCAN for d in found) and found == sorted(found, reverse=True)
