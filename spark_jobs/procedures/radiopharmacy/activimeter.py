@@ -63,6 +63,8 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                 told = not sheet.get("repeatability") and sittings.get(readings.nuclide, ("", None))[1] is readings
                 reference = _number(one.get("reference_mbq"), because("activimeter.key", part=part, key="reference_mbq"))
                 found = activimeter.agreement(COMPARED[part], readings, reference)
+                impossible = None if isinstance(found, str) else activimeter.no_device(readings, reference)
+                doubts[:0] = [impossible] if impossible else []
                 doubts += [
                     d for d in (activimeter.scatter(readings, reference),) if d and not told and not isinstance(found, str)
                 ]
@@ -70,10 +72,15 @@ def _sheet(document: Document, same: Sequence[Document]) -> list[Result]:
                 readings = _readings(one, part, background, day, None, zone)
                 result = activimeter.linearity(readings)
                 found = result if isinstance(result, str) else result[0]
+                impossible = activimeter.no_device(readings)
+                doubts[:0] = [impossible] if impossible else []
                 if not isinstance(result, str):
                     figure = {"kind": "activimeter", "mbq": readings.mbq, "residuals": result[1]}
             else:
-                found = activimeter.repeatability(_readings(one, part, background, day, None, zone))
+                readings = _readings(one, part, background, day, None, zone)
+                impossible = activimeter.no_device(readings)
+                doubts[:0] = [impossible] if impossible else []
+                found = activimeter.repeatability(readings)
             if isinstance(found, str):
                 return [refusal(activimeter, because("activimeter.of_part", part=part, reason=found))]
             measures.append(found)

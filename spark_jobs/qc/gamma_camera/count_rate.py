@@ -7,18 +7,20 @@ kind of dead time) fitted beside it. Rates are means over each frame, observed a
 counts inside a frame holds only where nothing is lost.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.numerics.decay import mean_factor
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["FEWEST", "METHOD", "PROCEDURE", "VERSION", "is_approach", "measure", "measure_approach"]
 
 PROCEDURE = "count_rate"
 METHOD = "NEMA NU 1 2.6"
-VERSION = "1.2.1"
+VERSION = "1.3.0"
 FORMULAE = (
     "observed rate = counts / frame duration, in cps",
     "input rate = scale · e^(−λ(t − t_last)) · (1 − e^(−λΔt)) / (λΔt), in cps, λ = ln 2 / T½; the scale is fitted to the frames of little loss",
@@ -42,6 +44,8 @@ JUMP, BEND = (
     0.01,
     0.25,
 )  # of the rate beside the decay, and of what the loss changes from frame to frame: a lost quarter of an hour is 3 %
+# cps that a head gives in the best case: broken ones end at some thousands, none beyond a few millions (dead times are 0.3 to 5 µs)
+POSSIBLE_CPS = (2_000.0, 5_000_000.0)
 DECAYS = 0.05  # relative difference between the decay of the tail and that of the nuclide which is still believed
 
 
@@ -99,7 +103,7 @@ def measure(
     if top is None and loss is None:
         return refuse(because("count_rate.source_weak", largest_kcps=observed.max() / 1000))
     figure = {"kind": PROCEDURE, "observed": observed, "input": supplied, "values": {m.name: m.value for m in measures}}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+    return _judged(tuple(measures), tuple(warnings), figure, detector)
 
 
 def is_approach(observed: NDArray, starts_s: NDArray, half_life_s: float | None) -> bool:
@@ -136,7 +140,16 @@ def measure_approach(counts: NDArray, starts_s: NDArray, durations_s: NDArray, *
         because("count_rate.may_be_more"),
     )
     figure = {"kind": PROCEDURE, "observed": observed, "input": observed, "values": {m.name: m.value for m in measures}}
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, measures, warnings, figure)
+    return _judged(measures, warnings, figure, detector)
+
+
+def _judged(measures: tuple[Measure, ...], warnings: tuple[str, ...], figure: dict[str, Any], detector: str | None) -> Result:
+    """Return the result; rates that no head has, as of frame times in another unit, get no verdict."""
+    strange = [m.value for m in measures if not POSSIBLE_CPS[0] <= m.value <= POSSIBLE_CPS[1]]
+    reason = because("count_rate.no_head", cps=strange[0]) if strange else None
+    return Result(
+        PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, measures, warnings, figure
+    )
 
 
 def _jump(left: NDArray[np.float64], starts: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[int, float] | None:

@@ -19,6 +19,7 @@ from messages import because
 from spark_jobs.qc.numerics.blurred_sphere import SphereFit
 from spark_jobs.qc.numerics.cut_off import CUT_OFF
 from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.numerics.slips import slip
 from spark_jobs.qc.pet.iq_phantom import DIAMETERS_MM, IqPhantom, find_iq_phantom
 from spark_jobs.qc.pet.pet_cylinder import AWAY_MM, COLD
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
@@ -27,7 +28,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Filling", "measure"]
 
 PROCEDURE = "pet_nema_iq"
 METHOD = "NEMA NU 2 image quality; spheres in the plane of their centres"
-VERSION = "1.1.4"
+VERSION = "1.2.0"
 FORMULAE = (
     "contrast of a hot sphere: Q_H = 100 · (C_H / C_B − 1) / (a_H / a_B − 1), in percent",
     "contrast of a cold sphere: Q_C = 100 · (1 − C_C / C_B), in percent",
@@ -49,6 +50,9 @@ NOISIEST_PERCENT = (
 )
 LONGEST_PERCENT = 8.0  # along the axis more than across: resolutions that differ by 2 mm make 2 % of it
 REACH_MM, ASIDE_MM = 34.0, 4.0  # from the middle of the largest sphere; the lines beside it
+# Of the largest hot sphere, and of the background over what was filled: a scanner that blurs, or is calibrated half as high again, has
+# these; EARL's bands end at 1.00 for the mean within the contour (37 mm)
+POSSIBLE_RC, POSSIBLE_CONTRAST, POSSIBLE_LEVEL = (0.3, 1.5), (15.0, 125.0), (0.5, 2.0)
 FINE = 4  # sub-samples along a pixel
 
 
@@ -141,12 +145,24 @@ def measure(
         reason = because("iq.slice_distance_doubtful", diameter_mm=DIAMETERS_MM[0], how=how)
     if noise > NOISIEST_PERCENT:
         reason = because("iq.too_few_counts", noise_percent=noise, most_percent=NOISIEST_PERCENT)
+    if filling is not None:
+        largest = f"{DIAMETERS_MM[phantom.cold]:.0f} mm"
+        seen_there = {m.name: m.value for m in out if m.region == largest}
+        reason = _no_scanner(seen_there["rc_a50"], seen_there["contrast_percent"], level / filling.background) or reason
     if filling is None:
         reason = because("iq.activities_not_given", sphere_mm=DIAMETERS_MM[phantom.cold])
         out.append(Measure("filling_ratio_seen", round(ratio, 4), "1"))
     return Result(
         PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, tuple(out), tuple(notes), figure
     )
+
+
+def _no_scanner(recovery: float, contrast_percent: float, level: float) -> str | None:
+    """Return why the figures of the largest hot sphere and of the background are none that a scanner can have, None where they may be."""
+    for value, (low, high) in ((recovery, POSSIBLE_RC), (contrast_percent, POSSIBLE_CONTRAST), (level, POSSIBLE_LEVEL)):
+        if not low <= value <= high:
+            return because("iq.no_scanner", recovery=recovery, contrast_percent=contrast_percent, times=level, cause=slip(level))
+    return None
 
 
 def _longer_percent(

@@ -2,13 +2,14 @@
 
 1. Find the evenly filled cylinder.
 2. Convert voxels to SUV by weight, activity and moments of the header.
-3. Take mean and scatter within 80 % of its radius; a ratio beyond five times either way gets no verdict.
+3. Take mean and scatter within 80 % of its radius; a ratio below 0.2 or above 2.5 gets no verdict.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
+from spark_jobs.qc.numerics.slips import slip
 from spark_jobs.qc.pet.pet_cylinder import find_pet_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -16,14 +17,15 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "suv_calibration"
 METHOD = "SUV by weight in 80 % of an even cylinder's radius"
-VERSION = "1.1.1"
+VERSION = "1.2.0"
 FORMULAE = (
     "SUV = concentration in Bq/ml · weight in g / decay-corrected injected activity in Bq, in g/ml",
     "bias = 100 · (mean SUV − 1), in percent",
     "coefficient of variation = 100 · SD / mean, in percent",
 )
 PART = 0.8
-MOST_OFF = 5.0  # times: no scanner is, a header is
+# A missing attenuation correction leaves a fifth; nothing that a scanner does wrong makes more than two and a half times too much
+POSSIBLE = 0.2, 2.5
 
 
 def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float, *, detector: str | None = None) -> Result:
@@ -49,7 +51,7 @@ def measure(values: NDArray, voxel_mm: tuple[float, float, float], factor: float
     circle = (cylinder.rows[middle], cylinder.columns[middle], PART * cylinder.radius_mm / voxel_mm[1])
     figure = {"kind": PROCEDURE, "image": values[middle] * factor, "mean": suv, "circle": circle}
     state, reason = MEASURED, None
-    if not 1 / MOST_OFF <= suv <= MOST_OFF:
+    if not POSSIBLE[0] <= suv <= POSSIBLE[1]:
         state = INDICATIVE
-        reason = because("calibration.suv_absurd", suv=suv)
+        reason = because("calibration.suv_absurd", suv=suv, cause=slip(suv))
     return Result(PROCEDURE, state, reason, detector, METHOD, VERSION, out, (), figure)

@@ -12,13 +12,26 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.numerics.decay import decayed
+from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.numerics.slips import slip
 from spark_jobs.qc.result import Measure
 
-__all__ = ["FEWEST_REPEATED", "METHOD", "PROCEDURE", "VERSION", "Readings", "agreement", "linearity", "repeatability", "scatter"]
+__all__ = [
+    "FEWEST_REPEATED",
+    "METHOD",
+    "PROCEDURE",
+    "VERSION",
+    "Readings",
+    "agreement",
+    "linearity",
+    "no_device",
+    "repeatability",
+    "scatter",
+]
 
 PROCEDURE = "activimeter"
 METHOD = "GB/T 10256"
-VERSION = "1.0.5"
+VERSION = "1.1.0"
 FORMULAE = (
     "error = 100 · (M / (A₀ · e^(−λt)) − 1), in percent, mean over the readings; M net reading, A₀ reference activity, both in MBq",
     "linearity residual = 100 · (e^r − 1), in percent, r = ln M + λt − mean(ln M + λt); the largest absolute value counts",
@@ -27,6 +40,8 @@ FORMULAE = (
 FEWEST_LINEAR, FEWEST_REPEATED = 4, 5
 WIDEST_PERCENT = 2.0  # standard deviation of fewer readings than show repeatability; GB/T 10256 asks for at most that of class II
 APART = 0.05  # half-lives: readings that lie nearer to each other are repeats of one moment
+# times what it should be: a chamber that lost its gas reads a small part, one set to another nuclide some times too much
+POSSIBLE = 0.05, 5.0
 LEAST_DECAY = 2.0  # between the first and the last reading of a linearity test: less is no test of linearity
 
 
@@ -57,6 +72,25 @@ def scatter(readings: Readings, reference_mbq: float) -> str | None:
     if errors.size < 2 or (spread := float(errors.std(ddof=1))) <= WIDEST_PERCENT:
         return None
     return because("activimeter.readings_scatter", readings=errors.size, percent=spread, least=FEWEST_REPEATED)
+
+
+def no_device(readings: Readings, reference_mbq: float | None = None) -> str | None:
+    """Return why a reading is none that an activimeter can give, however broken, None where all may be.
+
+    Parameters
+    ----------
+    reference_mbq
+        The reference activity at second 0; None: readings of one source are held against their middle one.
+    """
+    level = readings.mbq * np.exp2(readings.seconds / readings.half_life_s)
+    expected = median(level) if reference_mbq is None else reference_mbq
+    if expected <= 0 or (level <= 0).any():
+        return None
+    ratios = level / expected
+    worst = float(ratios[np.argmax(np.abs(np.log(ratios)))])
+    if POSSIBLE[0] <= worst <= POSSIBLE[1]:
+        return None
+    return because("activimeter.no_device", times=worst, cause=slip(worst))
 
 
 def _errors(readings: Readings, reference_mbq: float) -> NDArray[np.float64]:

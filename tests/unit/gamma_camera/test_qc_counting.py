@@ -597,3 +597,11 @@ def test_the_largest_rate_of_each_head_where_the_peak_was_not_passed(layout):
         (largest,) = (m for m in result.measures if m.name == "max_rate_cps")
         assert abs(largest.value - part * seen[0]) < 4 * largest.uncertainty and largest.uncertainty < 0.001 * largest.value
         assert largest.at == {"lower_bound": True} and any("not passed" in w for w in result.warnings)
+
+
+@pytest.mark.parametrize(("unit", "status"), [(1.0, "measured"), (1000.0, "indicative"), (0.001, "indicative")])
+def test_rates_that_no_head_has_get_no_verdict(unit, status):
+    """Durations of frames in seconds where the header asks for milliseconds, and the reverse."""
+    rates = np.concatenate([np.linspace(50e3, 300e3, 20), np.linspace(290e3, 100e3, 10)])
+    result = count_rate.measure_approach(rates, np.arange(30.0), np.full(30, unit))
+    assert result.status == status and (status == "measured" or "in another unit" in result.reason)

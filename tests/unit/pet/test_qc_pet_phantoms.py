@@ -170,6 +170,37 @@ def test_spheres_without_activities_are_indicative_and_a_sheet_gives_the_verdict
 
 
 @pytest.mark.req("TST-08")
+@pytest.mark.req("TST-08")
+@pytest.mark.parametrize(
+    ("spheres", "background", "status", "reason"),
+    [
+        (1.0, 1.0, "measured", None),
+        (0.8, 0.8, "measured", None),  # a calibration that is 25 % high fails
+        (0.52, 0.52, "indicative", "no scanner is so far off"),  # recoveries of 1.9
+        (0.5, 1.0, "indicative", "activities, volumes"),
+        (3.0, 1.0, "indicative", "no scanner is so far off"),
+        (1000.0, 1000.0, "indicative", "GBq were taken"),
+        (1 / 37, 1 / 37, "indicative", "mCi"),
+    ],
+)
+def test_a_recovery_that_no_scanner_has_gets_no_verdict(spheres, background, status, reason):
+    volume = iq_phantom(fwhm=6.0)
+    filling = pet_nema_iq.Filling(40_000 * spheres, 5_000 * background)
+    result = pet_nema_iq.measure(volume, (3.0, 3.0, 3.0), filling=filling)
+    assert result.status == status, result.reason
+    assert reason is None or reason in result.reason
+
+
+@pytest.mark.req("TST-08")
+@pytest.mark.parametrize(("times", "status"), [(3.0, "indicative"), (2.0, "measured"), (0.3, "measured"), (0.1, "indicative")])
+def test_a_calibration_that_no_scanner_has_gets_no_verdict(times, status):
+    files = slices(cylinder(times * 60e6 * 0.5 ** (3600 / F18_S) / 6280, noise=0.01), (4.0, 4.0, 4.0), **dosed())
+    found = {r.procedure: r for r in measure_series(files)}
+    for procedure in ("suv_calibration", "pet_cross_calibration"):
+        assert found[procedure].status == status, found[procedure].reason
+        assert status == "measured" or "no scanner's fault" in found[procedure].reason
+
+
 def test_the_sheet_of_the_spheres_is_decayed_to_the_moment_of_the_voxels():
     """By hand: 40 kBq/ml at the scan were 40·2^½ kBq/ml half a half-life earlier, at the injection."""
     scanned = datetime(2026, 4, 1, 10, 0)

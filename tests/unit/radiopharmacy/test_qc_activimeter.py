@@ -159,3 +159,39 @@ def test_offsets_from_utc_count_and_some_times_without_one_are_refused():
     assert result.value("constancy_error_percent") == pytest.approx(-0.02, abs=0.05)
     refused = measured({**content, "measured_at": "2026-04-01T08:00:00"})
     assert refused.status == "not_measured" and "offset from UTC" in refused.reason and not refused.measures
+
+
+@pytest.mark.req("ENG-03")
+@pytest.mark.parametrize(
+    ("times", "status", "reason"),
+    [
+        (1000.0, "indicative", "GBq were taken"),
+        (0.001, "indicative", "GBq were taken"),
+        (37.0, "indicative", "mCi"),
+        (1 / 37, "indicative", "mCi"),
+        (10.0, "indicative", "digit"),
+        (7.0, "indicative", "which no activimeter gives"),
+        (3.0, "measured", None),  # set to another nuclide
+        (0.1, "measured", None),  # a chamber that lost its gas
+    ],
+)
+@pytest.mark.parametrize("part", ["accuracy", "constancy"])
+def test_an_error_that_no_activimeter_has_gets_no_verdict(part, times, status, reason):
+    content = sheet()
+    one = content[part][0] if part == "accuracy" else content[part]
+    one["readings_mbq"] = [0.01 + times * (r - 0.01) for r in one["readings_mbq"]]
+    result = measured(content)
+    assert result.status == status and (reason is None or reason in result.reason)
+    verdict, _ = judge(result, reference.read(Limit), "AC1", "2026-04-01")
+    assert verdict == ("none" if status == "indicative" else "fail")
+
+
+@pytest.mark.parametrize("part", ["linearity", "repeatability"])
+def test_one_reading_of_another_unit_is_no_fault_of_the_activimeter(part):
+    content = sheet()
+    if part == "linearity":
+        content[part]["readings"][2]["mbq"] *= 1000
+    else:
+        content[part]["readings_mbq"][2] *= 1000
+    result = measured(content)
+    assert result.status == "indicative" and "GBq were taken" in result.reason
