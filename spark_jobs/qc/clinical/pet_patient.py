@@ -48,7 +48,10 @@ PART_SUV = (0.05, 10.0)  # of a shorter field: a thyroid, a bladder or an empty 
 LATE_MIN, LATE_SUV = 180.0, 0.05  # hours and days after the injection most of it may have left the body
 MOST_LIVER_SUV = 25.0
 MOST_KG_A_LITRE = 1.3  # litres of a body over its weight: lungs and the edges of voxels make some more than 1
-TALLEST_M, HEAVIEST = 2.0, 1.5  # where no height is given; weight over that of a body as heavy everywhere as within a trunk's field
+TALLEST_M, HEAVIEST = (
+    2.0,
+    1.5,
+)  # where no height is given; weight over that of a body as heavy everywhere as within a trunk's field
 PER_KG_RANGE = 0.01, 100.0  # MBq/kg that anybody was given for an image
 ENDS = 3  # layers at the ends of the scan, which end by nature
 

@@ -147,9 +147,7 @@ def _judged(measures: tuple[Measure, ...], warnings: tuple[str, ...], figure: di
     """Return the result; rates that no head has, as of frame times in another unit, get no verdict."""
     strange = [m.value for m in measures if not POSSIBLE_CPS[0] <= m.value <= POSSIBLE_CPS[1]]
     reason = because("count_rate.no_head", cps=strange[0]) if strange else None
-    return Result(
-        PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, measures, warnings, figure
-    )
+    return Result(PROCEDURE, INDICATIVE if reason else MEASURED, reason, detector, METHOD, VERSION, measures, warnings, figure)
 
 
 def _jump(left: NDArray[np.float64], starts: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[int, float] | None:

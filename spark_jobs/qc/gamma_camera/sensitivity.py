@@ -158,7 +158,7 @@ def measure(
         Measure("activity_mbq", float(f"{activity_mbq:.7g}"), "MBq"),
     )
     few = se > LARGEST_SE * net
-    reason = because("sensitivity.too_few_counts", se_percent=100 * se / net) if few else None
+    reason: str | None = because("sensitivity.too_few_counts", se_percent=100 * se / net) if few else None
     reason = _no_camera(value, if_day_before) or reason
     noise = noise_ratio(image)
     if noise is not None and not SCALED[0] < noise < SCALED[1]:

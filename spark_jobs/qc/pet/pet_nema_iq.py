@@ -139,7 +139,7 @@ def measure(
     figure = _figure(values[centre], phantom, places, voxel_mm)
     noise = _noise_percent(values, planes, places, voxel_mm)
     longer = _longer_percent(values, phantom.spheres[0].centre, level, voxel_mm)
-    reason = None
+    reason: str | None = None
     if longer is None or abs(longer) > LONGEST_PERCENT:
         how = because("iq.length_not_seen") if longer is None else because("iq.length_differs", percent=longer)
         reason = because("iq.slice_distance_doubtful", diameter_mm=DIAMETERS_MM[0], how=how)
