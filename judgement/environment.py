@@ -19,7 +19,7 @@ from messages import because, columns
 
 __all__ = ["ABNORMAL", "METHOD", "TICK", "VERSION", "WORST_FIRST", "Kept", "Rules", "advance", "us"]
 
-METHOD, VERSION = "environment_state", "1.0.0"
+METHOD, VERSION = "environment_state", "1.0.1"
 TICK = "tick"  # `quality` of a row that is no reading: so late is it now
 NO_ANSWER = "no_answer"  # the gateway's word, not the sensor's: it ends no silence
 AHEAD_US = 60_000_000  # a reading may be dated so far behind its arrival, clocks being what they are
