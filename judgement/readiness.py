@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
-from judgement.laboratory import Range, is_result, value_range, verdict
+from judgement.laboratory import Result, is_result, result, verdict
 from judgement.newest import happened_at, in_order, precision_s
-from judgement.order_states import state_of
-from judgement.rows import Drug, Form, Plan, Preparation, Rule
+from judgement.order_states import state_of, whole
+from judgement.rows import Drug, Form, LaboratoryUnit, Plan, Preparation, Rule
 from judgement.validity import in_force, newest
 from messages import because
 
@@ -42,12 +42,13 @@ class Fact(Protocol):
 class Requirements:
     """All versions of the rows that say what a step needs."""
 
-    TABLES: ClassVar[tuple[type, ...]] = (Plan, Form, Preparation, Drug, Rule)
+    TABLES: ClassVar[tuple[type, ...]] = (Plan, Form, Preparation, Drug, Rule, LaboratoryUnit)
     plans: tuple[Plan, ...]
     forms: tuple[Form, ...]
     preparation: tuple[Preparation, ...]
     drugs: tuple[Drug, ...]
     rules: tuple[Rule, ...]
+    units: tuple[LaboratoryUnit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,8 @@ def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, 
             return order_is(True, because("order.held"))
         case "unknown":
             return order_is(False, because("order.state_unknown"))
+    if order["exam_code"] is None:  # nobody has told what was ordered
+        return order_is(False, because("order.unknown"))
     plans = in_force((p for p in required.plans if p.exam_code == order["exam_code"]), day)
     if not plans:
         return order_is(False, because("plan.unknown", exam=order["exam_code"]))
@@ -166,9 +169,9 @@ class _Told:
         self._events, self._at = events, at
 
     def order(self) -> dict[str, Any] | None:
-        """Return the newest order."""
+        """Return the order as its newest tellings have it."""
         orders = in_order((happened_at(e), precision_s(e), e) for e in self._of("his.order") if happened_at(e) <= self._at)
-        return orders[-1][1].data if orders else None
+        return whole([e.data for _, e in orders])
 
     def person(self) -> tuple[str | None, int | None]:
         """Return sex and year of birth as the newest message that says them has it."""
@@ -194,16 +197,17 @@ class _Told:
         past = self._past("asked_at_utc", told)
         return _moment(past[-1][1].data[name]) if past else None
 
-    def observed(self, codes: str, unit: str) -> tuple[datetime, Range | None] | None:
-        """Return the newest laboratory result under one of the codes: when, and what it can mean in this unit, None if nothing."""
-        found = []
+    def observed(self, row: Preparation, units: Sequence[LaboratoryUnit]) -> tuple[datetime, Result] | None:
+        """Return the newest laboratory result of an item: when, and what it can mean in the unit of its row."""
+        found, codes = [], (row.observation_codes or "").split()
+        bounds = [b for b in (row.block_low, row.block_high, row.warn_low, row.warn_high) if b is not None]
         for e in self._of("his.observation"):
             observed = _moment(e.data.get("observed_at_utc"))
             moment = min(observed or e.occurred_at, e.recorded_at)
             precision = precision_s(e, "observed_precision" if observed else "occurred_precision")
             for o in e.data["observations"]:
-                if o["code"] in codes.split() and is_result(o) and moment <= self._at:
-                    found.append((moment, precision, value_range(o, unit)))
+                if o["code"] in codes and is_result(o) and moment <= self._at:
+                    found.append((moment, precision, result(o, row.item, row.unit, units, bounds)))
         placed = in_order(found)
         return placed[-1] if placed else None
 
@@ -254,47 +258,48 @@ def _preparation(
     told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date
 ) -> Iterator[_Shortfall]:
     for row in _of(required.preparation, code, step, day):
-        said = _value(told, row, at)
-        if said is None:
+        got = _value(told, row, at, required.units)
+        if got is None:
             if row.on_unknown in ("block", "warn"):
                 why = because("preparation.not_asked", item=_named(row))
                 yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
             continue
+        said = got.said
         for effect in ("block", "warn"):
             low, high = getattr(row, f"{effect}_low"), getattr(row, f"{effect}_high")
             within = verdict(said, low, high) if said else None
             if within is None:
                 if row.on_unknown in ("block", "warn"):
-                    why = because("preparation.result_unusable", item=_named(row), unit=row.unit)
+                    why = because("preparation.result_unusable", item=_named(row), unit=row.unit, told=got.unit)
                     yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
                 break
             if not within:
-                limit, value = _limits(low, high, row.unit), next(v for v in said if math.isfinite(v))
+                limit, value = _limits(low, high, row.unit), next(v for v in said or () if math.isfinite(v))
                 why = because("preparation.outside", item=_named(row), value=round(value, 3), unit=row.unit, limit=limit)
                 yield _Shortfall("PREPARATION", row, row.item, effect, True, why)
                 break
 
 
-def _value(told: _Told, row: Preparation, at: datetime) -> Range | tuple[()] | None:
-    """Return what an item of the preparation can be, () for a result that cannot be used, None where nobody asked.
+def _value(told: _Told, row: Preparation, at: datetime, units: Sequence[LaboratoryUnit]) -> Result | None:
+    """Return what an item of the preparation can be, None where nobody asked.
 
     Of the two witnesses of a laboratory value the newer one counts.
     """
     item = row.item
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
-        return None if told.answer("medication") is None else (0.0, 0.0)
+        return None if told.answer("medication") is None else _exactly(0.0)
     if item == "fasting_h":
         since = told.since("fasting_since_utc")
         return None if since is None else _exactly((at - since).total_seconds() / 3600)
-    said, measured = told.answer(item), told.observed(row.observation_codes, row.unit or "") if row.observation_codes else None
+    said, measured = told.answer(item), told.observed(row, units)
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
-        return measured[1] or ()
+        return measured[1]
     return None if said is None else _exactly(float(said))
 
 
-def _exactly(value: float) -> Range:
-    return value, value
+def _exactly(value: float) -> Result:
+    return Result((value, value))
 
 
 def _drugs(told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:

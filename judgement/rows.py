@@ -251,6 +251,18 @@ class Preparation:
 
 
 @dataclass(frozen=True, slots=True)
+class LaboratoryUnit:
+    """A unit that laboratories tell an item of the preparation in; `per_base` of it make one of the item's first unit."""
+
+    TABLE: ClassVar[str] = "laboratory_units"
+    item: str
+    unit: str
+    spellings: str  # blanks between; small letters, without blanks, u for µ
+    per_base: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drug:
     """A drug, by its ATC code or the beginning of it, that a step wants withheld for some days."""
 

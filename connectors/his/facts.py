@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -13,7 +13,7 @@ from connectors.free_text import BLOT, Secrets, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
-from judgement.order_states import CONTROLS, STATUSES, order_state
+from judgement.order_states import CONTROLS, STATUSES, WHOLE, order_state
 from messages import because
 
 __all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
@@ -28,7 +28,8 @@ BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on re
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
-DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing")
+DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing", "unmatched")
+Find = Callable[[str, str], str | None]  # of filler and placer number (ORC-3, ORC-2; empty: not told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +136,21 @@ def said_at(message: Message, zone: tzinfo) -> Told:
     return sent
 
 
-def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo) -> list[Fact]:
+def _nothing(_: str, __: str) -> str | None:
+    return None
+
+
+def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Find = _nothing) -> list[Fact]:
     """Return what the message says, at least one fact; raise InvalidMessage with the reason when it may not enter.
+
+    `find` returns the accession number of the order of this patient that ORC-3 or ORC-2 name, None where none is known; asked for a message
+    that names no examination.
 
     A time that is there and cannot be read is such a reason: taken for absent, it would put the patient on another day. What an order
     can do without (weight, activity) is left out and stands among the `doubts` of its event, as what was read in another character set.
     """
     code, trigger = message.kind
-    said = _Said(message, pseudonym, who, _zone(message, zone), said_at(message, zone))
+    said = _Said(message, pseudonym, who, _zone(message, zone), said_at(message, zone), find)
     if code == "ADT":
         found = [_visit(said)]
     elif (code, trigger) in ORDERS:
@@ -171,6 +179,7 @@ class _Said:
     who: Patient
     zone: tzinfo
     sent: Told
+    find: Find
 
     def clean(self, segment: Segment | None, text: str) -> str | None:
         return self.who.cleaned(text, segment.codec if segment else "utf-8")
@@ -272,38 +281,45 @@ def _birth_doubts(said: _Said) -> list[dict[str, str]]:
 def _order(said: _Said, group: _Group) -> Fact:
     code, trigger = said.message.kind
     orc, obr = group.orc, group.obr
-    if obr is None or not obr.get(4):
+    control = orc.get(1).upper() if orc else ""
+    is_open = order_state(control, orc.get(5) if orc else "") == "open"
+    exam = obr.get(4)[:MAX_TEXT] if obr else ""
+    if not exam and (orc is None or control in WHOLE):
         raise InvalidMessage(because("hl7.no_exam_code", type=code, trigger=trigger), error="101")
-    accession = _accession(group)
+    accession, known = _accession(group), None
+    if not exam:
+        known = said.find(accession or "", _placer(group))
+        accession = known or accession
+        if accession is None or (known is None and is_open):
+            raise InvalidMessage(because("hl7.no_such_order"), error="101", location="ORC^1^2")
     if accession is None:
         raise InvalidMessage(because("hl7.no_accession_number"), error="101")
-    control = orc.get(1).upper() if orc else ""
     if not control:
         raise InvalidMessage(because("hl7.no_order_control"), error="101")
     if control not in CONTROLS:
         raise InvalidMessage(because("hl7.order_control_unknown"), error="103", location="ORC^1^1")
-    is_open = order_state(control, orc.get(5) if orc else "") == "open"
-    unread = list[dict[str, str]]()
+    unread = [{"field": "ORC-3", "doubt": "unmatched"}] if not exam and known is None else []
     try:
         timings = [_planned(tq1, 7, said.zone) for tq1 in group.tq1]
         planned = _first(_planned(obr, 36, said.zone), *timings, _planned(orc, 7, said.zone, 4), _planned(obr, 27, said.zone, 4))
     except InvalidMessage:
         if is_open:
             raise
-        planned, unread = None, [{"field": "OBR-36", "doubt": "unreadable"}]  # a cancellation holds without it
+        planned = None  # a cancellation holds without it
+        unread.append({"field": "OBR-36", "doubt": "unreadable"})
     doubts = [*unread, {"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else unread
     doubts += _birth_doubts(said)
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
-    if planned is None and is_open:
+    if planned is None and is_open and exam:
         doubts.append({"field": "OBR-36", "doubt": "missing"})
     return said.fact("his.order", accession, _time(orc, 9, said.zone), {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
-        "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, obr.get(4)[:MAX_TEXT]) or obr.get(4)[:MAX_TEXT],
-        "exam_name": said.clean(obr, obr.get(4, 2)),
-        "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)),
+        "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, exam) or exam or None,
+        "exam_name": said.clean(obr, obr.get(4, 2)) if obr else None,
+        "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)) if obr else None,
         "scheduled_at_utc": utc_text(planned.at) if planned else None,
-        "placer": said.clean(orc or obr, (orc.get(2) if orc else "") or obr.get(2)),
+        "placer": said.clean(orc or obr, _placer(group)),
         "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts, BODY_KG),
         **_step(group),
     }, doubts, planned)  # fmt: skip
@@ -376,6 +392,10 @@ def _accession(group: _Group) -> str | None:
     orc, obr, ipc = group.orc, group.obr, group.ipc
     found = (orc.get(3) if orc else "") or (obr.get(18) or obr.get(3) if obr else "") or (ipc.get(1) if ipc else "")
     return _clip(found)
+
+
+def _placer(group: _Group) -> str:
+    return (group.orc.get(2) if group.orc else "") or (group.obr.get(2) if group.obr else "")
 
 
 def _quantity(

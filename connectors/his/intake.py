@@ -3,7 +3,8 @@
 import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
@@ -21,6 +22,7 @@ from messages import because
 __all__ = ["Intake"]
 
 DISK_FULL = "hl7.disk_full"
+PLACED = timedelta(days=400)  # an order is looked for by its placer number so far back
 
 
 Outcome = Literal["stored", "duplicate", "quarantined"]
@@ -111,7 +113,8 @@ class Intake:
         said_at(message, self._settings.zone)
         who = patient(message)
         pseudonym = self._keys.pseudonym(who.patient_id)
-        found = facts(message, pseudonym, who, self._settings.zone)
+        find = partial(self._ordered, pseudonym, now - PLACED)
+        found = facts(message, pseudonym, who, self._settings.zone, find)
         source = f"urn:photopeak:hl7:{self._named(_sender(message), who)}"
         control_id = self._named(control_id, who)
         events = [
@@ -124,6 +127,23 @@ class Intake:
         for event in events:
             validate(event)
         return events, who.identity
+
+    def _ordered(self, pseudonym: str, since: datetime, filler: str, placer: str) -> str | None:
+        """Return the accession number of the one order of a patient that a filler or else a placer number names, None where none is known."""
+        if filler and any(
+            e.data["exam_code"] and e.data["patient_pseudonym"] == pseudonym for _, e in self._journal.of("his.order", filler)
+        ):
+            return filler
+        if not placer:
+            return None
+        fields = ("placer", "patient_pseudonym", "exam_code")
+        told = self._journal.excerpts(self._journal.first_since(since) - 1, "his.order", fields=fields)
+        found = {
+            o.subject
+            for o in told
+            if o.data["placer"] == placer and o.data["patient_pseudonym"] == pseudonym and o.data["exam_code"]
+        }
+        return found.pop() if len(found) == 1 else None
 
     def _quarantine(self, content: Blob, message: Message | None, now: datetime, peer: str, why: ValueError) -> _Answer:
         code, error = (why.code, why.error) if isinstance(why, InvalidMessage) else ("AE", "102")

@@ -27,7 +27,12 @@ NUMBER = re.compile(r"[+-]?(?:\d{1,12}(?:[.,]\d{1,12})?|\d{1,3}(?:,\d{3})+\.\d{1
 VALUE = re.compile(rf"({NUMBER.pattern})\s*([^\d\s.,+-]\S{{0,15}})?")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 1,234 may be a thousand or one
 # one way of writing each unit, as the rows of the reference data write it
-UNITS = {u.casefold(): u for u in ("mmol/L", "umol/L", "mg/dL", "ng/mL", "ug/L", "g/L", "kg", "MBq", "mL/min")}
+UNITS = {
+    u.casefold(): u
+    for u in (
+        "mmol/L", "umol/L", "pmol/L", "mg/dL", "mg/L", "ng/mL", "ug/L", "g/L", "kg", "MBq", "mL/min", "IU/L", "mIU/L", "mIU/mL", "uIU/mL",
+    )
+}  # fmt: skip
 
 
 def decimal(text: str) -> float | None:

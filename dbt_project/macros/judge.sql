@@ -40,3 +40,8 @@
     when {{ low }} is not null then '≥ ' || {{ number_text(low) }}
   end || coalesce(' ' || nullif({{ unit }}, '1'), '')
 {%- endmacro %}
+
+{# One way of writing a unit: small letters, without blanks, u for µ, empty for null; as `laboratory_units.csv` has its spellings. #}
+{% macro unit_plain(unit) -%}
+  lower(replace(replace(replace(coalesce({{ unit }}, ''), ' ', ''), 'µ', 'u'), 'μ', 'u'))
+{%- endmacro %}

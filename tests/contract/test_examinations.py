@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -128,12 +129,24 @@ CASES: dict[str, tuple[str, Change]] = {
 # what the laboratory said after 5.5 mmol/L: value, unit, OBX-11, and whether the injection is permitted
 RESULTS = (
     ("15.0", "mmol/L", "F", False), ("8.0", "mmol/L", "F", True), ("> 33.3", "mmol/L", "F", False), (">= 12", "mmol/L", "F", False),
-    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", None),
+    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", False),
     ("HI", "mmol/L", "F", None), ("15.0*", "mmol/L", "F", None), ("15.0", None, "F", None), ("5.5", "mmol/L", "D", None),
     ("5.5", "mmol/L", "W", None), (None, None, "X", None), (None, "mmol/L", "F", None), ("nan", "mmol/L", "F", None),
     (None, "mmol/L", "I", True), (None, None, "N", True), (">", "mmol/L", "F", None), ("3.0", "mmol/L", "F", True),
+    ("99", "mg/dL", "F", True), ("200", "mg/dL", "F", True), ("201", "MG/DL", "F", False), ("200.1", "mg/dL", "F", False),
+    ("2.5", "g/L", "F", False), ("5600", "\u00b5mol/L", "F", True), ("99", "mg %", "F", True), ("> 200", "mg/dL", "F", False),
+    ("< 60", "mg/dL", "F", True), ("99", "mg/24h", "F", None), ("1_0", "mmol/L", "F", None), ("\u0665.\u0665", "mmol/L", "F", None),
 )  # fmt: skip
 STATES = {f"T-{control}-{status}": permitted for (control, status), permitted in FORBIDDING.items()}
+
+
+TOLD = 200  # orders
+# examinations of a day that is over: what the order says, and which steps were done
+HELD, STRANGE, NO_TIME = {"order_control": "HD"}, {"order_control": "SC", "order_status": "ZZ"}, {"scheduled_at_utc": None}
+WAITING: dict[str, tuple[Data, tuple[str, ...]]] = {
+    "S-open": ({}, ()), "S-held": (HELD, ()), "S-strange": (STRANGE, ()), "S-no-time": (NO_TIME, ()),
+    "S-held-begun": (HELD, ("injection",)), "S-no-time-begun": (NO_TIME, ("injection",)),
+}  # fmt: skip
 
 
 class Hospital:
@@ -161,6 +174,12 @@ class Hospital:
         self.examine(
             self.good["RENAL"], "D-agent", lambda k, d, _: d | ({"agent": "Tc-99m MDP"} if k == "examination.dose" else {})
         )
+        for accession, (order, keep) in WAITING.items():
+            self.examine(
+                self.good["BONE"], accession,
+                lambda k, d, _, order=order, keep=keep: d | order if k == "his.order" else d if d.get("step") in keep else None,
+            )  # fmt: skip
+            del self.injected[accession]  # before a step that nobody has done there is nothing to compare
         self.tellings()
         self.lake.write(self.settings.lake)
         build_marts(self.settings, AS_OF)
@@ -169,6 +188,15 @@ class Hospital:
                 "SELECT accession_number, rule_id, rule_version, severity, subject_id, reason FROM marts.fct_finding"
             ).fetchall()
             self.verdicts = dict(db.execute("SELECT accession_number, verdict FROM marts.fct_examination").fetchall())
+            self.steps = db.execute(
+                "SELECT accession_number, step, state FROM marts.fct_examination_step WHERE accession_number LIKE 'S-%'"
+            ).fetchall()
+            self.orders = {
+                a: (state, code, scheduled is not None)
+                for a, state, code, scheduled in db.execute(
+                    "SELECT accession_number, order_state, exam_code, scheduled_at_utc FROM intermediate.int_examination__order"
+                ).fetchall()
+            }
             self.statuses = dict(db.execute("SELECT accession_number, status FROM marts.fct_examination").fetchall())
 
     def _clean(self, code: str) -> Exam:
@@ -216,11 +244,11 @@ class Hospital:
             }, recorded=recorded)  # fmt: skip
 
     def tellings(self) -> None:
-        """Tell sixty orders five times each, within minutes, to every precision, and in any order of arrival."""
+        """Tell orders six times each, within minutes, to every precision, in any order of arrival, some twice, some in an ORC alone."""
         chance, clean = Random(84), self.good["BONE"]
         begin = datetime(2026, 1, 5, 1, 29, 50, tzinfo=UTC)
-        for n in range(60):
-            for k in range(5):
+        for n in range(TOLD):
+            for k in range(6):
                 moment = begin + timedelta(
                     seconds=chance.choice((0, 1, 5, 30, 61, 3700)), milliseconds=chance.choice((0, 0, 500))
                 )
@@ -228,12 +256,18 @@ class Hospital:
                 cut = {"day": {"hour": 0, "minute": 0, "second": 0}, "hour": {"minute": 0, "second": 0}, "minute": {"second": 0}}
                 if precision != "fraction" and precision:
                     moment = moment.replace(**cut.get(precision, {}), microsecond=0)
-                self.lake.event("his.order", moment, {
-                    "message_type": "ORM", "trigger": "O01", "order_control": "CA" if k % 2 else "NW", "accession_number": f"W-{n}",
-                    "patient_pseudonym": f"p-W-{n}", "exam_code": clean.code, "exam_name": "bone", "indication": None,
-                    "scheduled_at_utc": text(begin + timedelta(days=1)), "placer": None, "prescribed_activity_mbq": None,
-                    **({"occurred_precision": precision} if precision else {}),
-                }, recorded=begin + timedelta(days=1, minutes=k // 2))  # fmt: skip
+                control, status = chance.choice(
+                    (("NW", ""), ("CA", ""), ("HD", ""), ("RL", ""), ("XO", ""), ("DC", ""), ("SC", "CM"), ("SC", "ZZ"))
+                )
+                is_whole = k == 0 or control in ("NW", "XO") or chance.random() < 0.5
+                order = {
+                    "message_type": "ORM", "trigger": "O01", "order_control": control, "order_status": status, "accession_number": f"W-{n}",
+                    "patient_pseudonym": f"p-W-{n}", "exam_code": clean.code if is_whole else None, "exam_name": "bone" if is_whole else None,
+                    "indication": None, "scheduled_at_utc": text(begin + timedelta(days=1)) if is_whole else None, "placer": None,
+                    "prescribed_activity_mbq": None, **({"occurred_precision": precision} if precision else {}),
+                }  # fmt: skip
+                for again in range(chance.choice((1, 1, 1, 2))):
+                    self.lake.event("his.order", moment, order, recorded=begin + timedelta(days=1, minutes=k // 2 + 3 * again))
 
     def image(self, exam: Exam, accession: str, kind: str | None = None, measured: bool = True) -> None:
         """Send the image of an examination, and measure it as the job would."""
@@ -326,17 +360,39 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
 
 
 def test_worklist_readiness_and_marts_agree_on_the_newest_telling(hospital: Hospital) -> None:
-    cancelled = {a for a, s in hospital.statuses.items() if a.startswith("W-") and s == "cancelled"}
-    assert 10 < len(cancelled) < 50
-    journal = MemoryJournal()
-    for n in range(60):
+    says = {
+        "ended": "the order was cancelled", "held": "the order is on hold", "completed": "the order is told as completed",
+        "unknown": "the order carries a code that is not known: whether it still holds cannot be told",
+    }  # fmt: skip
+    journal, states = MemoryJournal(), Counter(s for a, (s, _, _) in hospital.orders.items() if a.startswith("W-"))
+    assert min(states[s] for s in (*says, "open")) > 5, states
+    for n in range(TOLD):
         accession = f"W-{n}"
-        told = hospital.events(accession)
+        told = sorted(hospital.events(accession), key=lambda e: e.recorded_at)
+        state, code, is_scheduled = hospital.orders[accession]
         answer = readiness(accession, told, requirements(), AS_OF, CHINA)
-        assert ("the order was cancelled" in [c.reason for c in answer.blocks]) == (accession in cancelled), accession
+        assert [says[state]] == [c.reason for c in answer.blocks] if state in says else answer.blocks, (accession, state)
+        assert (hospital.statuses[accession] == "cancelled") == (state == "ended")
+        assert (answer.exam_code, is_scheduled) == (code, True) and code
         journal.append([replace(e, subject=accession) for e in told])
-    offered = {o.accession_number for o in Orders(journal, MemoryJournal()).open(datetime(2026, 1, 6, tzinfo=UTC))}
-    assert offered == {f"W-{n}" for n in range(60)} - cancelled
+    orders, at = Orders(journal, MemoryJournal()), datetime(2026, 1, 6, tzinfo=UTC)
+    by_state = {state: {f"W-{n}" for n in range(TOLD) if hospital.orders[f"W-{n}"][0] == state} for state in states}
+    assert ({o.accession_number for o in orders.open(at)}, orders.unclear(at)) == (by_state["open"], by_state["unknown"])
+
+
+def test_nobody_waits_for_an_order_on_hold_or_without_a_time(hospital: Hospital) -> None:
+    states = {a: {step: state for b, step, state in hospital.steps if b == a} for a in WAITING}
+    before, after = ("identity_check", "dose_preparation"), ("uptake_end", "positioning", "acquisition", "image_review", "report")
+    for accession in ("S-held", "S-strange", "S-no-time"):
+        assert set(states[accession].values()) == {"pending"} and len(states[accession]) == 8, accession
+    assert set(states["S-open"].values()) == {"missing"}
+    # what was done all the same is judged: a step that a later one overtook is missing, what may still come is not
+    assert states["S-held-begun"] == dict.fromkeys(before, "missing") | {"injection": "done"} | dict.fromkeys(after, "pending")
+    assert states["S-no-time-begun"] == dict.fromkeys(before + after, "missing") | {"injection": "done"}
+    missing = Counter(a for a, rule, *_ in hospital.findings if rule == "STEP_MISSING")
+    assert {a: missing[a] for a in WAITING} == {
+        "S-open": 8, "S-held": 0, "S-strange": 0, "S-no-time": 0, "S-held-begun": 2, "S-no-time-begun": 7,
+    }  # fmt: skip
 
 
 @pytest.mark.req("EXM-03")

@@ -298,10 +298,15 @@ def test_the_pretend_hospital_breaks_only_what_it_planted(reference: Requirement
 
 RESULTS = [
     ("15.0", "mmol/L", "F", False), ("8.0", "mmol/L", "F", True), ("> 33.3", "mmol/L", "F", False), (">= 12", "mmol/L", "F", False),
-    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", None),
+    ("> 4", "mmol/L", "F", None), ("< 20", "mmol/L", "F", None), ("< 4.5", "mmol/L", "F", None), ("270", "mg/dL", "F", False),
     ("HI", "mmol/L", "F", None), ("15.0*", "mmol/L", "F", None), ("15.0", None, "F", None), ("5.5", "mmol/L", "D", None),
     ("5.5", "mmol/L", "W", None), (None, None, "X", None), (None, "mmol/L", "F", None), ("nan", "mmol/L", "F", None),
     (None, "mmol/L", "I", True), (None, None, "N", True), (None, None, "O", True), (">", "mmol/L", "F", None),
+    ("99", "mg/dL", "F", True), ("200", "mg/dL", "F", True), ("201", "mg/dL", "F", False), ("200.1", "mg/dL", "F", False),
+    ("252", "MG/DL", "F", False), ("1.0", "g/L", "F", True), ("2.5", "g/L", "F", False), ("1000", "mg/L", "F", True),
+    ("5600", "µmol/L", "F", True), ("5600", "\u03bcmol/L", "F", True), ("99", "mg %", "F", True), ("5.6", "MMOL/L", "F", True),
+    ("5.6", "毫摩尔/升", "F", True), ("> 200", "mg/dL", "F", False), ("< 60", "mg/dL", "F", True), ("99", "mg/24h", "F", None),
+    ("5.6", "mol/L", "F", None), ("5.6", "ng/mL", "F", None), ("1_0", "mmol/L", "F", None), ("\u0665.\u0665", "mmol/L", "F", None),
 ]  # fmt: skip
 
 

@@ -413,6 +413,46 @@ def test_an_unknown_patient_and_a_number_that_would_be_cut_are_not_offered(house
     assert [r["accession_number"] for r in shown["not_offered"]] == ["A" * 17]
 
 
+@pytest.mark.parametrize(("control", "status"), [("SC", "LOCAL"), ("DE", ""), ("ZZ", "")])
+def test_an_order_under_a_code_that_nobody_knows_is_listed_with_the_reason(house: House, control: str, status: str) -> None:
+    house.states(GC1=FIT, SPCT1=FIT)
+    house.order("A1")
+    house.order("A2", control=control, order_status=status)
+    house.order("A3", control="HD")
+    assert house.offered("GC1") == ["A1"]
+    house.holds._show()
+    shown = json.loads((house.settings.worklist / "holds.json").read_text())
+    assert [(r["accession_number"], r["reason_code"]) for r in shown["not_offered"]] == [("A2", "order.state_unknown")]
+    assert shown["not_offered_count"] == 1
+    house.order("A2")
+    assert house.offered("GC1") == ["A1", "A2"]
+    house.holds._show()
+    assert json.loads((house.settings.worklist / "holds.json").read_text())["not_offered"] == []
+
+
+def test_an_order_without_a_time_is_offered_on_each_day_of_a_week_and_says_so(house: House) -> None:
+    step = Dataset()
+    step.ScheduledProcedureStepStartDate = step.ScheduledProcedureStepStartTime = step.ScheduledProcedureStepDescription = ""
+    house.order("A1", scheduled_at_utc=None, exam_name="Bone scan")
+    house.order("A2", exam_name="Bone scan")
+
+    def said() -> dict[str, tuple[str, str, str]]:
+        house.states(f"{house.now.astimezone(house.settings.zone):%Y-%m-%d}", GC1=FIT, SPCT1=FIT)
+        step.ScheduledProcedureStepStartDate = f"{house.now.astimezone(house.settings.zone):%Y%m%d}"
+        found = house.ask("GC1", ScheduledProcedureStepSequence=[step])[1]
+        items = {d.AccessionNumber: d.ScheduledProcedureStepSequence[0] for d in found}
+        return {
+            a: (s.ScheduledProcedureStepStartDate, s.ScheduledProcedureStepStartTime, s.ScheduledProcedureStepDescription)
+            for a, s in items.items()
+        }
+
+    assert said() == {"A1": ("20260302", "090000", "NO TIME: Bone scan"), "A2": ("20260302", "090000", "Bone scan")}
+    house.now = NOW + timedelta(days=3)
+    assert said() == {"A1": ("20260305", "000000", "NO TIME: Bone scan")}
+    house.now = NOW + timedelta(days=7, seconds=1)
+    assert said() == {}
+
+
 def test_a_cancellation_by_bare_date_ends_the_order_and_an_older_one_does_not(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     for accession, before in (("A1", 0), ("A2", 1)):

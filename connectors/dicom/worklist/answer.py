@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from connectors.dicom.worklist.matching import BadKey, answer, check_keys, match
 from connectors.dicom.worklist.orders import Order, Orders
 from connectors.identity import Vault
 from connectors.settings import Settings
-from judgement.days import local
+from judgement.days import day_start, local, local_day
 from judgement.worklist import Decision, State, Station, Stations
 from messages import Message, because
 
@@ -27,6 +28,7 @@ __all__ = ["LIMIT", "Worklist"]
 
 LOG = logging.getLogger("photopeak.dicom")
 LIMIT = 500  # answers to one question
+NO_TIME = "NO TIME: "  # before the description of a step whose order names no time: the standard wants one all the same
 NUMBER_LENGTH = 16  # of VR SH; a number that is cut is another number
 SUCCESS, PENDING, PENDING_WARNING, CANCELLED = 0x0000, 0xFF00, 0xFF01, 0xFE00
 OUT_OF_RESOURCES, NO_IDENTIFIER, UNABLE, NOT_REGISTERED = 0xA700, 0xA900, 0xC001, 0xC010
@@ -106,6 +108,7 @@ class Worklist:
         wanting = self._orders.open(now)
         looked_at: dict[str, Message | None] = {}
         for order in wanting:
+            order = self._dated(order, now)
             if not starts_within(wanted, local(order.starts_at, self._settings.zone)):
                 continue
             named = [s for s in free if _does(s, order, reference)]
@@ -114,7 +117,16 @@ class Worklist:
                 yield entry
             if named:
                 looked_at[order.accession_number] = None if isinstance(entry, Dataset) else entry
-        self._holds.leave_out(looked_at, {o.accession_number for o in wanting})
+        unclear = self._orders.unclear(now)
+        looked_at |= dict.fromkeys(unclear, because("order.state_unknown"))
+        self._holds.leave_out(looked_at, {o.accession_number for o in wanting} | unclear)
+
+    def _dated(self, order: Order, now: datetime) -> Order:
+        """Return an order that names no time as one of today, from when it was given on: its patient may come on any day."""
+        if order.is_scheduled:
+            return order
+        zone = self._settings.zone
+        return replace(order, starts_at=max(order.starts_at, day_start(local_day(now, zone), zone)))
 
     def _patient(self, order: Order, stations: list[Station]) -> Dataset | Message:
         """Return the entry of an order, or why it has none: its patient is not known (yet), or its number would have to be cut."""
@@ -126,6 +138,8 @@ class Worklist:
             return because("worklist.patient_unknown")
         entry = self._entry(stations, order.starts_at, order.accession_number, order.exam_name, order.exam_code, "99HIS")
         step = entry.ScheduledProcedureStepSequence[0]
+        if not order.is_scheduled:
+            step.ScheduledProcedureStepDescription = f"{NO_TIME}{order.exam_name}"[:64]
         entry.RequestedProcedureID, step.ScheduledProcedureStepID = order.procedure_id, order.step_id
         entry.StudyInstanceUID = order.study_uid or entry.StudyInstanceUID
         entry.PatientID = who["patient_id"]

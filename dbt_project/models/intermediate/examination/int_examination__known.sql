@@ -26,6 +26,9 @@ dated as (
         o.exam_name,
         o.indication,
         coalesce(o.is_cancelled, false) as is_cancelled,
+        -- nobody waits for an order on hold, or under a code that nobody knows, or of which no day was told and nothing was begun
+        coalesce(o.order_state not in ('held', 'unknown'), true)
+        and coalesce(o.scheduled_at_utc, t.first_started_at_utc, d.administered_at_utc) is not null as is_awaited,
         o.ordered_at_utc,
         o.scheduled_at_utc,
         t.first_started_at_utc,

@@ -6,6 +6,10 @@ numbered as (
     select
         *,
         row_number() over (partition by site_id, accession_number order by {{ newest_told() }}) as newest_first,
+        -- one that names no examination changes the state of an order and nothing else
+        row_number() over (
+            partition by site_id, accession_number order by case when exam_code is null then 1 else 0 end, {{ newest_told() }}
+        ) as whole_first,
         min(occurred_at_utc) over (partition by site_id, accession_number) as ordered_at_utc
     from placed
 )
@@ -13,10 +17,10 @@ numbered as (
 select
     n.site_id,
     n.accession_number,
-    n.patient_pseudonym,
-    n.exam_code,
-    n.exam_name,
-    n.indication,
+    w.patient_pseudonym,
+    w.exam_code,
+    w.exam_name,
+    w.indication,
     {{ order_state('n.order_control', 'n.order_status') }} as order_state,
     {{ order_state('n.order_control', 'n.order_status') }} = 'ended' as is_cancelled,
     n.ordered_at_utc,
@@ -25,10 +29,9 @@ select
         when n.occurred_precision_s <= 1 then n.happened_at_utc
         else greatest(n.told_at_utc, least(n.recorded_at_utc, {{ plus_seconds('n.happened_at_utc', 'n.occurred_precision_s') }}))
     end as told_at_utc,
-    n.scheduled_at_utc,
-    n.prescribed_activity_mbq,
-    n.weight_kg,
-    {{ local_day('coalesce(n.scheduled_at_utc, n.ordered_at_utc)', 's.time_zone') }} as exam_day
+    w.scheduled_at_utc,
+    w.prescribed_activity_mbq,
+    w.weight_kg
 from numbered as n
-inner join {{ ref('sites') }} as s on n.site_id = s.site_id
+inner join numbered as w on n.site_id = w.site_id and n.accession_number = w.accession_number and w.whole_first = 1
 where n.newest_first = 1

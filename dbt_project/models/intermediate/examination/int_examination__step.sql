@@ -10,7 +10,7 @@ with performed as (
 
 planned as (
     select
-        e.site_id, e.accession_number, e.exam_code, e.is_cancelled, e.reported_at_utc, e.day_is_over,
+        e.site_id, e.accession_number, e.exam_code, e.is_cancelled, e.reported_at_utc, e.day_is_over and e.is_awaited as day_is_over,
         p.step, p.sequence, p.mandatory, p.min_after_injection_min, p.max_after_injection_min
     from {{ ref('int_examination__known') }} as e
     inner join {{ ref('exam_plans') }} as p on e.exam_code = p.exam_code and e.plan_valid_from = p.valid_from

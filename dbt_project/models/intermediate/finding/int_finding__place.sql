@@ -100,6 +100,7 @@ select
         when 'character_set' then {{ because('intake.other_character_set', {'times': 'times', 'field': 'field'}) }}
         when 'clock_change' then {{ because('intake.clock_change', {'field': 'field'}) }}
         when 'missing' then {{ because('intake.no_appointment') }}
+        when 'unmatched' then {{ because('intake.order_unknown') }}
         when 'too_long' then {{ because('intake.accession_too_long') }}
         else {{ because('intake.left_out', {'field': 'field'}) }}
     end,

@@ -30,9 +30,15 @@ measured as (
         least(o.measured_at_utc, o.recorded_at_utc) as measured_at_utc,
         -- the newest is chosen before it is read: one that cannot be used must not let an older one stand in its place
         case
-            when o.unit = r.unit and coalesce(o.status, '') not in ('D', 'W', 'X')
-                then try_cast(regexp_replace(o.value, '^[<>]?=? *', '') as double)
-        end as value,
+            when coalesce(o.status, '') not in ('D', 'W', 'X')
+                then try_cast(regexp_extract(o.value, '^[<>]?=? *([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?)$', 1) as double)
+        end as number,
+        power(10.0, coalesce(length(nullif(regexp_extract(o.value, '^[<>]?=? *[+-]?[0-9]+[.]([0-9]+)$', 1), '')), 0)) as steps,
+        o.unit as told_unit,
+        {{ unit_plain('o.unit') }} = {{ unit_plain('r.unit') }} as is_same_unit,
+        u.per_base as per_told,
+        w.per_base as per_asked,
+        r.block_low, r.block_high, r.warn_low, r.warn_high,
         case when o.value like '<%' then '<' when o.value like '>%' then '>' else '=' end as relation
     from required as r
     inner join {{ ref('stg_his__observation') }} as o
@@ -40,16 +46,34 @@ measured as (
             r.site_id = o.site_id and r.accession_number = o.accession_number
             and (o.value is not null or coalesce(o.status, '') not in ('I', 'N', 'O')) -- awaited is no result
             and contains(' ' || r.observation_codes || ' ', ' ' || o.code || ' ') and least(o.measured_at_utc, o.recorded_at_utc) <= r.at_utc
+    left join {{ ref('laboratory_units') }} as u on r.item = u.item and contains(' ' || u.spellings || ' ', ' ' || {{ unit_plain('o.unit') }} || ' ')
+    left join {{ ref('laboratory_units') }} as w on r.item = w.item and contains(' ' || w.spellings || ' ', ' ' || {{ unit_plain('r.unit') }} || ' ')
     where r.newest_first = 1
 ),
 
+-- converted, it is a bound when the bound, in the unit and to the digits of the result, is the number that was told
+converted as (
+    select
+        *,
+        case
+            when is_same_unit then number
+            when per_told is null or per_asked is null then null
+            {%- for bound in ['block_low', 'block_high', 'warn_low', 'warn_high'] %}
+            when relation = '=' and floor({{ bound }} * per_told / per_asked * steps + 0.5) = floor(number * steps + 0.5) then {{ bound }}
+            {%- endfor %}
+            else number * per_asked / per_told
+        end as value,
+        case when abs(number) < 1e300 and not is_same_unit and (per_told is null or per_asked is null) then told_unit end as unknown_unit
+    from measured
+),
+
 placed as (
-    {{ as_told('measured', ['site_id', 'accession_number', 'step', 'requirement_id'], 'measured_at_utc', 'observed_precision_s') }}
+    {{ as_told('converted', ['site_id', 'accession_number', 'step', 'requirement_id'], 'measured_at_utc', 'observed_precision_s') }}
 ),
 
 observed as (
     select
-        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, relation,
+        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, relation, unknown_unit,
         case when abs(value) < 1e300 then value end as value, -- a number: neither NaN nor infinite
         row_number() over (partition by site_id, accession_number, step, requirement_id order by {{ newest_told() }}) as newest_first
     from placed
@@ -71,7 +95,8 @@ valued as (
             else '='
         end as relation,
         r.item not in ('medication', 'fasting_h') and o.observed_at_utc is not null
-        and (a.asked_at_utc is null or o.observed_at_utc > a.asked_at_utc) as is_of_laboratory
+        and (a.asked_at_utc is null or o.observed_at_utc > a.asked_at_utc) as is_of_laboratory,
+        o.unknown_unit
     from required as r
     left join answered as a
         on r.site_id = a.site_id and r.accession_number = a.accession_number and r.step = a.step and r.requirement_id = a.requirement_id and a.newest_first = 1
@@ -120,7 +145,7 @@ select
     case
         when effect is null then null
         when value is null and is_of_laboratory
-            then {{ because('preparation.result_unusable', {'item': named('name_en', 'name_zh'), 'unit': 'unit'}) }}
+            then {{ because('preparation.result_unusable', {'item': named('name_en', 'name_zh'), 'unit': 'unit', 'told': 'unknown_unit'}) }}
         when value is null then {{ because('preparation.not_asked', {'item': named('name_en', 'name_zh')}) }}
         else
             {{ because('preparation.outside', {'item': named('name_en', 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
