@@ -84,7 +84,7 @@ class _Language:
 
     def _dataset(self, mart: str) -> dict[str, Any]:
         source, columns = self.datasets[mart], self.marts[mart]
-        made = {**self._names(mart, columns, source), **self._states(source), **self._own(source)}
+        made = {**self._names(mart, columns, source), **self._states(source), **self._own(source), **self._links(source)}
         times = {_local(c): c for c, kind in columns.items() if kind == "timestamp"}
         select = [f"{sql} AS {name}" for name, (sql, _) in made.items()]
         select += [f"{self._clock(f'm.{c}')} AS {name}" for name, c in times.items()]
@@ -206,10 +206,26 @@ class _Language:
         made = {}
         for name, column in (source.get("columns") or {}).items():
             sql = " ".join(self._say(column["sql"]).replace("{lang}", self.language).split())
+            sql = re.sub(r"\{link:(\w+)\}", lambda found: self.words["links"][found[1]][self.language], sql)
             for table in re.findall(r"\{word:(\w+)\((\S+?)\)\}", sql):
                 sql = sql.replace(f"{{word:{table[0]}({table[1]})}}", self._case(table[1], table[0]))
             made[name] = (sql, column.get("type", "VARCHAR"))
         return made
+
+    def _links(self, source: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        """Return the way from a row to the page of its run (verdict, picture, images), or to what its rule found in the newest report."""
+        told = source.get("evidence")
+        if not told:
+            return {}
+
+        def link(key: str, page: str, suffix: str) -> str:
+            word = self.words["links"][page][self.language]
+            start, end = f'<a href="PHOTOPEAK_REPORTS_URL/{page}/', f'{suffix}?lang={self.language}" target="_blank">{word}</a>'
+            return f"WHEN {key} <> '' THEN {_quoted(start)} || {key} || {_quoted(end)}"
+
+        ways = [link(told["run"], "evidence", ".html")] if "run" in told else []
+        ways += [link(told["rule"], "rules", "")] if "rule" in told else []
+        return {"evidence": (f"CASE {' '.join(ways)} ELSE '' END", "VARCHAR")}
 
     # --- charts
 

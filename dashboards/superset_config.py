@@ -12,6 +12,8 @@ from superset.config import TALISMAN_CONFIG as _TALISMAN_DEFAULT
 
 _HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(_HERE))
+sys.path.append(str(_HERE.parent))  # Superset's environment holds none of our rooms
+import clock  # type: ignore[import-not-found]  # noqa: E402
 import landing  # type: ignore[import-not-found]  # noqa: E402
 import releases  # type: ignore[import-not-found]  # noqa: E402
 import warm  # type: ignore[import-not-found]  # noqa: E402
@@ -64,9 +66,10 @@ RATELIMIT_STORAGE_URI = "memory://"
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:
-    """Key what is cached by release and fill it when one is published, and show each reader the pages of one language."""
+    """Key what is cached by release and fill it when one is published, say which moment is pinned, show each reader pages of one language."""
     releases.key_by_release(_HOME / "warehouse" / "current")
     warm.install(app, _STATE, _HOME / "warehouse" / "current")
+    clock.install(app, _WORDS["pinned"], lambda: clock.pinned(_HOME))
     landing.install(app, tuple(p.stem for p in (_HERE / "dashboards").glob("*.yaml")))
 
 
@@ -79,7 +82,9 @@ EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
     {"id": "photopeakShare", "label": "Share", "colors": ["#D55E00", "#F0C27A", "#9CC9E3", "#0072B2"]},
 ]
 LANGUAGES = {"en": {"flag": "us", "name": "English"}, "zh": {"flag": "cn", "name": "中文"}}
-FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "EMBEDDED_SUPERSET": False, "ALERT_REPORTS": False, "ENABLE_TEMPLATE_PROCESSING": False}
+FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "EMBEDDED_SUPERSET": False, "ALERT_REPORTS": False, "ENABLE_TEMPLATE_PROCESSING": False,
+    "DASHBOARD_VIRTUALIZATION_DEFER_DATA": True,  # what is out of sight is asked for when it comes near
+}
 SQLLAB_BACKEND_PERSISTENCE = False
 PUBLIC_ROLE_LIKE = None
 AUTH_USER_REGISTRATION = False

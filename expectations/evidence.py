@@ -1,4 +1,4 @@
-"""A page of evidence for each picture: what was measured on it, how it was judged, whose images they were, and these images to take away.
+"""A page of evidence for each run: what was measured on it, how it was judged, whose images they were, and these images to take away.
 
 `evidence/<run_key>.json` names the pseudonymised copies of the images; the reports' server gives them as one archive.
 """
@@ -32,10 +32,10 @@ Evidence = dict[str, Any]
 
 
 def read(connection: duckdb.DuckDBPyConnection) -> list[Evidence]:
-    """Return what the release holds of each run with a picture: its facts, its measures, its study and images."""
+    """Return what the release holds of each current run: its facts, its measures, its study and images."""
     runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for mart in MARTS:
-        rows = connection.execute(f"select * from marts.{mart} where is_current and picture_href is not null order by all").df()
+        rows = connection.execute(f"select * from marts.{mart} where is_current and run_key is not null order by all").df()
         for row in json.loads(rows.to_json(orient="records", date_format="iso", date_unit="s")):
             runs[row["run_key"]].append(row)
     series = _series(connection)

@@ -41,20 +41,22 @@ def write(
     names: dict[str, dict[str, tuple[str, str]]],
     zone: tzinfo,
 ) -> None:
-    """Write the run's page, the front page over all runs, and a page of evidence for each picture; times on the clock of the site."""
+    """Write the run's page, the front page over all runs, and a page of evidence for each run; times on the clock of the site."""
     environment = _environment(zone)
     rows = history.index(reports)
     summaries = history.runs(rows)[::-1]
     folder = reports / "runs" / run["run_id"]
     suites = {s["name"]: s for s in run["suites"]}
     rules = sorted(run["rules"], key=lambda r: (r["success"], r["severity"] != "integrity", r["suite"], r["rule"]))
+    known = {one["run_key"] for one in seen}
     for rule in rules:
         # what says the same in Chinese or as data is shown with the English
         rule["columns"] = [c for c in rule["columns"] if not any(c == f"{r}{b}" for r in REASONS for b in BESIDE)]
         for row in rule["rows"]:
+            run_key = row.get("run_key") or Path(row.get("picture_href") or "").stem
             if row.get("picture_href") and not (reports / row["picture_href"]).is_file():
                 row["picture_href"] = None
-            row["evidence_page"] = f"evidence/{Path(row['picture_href']).stem}.html" if row.get("picture_href") else None
+            row["evidence_page"] = f"evidence/{run_key}.html" if run_key in known else None
     page = environment.get_template("run.html").render(run=run, rules=rules, suites=suites, names=names, up="../../")
     history.write_text(folder / "index.html", page)
     newest = history.load(reports, summaries[0]["run_id"])

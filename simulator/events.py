@@ -15,6 +15,11 @@ __all__ = ["adverse_number", "day_events", "day_readings", "event", "first_event
 SLOTS_A_DAY = 144  # one reading in ten minutes
 HUMID_SLOTS = slice(60, 90)  # 10:00 to 15:00
 GAP_SLOTS = slice(72, 90)  # 12:00 to 15:00
+SERVICED = (  # part of the history, device, what was done to it in the evening, by whom, how it was noted; the drift begins after the software
+    (0.5, "PETCT1", "calibration", "P01", "Cross-calibration after the source was replaced. 换源后交叉校准。"),
+    (0.6, "GC1", "maintenance", "P01", "Half-yearly maintenance of the vendor. 厂商半年保养。"),
+    (0.7, "SPCT1", "software", "P01", "Software 1.0 to 1.1. 软件由 1.0 升级到 1.1。"),
+)
 
 
 def adverse_number(plan: Plan) -> str:
@@ -50,6 +55,8 @@ def day_events(plan: Plan, day: date) -> list[dict[str, Any]]:
     out = []
     if day in plan.working:
         out += [_check(device_id, day) for device_id in DEVICES]
+        past = plan.working[:-1]
+        out += [_maintenance(day, *done) for part, *done in SERVICED if past[int(part * len(past)) - 1] == day]
     for exam in plan.exams:
         if exam.arrived.date() == day:
             out += _exam_events(plan, exam)
@@ -164,6 +171,19 @@ def _check(device_id: str, day: date) -> dict[str, Any]:
         "note": None,
     }
     return event("device.check", f"check/{device_id}/{day}/{check}", device_id, at, data)
+
+
+def _maintenance(day: date, device_id: str, kind: str, staff_id: str, note: str) -> dict[str, Any]:
+    start, end = (datetime.combine(day, time(hour), LOCAL) for hour in (20, 22))
+    data: dict[str, Any] = {
+        "device_id": device_id,
+        "kind": kind,
+        "started_at_utc": _utc(start),
+        "ended_at_utc": _utc(end),
+        "staff_id": staff_id,
+        "note": note,
+    }
+    return event("device.maintenance", f"maintenance/{device_id}/{day}", device_id, end, data)
 
 
 def _adverse(plan: Plan) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from judgement.days import present_day
 from judgement.rows import Consequence, Device, Room
 from messages import from_fields
 
-__all__ = ["consequences", "intake_now", "overview", "room_names", "rule_links", "states_today", "worklists"]
+__all__ = ["consequences", "intake_now", "overview", "room_names", "states_today", "worklists"]
 
 FINDINGS = """
 select f.severity, f.rule_id, f.rule_version, f.title_en, f.title_zh, f.subject_id, f.device_id, f.room_id, f.accession_number, f.staff_id,
@@ -100,16 +100,6 @@ def intake_now(journals: Path, lake_head: str | None) -> dict[str, dict[str, int
         waiting = max(0, now - known) if now is not None and isinstance(known, int) else None
         found[name] = {"events": now, "waiting": waiting}
     return found
-
-
-def rule_links(reports: Path) -> dict[str, str]:
-    """Return {rule: address inside the reports} of the newest run."""
-    path = reports / "index.json"
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {r["rule"]: r["href"] for r in rows if r["run_id"] == rows[-1]["run_id"]}
 
 
 def worklists(folder: Path) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from messages import because, both
 from terminals.headers import NOTHING_FROM_ELSEWHERE, guard
 from terminals.words import choose, texts
 
-__all__ = ["Draw", "create_app", "from_command"]
+__all__ = ["Draw", "create_app", "from_command", "rule_links"]
 
 Draw = Callable[[str], str | None]  # run key → why there is no picture, or None when it lies there now
 
@@ -89,6 +89,16 @@ def create_app(
         words = texts()[choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))]
         return HTMLResponse(f"<!doctype html><meta charset=utf-8><title>Photopeak</title><p>{words['no_reports']}</p>")
 
+    @app.get("/rules/{rule}")
+    def rows_of(rule: Annotated[str, PathParameter(pattern=r"^[A-Z0-9_]{1,80}$")], request: Request) -> Response:
+        """Lead to what a rule found in the newest run; a rule that found nothing stands there too."""
+        links = rule_links(folder)
+        if rule not in links:
+            raise HTTPException(404)
+        page, _, place = links[rule].partition("#")
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"../{page}{query}#{place}")
+
     @app.get("/pictures/{run_key}.png")
     def picture(run_key: Annotated[str, PathParameter(pattern=r"^[\w-]{1,80}$")]) -> Response:
         path = folder / "pictures" / f"{run_key}.png"
@@ -120,6 +130,15 @@ def create_app(
 
     app.mount("/", _Reports(directory=folder, html=True))
     return guard(app, _policy)
+
+
+def rule_links(reports: Path) -> dict[str, str]:
+    """Return {rule: address inside the reports} of the newest run."""
+    try:
+        rows = json.loads((reports / "index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {r["rule"]: r["href"] for r in rows if r["run_id"] == rows[-1]["run_id"]}
 
 
 def _pack(images: list[dict[str, str]], store: ObjectStore, file: IO[bytes]) -> None:

@@ -15,9 +15,10 @@ from messages import render as reason_in
 from spark_jobs.measure_names import name_of
 from spark_jobs.pictures import TITLES
 from terminals.headers import guard
-from terminals.overview import consequences, intake_now, overview, room_names, rule_links, states_today, worklists
+from terminals.overview import consequences, intake_now, overview, room_names, states_today, worklists
 from terminals.phantoms import Phantoms
 from terminals.priorities import devices_now, grouped, headline, rooms_with_alarm
+from terminals.reports import rule_links
 from terminals.services import Services
 from terminals.words import HERE, choose, texts
 

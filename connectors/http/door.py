@@ -29,7 +29,7 @@ __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
 
 ACCEPTED = frozenset((
     "sensor.readings", "examination.step", "examination.dose", "examination.preparation", "staff.credential",
-    "device.check", "device.hold_override", "device.report", "form.signed", "adverse.event",
+    "device.check", "device.hold_override", "device.maintenance", "device.report", "form.signed", "adverse.event",
 ))  # fmt: skip
 REPORT = "device.report"
 READINGS = "sensor.readings"
@@ -40,6 +40,7 @@ FREE_TEXT = {
     "adverse.event": ("description", 2000),
     "device.check": ("note", 256),
     "device.hold_override": ("reason", 256),
+    "device.maintenance": ("note", 256),
     "examination.preparation": ("note", 256),
     "examination.step": ("note", 256),
 }

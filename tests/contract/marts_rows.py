@@ -283,6 +283,12 @@ def trends(out: dict[str, list], r: random.Random, days: list[datetime]) -> None
             if n > 30:  # the first thirty are the baseline
                 chart |= {"baseline_value": 1.8, "baseline_sigma": 0.05, "z": (measured - 1.8) / 0.05}
             points.append({**trend, **value, **chart, "n": n, "measured_at_utc": when, "day": when.date()})
+    points[45]["device_event"] = "maintenance"
+    out["fct_device_event"] = [
+        {"event_id": f"e{n}", "device_id": "GC1", "kind": kind, "started_at_utc": days[44], "occurred_at_utc": days[44] + timedelta(hours=n),
+         "staff_id": staff, "note": note, "recorded_at_utc": days[45]}
+        for n, (kind, staff, note) in enumerate((("calibration", "P01", None), ("maintenance", "P01", "yearly"), ("held", None, None)), 1)
+    ]  # fmt: skip
     moved = {
         "state": "drift",
         "direction": "up",

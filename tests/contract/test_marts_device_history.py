@@ -14,6 +14,7 @@ from warehouse.releases import PROJECT, BuildFailed, build_marts
 
 BACK = 9  # days of data before the last one
 COMMISSIONED = DAY - timedelta(days=20)
+HOUR = timedelta(hours=1)
 LONG_AGO = date(2024, 5, 1)
 
 
@@ -65,6 +66,29 @@ def lake() -> LakeWriter:
         said = {"device_id": "CHECKED", "check": check, "performed_at_utc": when.isoformat(), "staff_id": "T01", "result": result}
         w.event("device.check", when, said)
     w.examination("CHECKED", "THYROID", "CHECKED", at("09:00", day(2)))
+    for device, kind, clock, back in (
+        ("PETCT1", "software", "20:00", 3), ("PETCT1", "maintenance", "22:00", 3), ("GC1", "repair", "20:00", 7), ("STRANGER", "repair", "20:00", 3),
+    ):  # fmt: skip
+        began = at(clock, day(back))
+        said = {"device_id": device, "kind": kind, "started_at_utc": began.isoformat(), "staff_id": "P01", "note": "as agreed"}
+        w.event("device.maintenance", began, {**said, "ended_at_utc": (began + HOUR).isoformat()}, id_=f"{kind}/{device}")
+    fault = {"event_number": "AE-1", "device_id": "OLD", "category": "equipment", "severity": "near_miss", "reported_by": "T01"}
+    told = {
+        "occurred_at_utc": at("08:00").isoformat(),
+        "reported_at_utc": at("08:30").isoformat(),
+        "description": "the table stops",
+    }
+    w.event("adverse.event", at("08:30"), {**fault, **told})
+    for clock, action in (("07:41", "held"), ("07:55", "held"), ("08:00", "offered")):
+        hold = {
+            "device_id": "LONE",
+            "state": "not_fit",
+            "action": action,
+            "reason": "x",
+            "policy_id": None,
+            "policy_version": None,
+        }
+        w.event("device.hold", at(clock), hold, id_=f"hold {clock}")
     return w
 
 
@@ -122,6 +146,26 @@ def test_a_failure_does_not_end_by_the_day_that_nobody_tests(release: duckdb.Duc
     alone = days(release, "LONE", "state, reason")
     assert [alone[b][0] for b in (3, 2, 1, 0)] == ["not_fit", "not_fit", "not_fit", "not_confirmed"]
     assert alone[0][1] == "no test is scheduled"
+
+
+def test_what_happened_to_a_device_stands_at_the_first_value_after_it(release: duckdb.DuckDBPyConnection) -> None:
+    told = release.execute(
+        "SELECT device_id, kind, event_id, staff_id, note, occurred_at_utc FROM marts.fct_device_event ORDER BY 1, 2"
+    ).fetchall()
+    assert [t[:2] for t in told] == [
+        ("GC1", "repair"), ("LONE", "held"), ("OLD", "fault"), ("PETCT1", "maintenance"), ("PETCT1", "software"), ("UNREGISTERED", "repair"),
+    ]  # fmt: skip
+    assert told[1][2:] == ("hold 07:41", None, None, at("07:41").replace(tzinfo=None)), "held once, however often it is told"
+    assert told[2][2:] == ("AE-1", "T01", "the table stops", at("08:00").replace(tzinfo=None))
+    assert told[4][2:] == ("software/PETCT1", "P01", "as agreed", (at("20:00", day(3)) + HOUR).replace(tzinfo=None)), (
+        "it counts from its end"
+    )
+    # of two things in one evening the newer one stands, at the next value and nowhere else
+    marked = release.execute(
+        "SELECT DISTINCT subject_id, procedure, day, device_event FROM marts.mart_trend_point WHERE device_event IS NOT NULL ORDER BY 1, 2"
+    ).fetchall()
+    gc1 = [("GC1", "centre_of_rotation", day(3), "repair"), ("GC1", "planar_uniformity", day(6), "repair")]
+    assert marked == [*gc1, ("PETCT1", "ct_water", day(2), "maintenance")]
 
 
 def test_a_failed_check_stands_until_the_same_check_passes_before_a_patient(

@@ -86,6 +86,26 @@ def test_an_auditor_walks_from_rule_to_rows_to_picture_without_internet(attested
     assert (outside, complaints) == ([], [])
 
 
+def test_a_rule_leads_to_its_rows_of_the_newest_run(attested: Settings) -> None:
+    client = TestClient(reports.create_app(attested.reports), follow_redirects=False)
+    newest = history.index(attested.reports)[-1]["run_id"]
+    answer = client.get("/rules/PHANTOM_LIMIT?lang=zh")
+    assert answer.status_code == 307 and answer.headers["location"] == f"../runs/{newest}/index.html?lang=zh#PHANTOM_LIMIT"
+    assert client.get(answer.headers["location"].removeprefix("..")).status_code == 200
+    assert client.get("/rules/NOBODY").status_code == client.get("/rules/..%2fsecret").status_code == 404
+
+
+def test_every_run_has_a_page_of_evidence_also_one_without_a_picture(tmp_path: Path) -> None:
+    settings = load(home=tmp_path)
+    release = sample.make_release(settings.warehouse, "r1")
+    bare = sample.KEY["SPCT1"]
+    sample.change(release, f"update marts.fct_phantom_test set picture_href = null where run_key = '{bare}'")
+    attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda r: sample.publish(settings.warehouse, r))
+    for device, run in sample.KEY.items():
+        page = (settings.reports / "evidence" / f"{run}.html").read_text()
+        assert run in page and ("<img" in page) == (run != bare), device
+
+
 def test_every_page_opens_without_a_request_to_elsewhere(attested: Settings) -> None:
     found = sorted(p.relative_to(attested.reports).as_posix() for p in attested.reports.rglob("*.html"))
     newest = history.index(attested.reports)[-1]["run_id"]

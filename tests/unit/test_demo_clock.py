@@ -10,6 +10,7 @@ import pytest
 from connectors.account import Account
 from connectors.settings import Settings, load
 from connectors.stores.lake.lock import Locked, locked
+from dashboards import clock
 from messages import because
 from photopeak import demo, jobs, rebuild
 from warehouse import releases as warehouse
@@ -39,6 +40,23 @@ def test_the_pin_stands_while_the_demo_runs_and_a_second_run_finds_the_same(tmp_
     kept = tmp_path / "demo" / "clock.json"
     kept.write_text(json.dumps({"as_of_utc": "2026-03-30T05:00:00Z"}))  # it ran first long ago
     assert demo.pin(load(home=tmp_path)).as_of() == datetime(2026, 3, 30, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "lines", ["", "PHOTOPEAK_TIME_ZONE=America/Bogota\n", "# ours\n\nPHOTOPEAK_TIME_ZONE='Europe/Berlin'\nPHOTOPEAK_HOST=h\n"]
+)
+def test_the_dashboards_read_the_pin_as_the_platform_does(tmp_path: Path, lines: str) -> None:
+    words = {"en": "{moment} ({zone})", "zh": "{moment}（{zone}）"}
+    (tmp_path / "photopeak.env").write_text(lines)
+    assert (
+        clock.pinned(tmp_path, {}) == (None, load(home=tmp_path).zone)
+        and clock.sentence(words, "en", *clock.pinned(tmp_path, {})) is None
+    )
+    settings = demo.pin(load(home=tmp_path))
+    assert clock.pinned(tmp_path, {}) == (settings.as_of_utc, settings.zone)
+    assert "00:00" in (clock.sentence(words, "zh", *clock.pinned(tmp_path, {})) or "")
+    demo.unpin(settings)
+    assert clock.pinned(tmp_path, {})[0] is None
 
 
 def test_the_present_is_never_pinned(tmp_path: Path) -> None:
