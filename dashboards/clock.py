@@ -9,15 +9,14 @@ from typing import Any
 __all__ = ["ADDRESS", "install", "pinned", "sentence"]
 
 ADDRESS = "/photopeak/clock"
-LINE = (
-    """{%% import "superset/macros.html" as own %%}
+LINE = """{% import "superset/macros.html" as own %}
 <p id="photopeak-clock" role="status" hidden style="margin:0;padding:6px 16px;background:#FFF3D6;color:#3B3B3B;border-bottom:1px solid #E69F00"></p>
 <script nonce="{{ own.get_nonce() }}">
 (function () {
   var line = document.getElementById("photopeak-clock");
   document.body.prepend(line);
   function look() {
-    fetch("%s").then(function (answer) { return answer.json(); }).then(function (told) {
+    fetch("ADDRESS").then(function (answer) { return answer.json(); }).then(function (told) {
       line.textContent = told.text || "";
       line.hidden = !told.text;
     }).catch(function () { /* the page says itself when the server is gone */ });
@@ -26,9 +25,7 @@ LINE = (
   setInterval(look, 30000);
 })();
 </script>
-"""
-    % ADDRESS
-)  # noqa: UP031  braces belong to the template
+""".replace("ADDRESS", ADDRESS)
 
 
 def sentence(words: dict[str, str], language: str, pinned: datetime | None, zone: tzinfo) -> str | None:

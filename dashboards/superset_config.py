@@ -82,7 +82,11 @@ EXTRA_SEQUENTIAL_COLOR_SCHEMES = [
     {"id": "photopeakShare", "label": "Share", "colors": ["#D55E00", "#F0C27A", "#9CC9E3", "#0072B2"]},
 ]
 LANGUAGES = {"en": {"flag": "us", "name": "English"}, "zh": {"flag": "cn", "name": "中文"}}
-FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "EMBEDDED_SUPERSET": False, "ALERT_REPORTS": False, "ENABLE_TEMPLATE_PROCESSING": False,
+FEATURE_FLAGS = {
+    "DASHBOARD_RBAC": False,
+    "EMBEDDED_SUPERSET": False,
+    "ALERT_REPORTS": False,
+    "ENABLE_TEMPLATE_PROCESSING": False,
     "DASHBOARD_VIRTUALIZATION_DEFER_DATA": True,  # what is out of sight is asked for when it comes near
 }
 SQLLAB_BACKEND_PERSISTENCE = False

@@ -318,6 +318,14 @@ def test_a_manager_in_a_browser(superset: Superset) -> None:
         page.click('[data-test="filter-bar__apply-button"]')
         page.wait_for_selector('.header-line:text-is("2")', timeout=30_000)
 
+        # while a demo pins the clock every page says so, also one that was open before
+        settings = superset.home / "photopeak.env"
+        settings.write_text("PHOTOPEAK_AS_OF_UTC=2026-03-10T16:00:00Z\n")
+        page.wait_for_selector("#photopeak-clock:has-text('2026-03-11 00:00')", timeout=45_000)
+        assert not re.search("[\u4e00-\u9fff]", page.inner_text("#photopeak-clock"))
+        settings.unlink()
+        page.wait_for_selector("#photopeak-clock", state="hidden", timeout=45_000)
+
         # a period on the clock of the site: the tile follows, the line "as of" does not vanish
         name, period = "NATIVE_FILTER-audit-overview-period", "'2026-03-09 : 2026-03-11'"
         query = (
