@@ -34,12 +34,9 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         angles = frame_angles(head.instance, head.instance.vector("DetectorVector"))
         if isinstance(angles, str):
             return [refusal(centre_of_rotation, angles)]
-        every = len(head.frames) == len(angles)  # all frames are not copied
-        chosen = slice(None) if every else head.frames
+        pixels = frames_of(head.instance.pixels, head.frames)
         results.append(
-            centre_of_rotation.measure(
-                frames_of(head.instance.pixels, chosen), angles[chosen], head.instance.pixel_mm or 0.0, detector=head.name
-            )
+            centre_of_rotation.measure(pixels, angles[head.frames], head.instance.pixel_mm or 0.0, detector=head.name)
         )
     return _between_heads(heads, results)
 
