@@ -7,12 +7,12 @@ are missing, the names of the windows. The number of counts says nothing: a broa
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from connectors.nuclides import nuclide_of, photopeaks_kev, weak_photopeaks_kev
 from messages import because
+from spark_jobs.numbers import number_of
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["Choice", "Window", "each_holds_photopeak", "nuclides_of", "of_photopeak", "windows_of"]
@@ -65,14 +65,17 @@ class _Peak:
 
 
 def windows_of(instance: Instance) -> dict[int, Window]:
-    """Return the windows that the header describes, by number; limits that are absent, zero or turned round are none."""
+    """Return the windows that the header describes, by number; limits that are absent, zero or turned round are none.
+
+    Unreadable ones are `Unreadable`.
+    """
     out = {}
     for number, item in enumerate(instance.dataset.get("EnergyWindowInformationSequence") or [], 1):
         limits = [
-            (_number(r.get("EnergyWindowLowerLimit")), _number(r.get("EnergyWindowUpperLimit")))
+            (number_of(r, "EnergyWindowLowerLimit"), number_of(r, "EnergyWindowUpperLimit"))
             for r in item.get("EnergyWindowRangeSequence") or []
         ]
-        ranges = tuple((low or 0.0, high) for low, high in limits if high and high > (low or 0.0))
+        ranges = tuple((low, high) for low, high in limits if high > low)
         out[number] = Window(number, str(item.get("EnergyWindowName") or "").strip(), ranges)
     return out
 
@@ -224,10 +227,3 @@ def _by_names(there: Sequence[Window]) -> list[_Peak] | str:
         return because("window.unknown", windows=len(there))
     text = because("window.by_name_measured", windows=len(there), window=window.label)
     return [_Peak(window.number, text)]
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None

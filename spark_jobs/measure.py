@@ -366,7 +366,11 @@ def _weakness(series: Sequence[Instance], procedure: str) -> str | None:
     """Return why values of a series that live on the height of counts get no verdict, or None."""
     if procedure not in OF_COUNTS:
         return None
-    factor = max((counts_factor(f) for i in series if i.is_counting for f in i.stored), default=1.0)
+    if any(i.is_offset for i in series):
+        return because("scale.intercept_unproven", intercept=next(i.scale.intercept for i in series if i.is_offset))
+    if procedure == FLOOD:
+        return None  # the flood itself shows whether its noise is that of the counts behind a factor
+    factor = max((counts_factor(f) for i in series if i.is_counting for f in i.pixels), default=1.0)
     return because("image.counts_multiplied", times=factor) if factor > 1 else None
 
 
@@ -429,7 +433,8 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     return copied_in(counting)
 
 
-PLANAR = ("planar_uniformity", "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
+FLOOD = "planar_uniformity"
+PLANAR = (FLOOD, "line_source", "four_bar", "linearity", "quadrant_bar")  # what lives on the height of counts
 OF_COUNTS = (*PLANAR, "sensitivity", "count_rate")  # what multiplied counts make wrong, or surer than it is
 
 

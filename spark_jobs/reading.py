@@ -133,9 +133,11 @@ class Instance:
     @cached_property
     def _counts(self) -> NDArray:
         scale = self.scale
-        if scale.slope == int(scale.slope) and scale.intercept == int(scale.intercept):
-            return self.values
         counts = self.values
+        if scale.intercept < 0 and counts.min() < 0 <= self.stored.min():
+            raise Unreadable(because("scale.intercept_negative", intercept=scale.intercept, least=counts.min()))
+        if scale.slope == int(scale.slope) and scale.intercept == int(scale.intercept):
+            return counts
         whole = np.rint(counts)
         if float(np.abs(counts - whole).max(initial=0.0)) > FRACTION:
             raise Unreadable(because("image.counts_rescaled", slope=scale.slope, intercept=scale.intercept))
@@ -154,6 +156,11 @@ class Instance:
     def scale(self) -> Scale:
         """Return what scales the stored values; raise `Unreadable` where that cannot be applied or is contradictory."""
         return scale_of(self.dataset, self.modality, counting=self.is_counting)
+
+    @property
+    def is_offset(self) -> bool:
+        """Return whether an intercept was added to counts that no pixel confirms: a true one makes nothing of the least stored value."""
+        return self.is_counting and self.scale.intercept != 0 and bool(self.pixels.min() != 0)
 
     @property
     def is_clipped(self) -> bool:

@@ -4,10 +4,12 @@ Whatever is there is applied or refused; stored values that something scales are
 """
 
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Any
 
 from messages import because
 from spark_jobs.decoding import Unreadable
+from spark_jobs.private_elements import private_value
 from spark_jobs.qc.terms import shown
 
 __all__ = ["Scale", "scale_of"]
@@ -41,6 +43,8 @@ def scale_of(ds: Any, modality: str, *, counting: bool) -> Scale:
     rescale = Scale(1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
     if modality == "NM":
         rescale = _of_vendor(ds, rescale, counting)
+    if rescale.slope <= 0 and modality != "CT":  # more of what is measured is a larger stored value everywhere else
+        raise Unreadable(because("scale.slope_negative", slope=rescale.slope))
     mapped = _mapped(ds, modality, counting)
     if mapped is None or _same(mapped, rescale):
         return rescale
@@ -91,11 +95,19 @@ def _of_vendor(ds: Any, rescale: Scale, counting: bool) -> Scale:
 
 
 def _private(ds: Any, group: int, element: int, absent: float) -> float:
+    """Return a number of the vendor's, `absent` where it is not there, empty or 0; one that cannot be read is `Unreadable`."""
+    value = private_value(ds, group, SIEMENS, element)
     try:
-        value = ds.private_block(group, SIEMENS)[element].value
-        return float(value) or absent
-    except (KeyError, TypeError, ValueError):
-        return absent
+        number = 0.0 if value is None else float(value)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise Unreadable(
+            because(
+                "header.vendor_unreadable", what=because("scale.vendor_element", group=f"{group:04X}", element=f"{element:02X}")
+            )
+        )
+    return number or absent
 
 
 def _same(a: Scale, b: Scale) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 from connectors.nuclides import half_life_s, nuclide_of
 from messages import because
+from spark_jobs.numbers import number_of
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.agent import agents, half_life_of, names_of
 from spark_jobs.procedures.moments import assumed, days_of, injected
 from spark_jobs.procedures.moments import moment_of_sheet as on_header
-from spark_jobs.procedures.numbers import number_of
 from spark_jobs.procedures.reference_moment import Reference, decay_correction, reference_of, scan_start
 from spark_jobs.qc.numerics.decay import decayed
 from spark_jobs.qc.pet.suv import given_activity, suv_factor

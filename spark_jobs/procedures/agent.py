@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.nuclides import half_life_s
-from spark_jobs.procedures.numbers import number_of
+from spark_jobs.numbers import number_of
 from spark_jobs.reading import Unreadable
 
 __all__ = ["agents", "half_life_of", "names_of"]

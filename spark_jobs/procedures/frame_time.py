@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
+from spark_jobs.numbers import number_of
 from spark_jobs.qc.clinical.dynamic import FrameTimes
-from spark_jobs.reading import Instance
+from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["frame_times"]
 
@@ -20,6 +21,13 @@ def frame_times(instance: Instance, mine: NDArray[np.int64]) -> tuple[NDArray[np
     FrameTime; a FrameTime longer than the duration is how far frames lie apart. NumberOfFramesInPhase may count one detector's frames or
     those of all detectors and windows: the nearer one is meant. TimeSliceVector may begin anew in each phase or run on.
     """
+    try:
+        return _frame_times(instance, mine)
+    except Unreadable as exc:
+        return str(exc)
+
+
+def _frame_times(instance: Instance, mine: NDArray[np.int64]) -> tuple[NDArray[np.int64], FrameTimes] | str:
     ds, streams = instance.dataset, instance.streams
     numbers = instance.vector("TimeSliceVector")[mine] if ds.get("TimeSliceVector") is not None else None
     items = list(ds.get("PhaseInformationSequence") or [])
@@ -114,7 +122,4 @@ def _by_vector(steps: NDArray[np.float64], lasting: float | None) -> tuple[NDArr
 
 def _number(dataset: Any, keyword: str) -> float | None:
     """Return a number of the header, None where it is absent, empty or zero."""
-    try:
-        return float(dataset.get(keyword)) or None
-    except (TypeError, ValueError):
-        return None
+    return number_of(dataset, keyword) or None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from messages import because
+from spark_jobs.numbers import number_of
 from spark_jobs.private_elements import private_value
 from spark_jobs.procedures.moments import acquired, on_clock, parsed, series_begun
-from spark_jobs.procedures.numbers import number_of
 from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance, Unreadable
 

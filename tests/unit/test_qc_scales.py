@@ -5,11 +5,18 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
+from clinical_images import dynamic, renal
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from qc_images import dicom, item, lit, rotation
 from tomo_images import cylinder, recon
 
 from spark_jobs.answers import answers
+from spark_jobs.energy_windows import windows_of
 from spark_jobs.measure import measure_series
+from spark_jobs.procedures.frame_time import frame_times
 from spark_jobs.reading import Unreadable, read
 
 
@@ -68,6 +75,75 @@ def test_a_scale_that_cannot_be_applied_gives_no_number(name):
     assert result.status == "not_measured" and not result.measures and result.reason
     with pytest.raises(Unreadable):
         _ = read(REFUSED[name]()).pixels
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"RescaleSlope": "-1", "RescaleIntercept": "0"}, "a RescaleSlope of -1"),
+        ({"RescaleSlope": "-1", "RescaleIntercept": "60000"}, "a RescaleSlope of -1"),
+        ({"RescaleSlope": "0", "RescaleIntercept": "0"}, "a RescaleSlope of 0"),
+        ({"RescaleSlope": "1", "RescaleIntercept": "-100"}, "RescaleIntercept -100 makes negative counts"),
+    ],
+)
+def test_a_rescale_that_makes_no_counts_is_named(tags, reason):
+    for kind in ("STATIC", "DYNAMIC"):
+        (result,) = measure_series([dicom(even(), kind=kind, **tags)])
+        assert result.status == "not_measured" and reason in result.reason
+
+
+@pytest.mark.parametrize(
+    ("stored", "intercept", "status", "named"),
+    [
+        (0, "0", "measured", None),
+        (100, "-100", "measured", None),
+        (0, "1000", "indicative", True),
+        (100, "-50", "indicative", True),
+    ],
+)
+def test_an_intercept_of_counts_counts_where_empty_pixels_confirm_it(stored, intercept, status, named):
+    field = [item(FieldOfViewShape="RECTANGLE", FieldOfViewDimensions=["533", "387"])]
+    (result,) = measure_series(
+        [dicom(even() + stored, RescaleSlope="1", RescaleIntercept=intercept, DetectorInformationSequence=field)]
+    )
+    assert result.status == status, result.reason
+    assert named is None or f"RescaleIntercept adds {int(intercept)}" in result.reason
+
+
+@pytest.mark.parametrize("element", [(0x0057, 0x07), (0x0057, 0x06), (0x0033, 0x38)])
+@pytest.mark.parametrize("value", ["0,25", "n/a", "nan"])
+def test_a_scale_of_the_vendor_that_cannot_be_read_is_no_absent_one(element, value):
+    ds = pydicom.dcmread(BytesIO(dicom(even())))
+    ds.private_block(element[0], "SIEMENS MED NM", create=True).add_new(element[1], "LO", value)
+    out = BytesIO()
+    ds.save_as(out)
+    (result,) = measure_series([out.getvalue()])
+    assert (
+        result.status == "not_measured" and f"({element[0]:04X},xx{element[1]:02X})) is there and cannot be read" in result.reason
+    )
+
+
+@pytest.mark.parametrize("keyword", ["ActualFrameDuration", "PhaseDelay", "PauseBetweenFrames", "NumberOfFramesInPhase"])
+def test_a_time_of_frames_that_cannot_be_read_is_no_absent_one(keyword):
+    image = read(dynamic(renal()))
+    items = [item(**dict.fromkeys(("ActualFrameDuration", "NumberOfFramesInPhase"), 1000)) for _ in range(2)]
+    items[0].ActualFrameDuration = items[1].ActualFrameDuration = 1000
+    tag = tag_for_keyword(keyword)
+    items[1][tag] = RawDataElement(Tag(tag), "IS", 2, b"1O", 0, False, True)
+    image.dataset.PhaseInformationSequence = Sequence(items)
+    found = frame_times(image, np.arange(97))
+    assert isinstance(found, str) and keyword in found
+
+
+@pytest.mark.parametrize("limit", ["EnergyWindowLowerLimit", "EnergyWindowUpperLimit"])
+def test_a_limit_of_a_window_that_cannot_be_read_is_no_absent_one(limit):
+    ranges = item(EnergyWindowLowerLimit="126", EnergyWindowUpperLimit="154")
+    tag = tag_for_keyword(limit)
+    ranges[tag] = RawDataElement(Tag(tag), "DS", 4, b"12O ", 0, False, True)
+    image = read(dicom(even()))
+    image.dataset.EnergyWindowInformationSequence = [item(EnergyWindowRangeSequence=[ranges])]
+    with pytest.raises(Unreadable, match=limit):
+        windows_of(image)
 
 
 def test_another_creator_in_the_vendors_place_scales_nothing():

@@ -159,7 +159,32 @@ def test_multiplied_counts_have_no_verdict_by_the_numbers_that_are_missing(facto
     counts = np.rint(flood(2_000, 0) * factor).astype(int) + added
     assert counts_factor(counts) == pytest.approx(factor, rel=0.02)
     (result,) = measure_series([dicom(counts, DetectorInformationSequence=FIELD[:1])], "phantom")
-    assert result.status == "indicative" and result.reason.code == "image.counts_multiplied"
+    if added or factor == 1.5:
+        assert result.status == "indicative" and result.reason.code == "image.counts_multiplied"
+
+
+@pytest.mark.req("ENG-05")
+@pytest.mark.parametrize("factor", [2, 4, 10])
+@pytest.mark.parametrize(("level", "status"), [(2_000, "measured"), (700, "indicative")])
+def test_a_flood_of_multiples_is_judged_by_the_counts_behind_them(factor, level, status):
+    """9 pixels a block: 18 000 counts behind the values, or 6 300, whatever they were multiplied with."""
+    plain, multiplied = (
+        measure_series([dicom(k * flood(level, 0), DetectorInformationSequence=FIELD[:1])], "phantom")[0] for k in (1, factor)
+    )
+    assert multiplied.status == plain.status == status and multiplied.measures == plain.measures
+    assert f"multiples of {factor}, and vary as such counts do" in multiplied.warnings[-1]
+    if status == "indicative":
+        assert multiplied.reason == plain.reason and multiplied.reason.code == "flood.too_few_counts"
+
+
+def test_a_flood_that_was_rounded_to_multiples_keeps_its_counts():
+    counts = np.rint(flood(2_000, 0) / 5).astype(int) * 5
+    (result,) = measure_series([dicom(counts, DetectorInformationSequence=FIELD[:1])], "phantom")
+    assert result.status == "measured" and result.value("centre_pixel_counts") == pytest.approx(18_000, rel=0.01)
+    assert "rounded" in result.warnings[-1]
+    smooth = np.rint(np.full((250, 250), 2_000) + 10 * np.random.default_rng(0).standard_normal((250, 250))).astype(int) * 5
+    (result,) = measure_series([dicom(smooth, DetectorInformationSequence=FIELD[:1])], "phantom")
+    assert result.status != "measured"
 
 
 def test_a_head_that_is_the_other_one_multiplied_is_a_copy():

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any
 
 from messages import because
+from spark_jobs.numbers import number_of
 from spark_jobs.procedures.agent import agents, half_life_of
 from spark_jobs.procedures.moments import DATES, acquired, assumed, injected, time_of
-from spark_jobs.procedures.numbers import number_of
 from spark_jobs.qc.clinical.aspects import TIMING, measure
 from spark_jobs.qc.result import Measure
 from spark_jobs.reading import Instance, Unreadable

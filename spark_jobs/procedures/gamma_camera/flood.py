@@ -5,15 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.procedures.heads import Head, apart, detector_item, field_of_view, heads_of
 from spark_jobs.procedures.row import refusal
 from spark_jobs.qc.gamma_camera import head_sensitivity_match, planar_uniformity
-from spark_jobs.qc.result import NOT_MEASURED, Result
+from spark_jobs.qc.numerics.cut_off import noise_ratio
+from spark_jobs.qc.numerics.multiples import common_factor, counts_factor
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result
 from spark_jobs.reading import Instance
 
 __all__ = ["floods", "frame_seconds", "static"]
+
+LEAST_NOISE = 0.5  # of that of counts: structure of the detector adds to it, nothing takes from it
 
 
 def static(instance: Instance) -> bool:
@@ -34,8 +39,9 @@ def floods(series: Sequence[Instance]) -> list[Result]:
         (frame,) = head.frames
         about = detector_item(instance, head.detector)
         shape, dimensions = field_of_view(instance, about)
+        image, notes, unknown = _counted(instance.pixels[frame])
         result = planar_uniformity.measure(
-            instance.pixels[frame],
+            image,
             instance.pixel_mm or 0.0,
             field_shape=shape,
             field_mm=dimensions,
@@ -46,7 +52,10 @@ def floods(series: Sequence[Instance]) -> list[Result]:
             seconds=frame_seconds(instance),
         )
         if result.status != NOT_MEASURED:
-            measured[head.name] = int(instance.pixels[frame].sum(dtype=np.int64))
+            measured[head.name] = int(image.sum(dtype=np.int64))
+            result = replace(result, warnings=(*result.warnings, *notes))
+        if unknown and result.status == MEASURED:
+            result = replace(result, status=INDICATIVE, reason=unknown)
         results.append(result)
     if len(measured) > 1 and len(measured) == len(heads):
         doubt = apart(heads) if len(series) > 1 else None
@@ -58,6 +67,23 @@ def floods(series: Sequence[Instance]) -> list[Result]:
         else:
             results.append(head_sensitivity_match.measure(measured))
     return results
+
+
+def _counted(image: NDArray) -> tuple[NDArray, tuple[str, ...], str | None]:
+    """Return the counts behind an image whose values are all multiples of a number, notes, and why they are unknown (None: they are not).
+
+    Uniformity knows no factor; how many counts there were decides whether it gets a verdict. Counts that were multiplied by n vary n times
+    as much as counts do, counts that were rounded to multiples of n as counts do. What varies less was smoothed.
+    """
+    factor = counts_factor(image)
+    if factor == 1:
+        return image, (), None
+    noise = noise_ratio(image)
+    if noise is None or factor != int(factor) or common_factor(image) != factor or noise < LEAST_NOISE:
+        return image, (), because("image.counts_multiplied", times=factor)
+    if noise < LEAST_NOISE * factor:
+        return image, (because("flood.counts_rounded", factor=factor),), None
+    return image // int(factor), (because("flood.counts_divided", factor=factor),), None
 
 
 def _many(head: Head) -> str:

@@ -152,8 +152,13 @@ def _parsed(text: str | None, what: str) -> float:
 
 def _age(root: Element) -> float | None:
     """Return the days from the last set-up before the scan to the scan; None when the report dates none."""
+    texts = {"bScandate": [root.findtext("bScandate")]}
+    texts["LastSetupDateTime"] = [e.text for e in root.iterfind("dInputforComputation//LastSetupDateTime")]
+    for what, given in texts.items():
+        if any((t or "").strip() and _moment(t) is None for t in given):
+            raise Unreadable(because("sheet.no_moment", what=what))
     scan = _moment(root.findtext("bScandate"))
-    moments = [_moment(e.text) for e in root.iterfind("dInputforComputation//LastSetupDateTime")]
+    moments = [_moment(t) for t in texts["LastSetupDateTime"]]
     before = [m for m in moments if scan and m and (m.tzinfo is None) == (scan.tzinfo is None) and m <= scan]
     return (scan - max(before)).total_seconds() / 86_400 if scan and before else None
 

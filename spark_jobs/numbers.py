@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 from messages import because
-from spark_jobs.reading import Unreadable
+from spark_jobs.decoding import Unreadable
 
 __all__ = ["number_of"]
 
