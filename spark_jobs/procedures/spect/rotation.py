@@ -35,9 +35,7 @@ def _rotation(series: Sequence[Instance]) -> list[Result]:
         if isinstance(angles, str):
             return [refusal(centre_of_rotation, angles)]
         pixels = frames_of(head.instance.pixels, head.frames)
-        results.append(
-            centre_of_rotation.measure(pixels, angles[head.frames], head.instance.pixel_mm or 0.0, detector=head.name)
-        )
+        results.append(centre_of_rotation.measure(pixels, angles[head.frames], head.instance.pixel_mm or 0.0, detector=head.name))
     return _between_heads(heads, results)
 
 
