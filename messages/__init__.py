@@ -8,9 +8,9 @@ other text, gives plain text without a code; put a message into another one as a
 from messages.catalogue import VERSION, codes, name_of
 from messages.message import Message, because, either, joined
 from messages.render import both, render, source
-from messages.store import columns, fields, from_fields, from_text, stored, to_args, to_text
+from messages.store import columns, fields, from_fields, from_listed, from_text, listed, stored, to_args, to_text
 
 __all__ = [
-    "VERSION", "Message", "because", "both", "codes", "columns", "either", "fields", "from_fields", "from_text", "joined", "name_of", "render",
-    "source", "stored", "to_args", "to_text",
+    "VERSION", "Message", "because", "both", "codes", "columns", "either", "fields", "from_fields", "from_listed", "from_text", "joined",
+    "listed", "name_of", "render", "source", "stored", "to_args", "to_text",
 ]  # fmt: skip

@@ -4,13 +4,14 @@ In one column or argument a message is the text `{"code": …, "args": {…}}`; 
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from messages.catalogue import VERSION, template
 from messages.message import Message
 from messages.render import JOINTS
 
-__all__ = ["columns", "fields", "from_fields", "from_text", "stored", "to_args", "to_text"]
+__all__ = ["columns", "fields", "from_fields", "from_listed", "from_text", "listed", "stored", "to_args", "to_text"]
 
 MARK = '{"code":'
 
@@ -37,6 +38,19 @@ def from_fields(row: Any, name: str = "reason") -> str | None:
     code, args = row.get(f"{name}_code"), row.get(f"{name}_args")
     found = _message(code, json.loads(args) if isinstance(args, str) else args)
     return row.get(name) if found is None else found
+
+
+def listed(reasons: Iterable[str], name: str = "warning") -> dict[str, list[Any]]:
+    """Return `warnings` (English), `warning_codes` and `warning_args` of several messages: lists of one length, null where one is prose."""
+    rows = [fields(reason, name) for reason in reasons]
+    told = ((f"{name}s", name), (f"{name}_codes", f"{name}_code"), (f"{name}_args", f"{name}_args"))
+    return {several: [r[one] for r in rows] for several, one in told}
+
+
+def from_listed(row: Any, name: str = "warning") -> list[str]:
+    """Return the messages of a row with `warnings`, `warning_codes` and `warning_args`."""
+    each = zip(row[f"{name}s"], row[f"{name}_codes"], row[f"{name}_args"], strict=True)
+    return [from_fields({name: text, f"{name}_code": code, f"{name}_args": args}, name) or "" for text, code, args in each]
 
 
 def to_args(reason: str | None) -> str | None:

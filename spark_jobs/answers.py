@@ -16,7 +16,7 @@ from judgement import reference
 from judgement.devices import device_of
 from judgement.limits import judge
 from judgement.rows import Device, Limit
-from messages import because
+from messages import because, from_listed, listed
 from spark_jobs.faults import of_file, of_method
 from spark_jobs.folder import Heap, Unmeasurable
 from spark_jobs.measure import Found, measure_heap, read_object, render
@@ -127,7 +127,7 @@ def _with_pages(judged: Iterator[_Answer], folder: Path) -> Iterator[Row]:
 def _note(row: Row, wrong: list[str]) -> None:
     """Note in a row what could not be written beside it."""
     if wrong:
-        row["warnings"] += wrong
+        row |= listed([*from_listed(row), *wrong])
         row["unwritten"] = True
 
 

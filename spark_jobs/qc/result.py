@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from messages import fields
+from messages import fields, listed
 
 __all__ = ["INDICATIVE", "MEASURED", "NOT_MEASURED", "Measure", "Result", "refused"]
 
@@ -74,7 +74,7 @@ class Result:
             "method": self.method,
             "method_version": self.method_version,
             "measures": measures,
-            "warnings": list(self.warnings),
+            **listed(self.warnings),
         }
 
 

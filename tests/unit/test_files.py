@@ -16,7 +16,7 @@ from broken_files import SAMPLES, SECRET, elements, flood, put, slice_of_water, 
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 from qc_images import dicom, item, lit, tube, water
 
-from messages import from_fields, render
+from messages import from_fields, from_listed, render
 from photopeak.analyse import analyse
 from spark_jobs import answers as engine
 from spark_jobs.answers import answers
@@ -50,7 +50,7 @@ def sound(path: Path) -> list[dict]:
     rows = list(answers([path]))
     text = json.dumps(rows, allow_nan=False)
     assert rows and SECRET.lower() not in text.lower()
-    for sentence in [s for r in rows for s in [from_fields(r), *r["warnings"]] if s]:
+    for sentence in [s for r in rows for s in [from_fields(r), *from_listed(r)] if s]:
         assert render(sentence, "zh") != sentence and not any(word in sentence for word in UNCHANGED), sentence
     for r in rows:
         assert r["status"] != "not_measured" or (r["reason"] and r["verdict"] == "none" and not r["measures"])
