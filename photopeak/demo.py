@@ -15,8 +15,8 @@ from connectors.settings import ROOT, Settings, load
 from connectors.stores.journal.sqlite import SqliteJournal, head_of
 from connectors.stores.lake.lock import Locked
 from judgement.days import day_start, local_day
-from messages import because
-from photopeak.doctor import say
+from messages import because, render
+from photopeak.doctor import language, say
 
 __all__ = ["open_series", "run"]
 
@@ -41,13 +41,9 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
     seconds: dict[str, float] = {}
     began = time.monotonic()
 
-    with stage(seconds, "start", say("starting the platform", "启动平台")):
+    with stage(seconds, "start", say("demo.starts")):
         supervise.up(settings)
-    with stage(
-        seconds,
-        "hospital",
-        say("a pretend hospital sends three months and one live day", "模拟医院发送三个月历史与一个当日的数据"),
-    ):
+    with stage(seconds, "hospital", say("demo.hospital_sends")):
         _simulator(
             settings,
             "run",
@@ -59,11 +55,9 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
             str(history_days),
             *_doors(settings),
         )
-    with stage(
-        seconds, "platform", say("the platform measures, judges and attests what came in", "平台测量、判定并核验到达的数据")
-    ):
+    with stage(seconds, "platform", say("demo.platform_works")):
         settle(settings)
-    with stage(seconds, "check", say("comparing with the answer key", "与标准答案比较")):
+    with stage(seconds, "check", say("demo.checks")):
         code = _simulator(settings, "check", "--warehouse", str(settings.warehouse / "current" / "qc.duckdb"), must=False)
     unpin(settings)
     seconds["total"] = round(time.monotonic() - began, 1)
@@ -71,7 +65,7 @@ def run(settings: Settings, seed: int = SEED, history_days: int = 90) -> int:
     answer = folder / "answer_check.json"
     if not answer.exists():
         print(
-            say(because("demo.comparison_unfinished"), "与标准答案的比较未完成，见上文"),
+            say("demo.comparison_unfinished"),
             file=sys.stderr,
         )
         return 1
@@ -131,16 +125,18 @@ def settle(settings: Settings) -> None:
         if left != best:
             best, since = left, time.monotonic()
         elif time.monotonic() - since > PATIENCE_S:
-            raise TimeoutError(because("demo.no_progress", minutes=PATIENCE_S // 60, left=left))
+            raise TimeoutError(because("demo.no_progress", minutes=PATIENCE_S // 60, left=_still(left)))
         passed = time.monotonic() - began
-        hope = say("longer than usual", "比平时更久")
+        hope = say("up.longer")
         if passed < EXPECTED_S:
-            hope = say(f"about {EXPECTED_S - passed:.0f} s left", f"约剩 {EXPECTED_S - passed:.0f} 秒")
-        english, chinese = (
-            ", ".join(f"{n} {what}" for what, n in zip(names, left.values(), strict=True) if n) for names in (left, WAITING_ZH)
-        )
-        print(f"  {passed:4.0f} s  {hope}{say(f'; waiting: {english}', f'；等待：{chinese}')}", flush=True)
+            hope = say("up.left", seconds=EXPECTED_S - passed)
+        what = render(because("demo.waiting", passed=passed, hope=hope, what=_still(left)), language())
+        print(f"  {what}", flush=True)
         time.sleep(5)
+
+
+def _still(left: dict[str, int]) -> list[str]:
+    return [because("demo.count", count=n, what=what) for what, n in left.items() if n]
 
 
 def _release_of_the_pin(settings: Settings, left: dict[str, int]) -> None:
@@ -154,9 +150,6 @@ def _release_of_the_pin(settings: Settings, left: dict[str, int]) -> None:
     with suppress(Locked):  # Airflow is at it
         for name in ("build_marts", "attest_quality"):
             jobs.run(settings, name, jobs.Request())
-
-
-WAITING_ZH = ("个事件", "个未关闭的序列", "个待测量的序列", "个待发布的版本")  # in the order of `outstanding`
 
 
 def outstanding(settings: Settings) -> dict[str, int]:
@@ -178,7 +171,7 @@ def outstanding(settings: Settings) -> dict[str, int]:
             events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
     measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
     left = {
-        "events": events,
+        because("demo.events"): events,
         because("demo.open_series"): open_series(settings),
         because("demo.series_to_measure"): sum(measured.values()),
     }
@@ -198,16 +191,14 @@ def addresses(settings: Settings) -> str:
 
     host = settings.host
     rows = [
-        (say("Status", "状态"), f"http://{host}:{settings.status_port}", say("start here", "从这里开始")),
-        (say("Dashboards", "仪表板"), f"http://{host}:{settings.superset_port}", ""),
-        (say("Reports", "质控审核报告"), f"http://{host}:{settings.reports_port}", say("no login", "无需登录")),
+        (say("demo.address_status"), f"http://{host}:{settings.status_port}", say("demo.start_here")),
+        (say("demo.address_dashboards"), f"http://{host}:{settings.superset_port}", ""),
+        (say("demo.address_reports"), f"http://{host}:{settings.reports_port}", say("demo.no_login")),
         ("Airflow", f"http://{host}:{settings.airflow_port}", ""),
     ]
     lines = ["", *(f"  {name:<22} {url:<28} {note}" for name, url, note in rows), ""]
     lines += [f"  login {app:<10} {user:<10} {password}" for app, user, password in logins(settings)]
-    return "\n".join(
-        [*lines, "", say("  The platform goes on running: `make down` stops it.", "  平台继续运行，`make down` 停止。"), ""]
-    )
+    return "\n".join([*lines, "", "  " + say("demo.goes_on"), ""])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ It speaks the language of the session (`PHOTOPEAK_LANG`, else LC_ALL, LC_MESSAGE
 `--install` installs Java 17 where it may (root and apt); `--peers` the programs that only tests need.
 """
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["PEERS", "checks", "find_java", "main", "say"]
+__all__ = ["PEERS", "checks", "find_java", "language", "main", "say"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DISK_GIB, MEMORY_GIB = 6, 4
@@ -38,10 +39,16 @@ PEERS = {
 }  # package: a path of it
 
 
-def say(english, chinese):
-    """Return the one of the two that a reader at this terminal understands."""
+def language():
+    """Return the language of this terminal: "en" or "zh"."""
     asked = next((value for name in SPEAKS if (value := os.environ.get(name))), "")
-    return chinese if asked.lower().startswith("zh") else english
+    return "zh" if asked.lower().startswith("zh") else "en"
+
+
+def say(code, **args):
+    """Return the sentence of a code of the catalogue, in the language of this terminal; the room `messages` itself needs a newer Python."""
+    text = (ROOT / "messages" / (language() + ".json")).read_text(encoding="utf-8")
+    return json.loads(text)["messages"][code].format(**args)
 
 
 def main(arguments):
@@ -55,19 +62,13 @@ def main(arguments):
         if wanted and may_install():
             install(wanted)
         elif [w for w in wanted if w != JAVA_PACKAGE]:
-            print(
-                "[doctor] "
-                + say(
-                    "tests against {0} will be skipped: as root, `apt-get install {0}`",
-                    "将跳过针对 {0} 的测试：请以 root 运行 `apt-get install {0}`",
-                ).format(" ".join(w for w in wanted if w != JAVA_PACKAGE))
-            )
+            print("[doctor] " + say("doctor.peers_missing", packages=" ".join(w for w in wanted if w != JAVA_PACKAGE)))
     missing = 0
     quiet = "--install" in arguments
     for good, sentence in checks(ports=not quiet):
         missing += not good
         if not good or not quiet:
-            print(f"[doctor] {say('ok     ', '正常') if good else say('MISSING', '缺失')} {sentence}", flush=True)
+            print(f"[doctor] {say('doctor.ok' if good else 'doctor.missing')} {sentence}", flush=True)
     return 3 if missing else 0
 
 
@@ -81,10 +82,7 @@ def python():
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] == (3, 11):
         return True, f"Python {version}"
-    return False, say(
-        f"Python 3.11 is needed, this is {version}: install python3.11 and run `make PYTHON=python3.11 …`",
-        f"需要 Python 3.11，当前为 {version}：请安装 python3.11 并运行 `make PYTHON=python3.11 …`",
-    )
+    return False, say("doctor.python_other", version=version)
 
 
 def venv():
@@ -92,33 +90,24 @@ def venv():
         import ensurepip  # noqa: F401
         import venv as _  # noqa: F401
     except ImportError:
-        return False, say(
-            "Python's venv module is missing: as root, `apt-get install python3.11-venv`",
-            "缺少 Python 的 venv 模块：请以 root 运行 `apt-get install python3.11-venv`",
-        )
-    return True, say("Python's venv module", "Python 的 venv 模块")
+        return False, say("doctor.venv_missing")
+    return True, say("doctor.venv")
 
 
 def account():
     import pwd
 
     try:
-        return True, say(f"account {pwd.getpwuid(os.getuid()).pw_name}", f"账户 {pwd.getpwuid(os.getuid()).pw_name}")
+        return True, say("doctor.account", name=pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:
-        return False, say(
-            f"user id {os.getuid()} has no line in /etc/passwd, without which Spark does not start: add the account",
-            f"用户号 {os.getuid()} 在 /etc/passwd 中没有记录，Spark 无法启动：请添加该账户",
-        )
+        return False, say("doctor.account_missing", number=os.getuid())
 
 
 def java():
     path = find_java()
     if path:
-        return True, say(f"Java 17 at {path}", f"Java 17 位于 {path}")
-    return False, say(
-        f"Java 17 is needed for Spark: as root, `apt-get install {JAVA_PACKAGE}`, or set JAVA_HOME to a Java 17",
-        f"Spark 需要 Java 17：请以 root 运行 `apt-get install {JAVA_PACKAGE}`，或将 JAVA_HOME 指向 Java 17",
-    )
+        return True, say("doctor.java", path=path)
+    return False, say("doctor.java_missing", package=JAVA_PACKAGE)
 
 
 def find_java():
@@ -150,29 +139,17 @@ def disk():
     for folder in {ROOT, home}:
         free = shutil.disk_usage(folder).free / 2**30
         if free < needed:
-            return (
-                False,
-                say(
-                    f"{needed} GiB of disk are needed, {folder} has {free:.1f} GiB free: free some, or move the data by PHOTOPEAK_HOME",
-                    f"需要 {needed} GiB 磁盘空间，{folder} 剩余 {free:.1f} GiB：请清理，或用 PHOTOPEAK_HOME 移动数据",
-                ),
-            )
+            return False, say("doctor.disk_full", needed=needed, folder=folder, free=free)
         if not os.access(folder, os.W_OK):
-            return False, say(
-                f"{folder} cannot be written by this account: change its owner, or move the data by PHOTOPEAK_HOME",
-                f"此账户无法写入 {folder}：请更改所有者，或用 PHOTOPEAK_HOME 移动数据",
-            )
-    return True, say(f"disk: at least {needed} GiB free", f"磁盘：剩余至少 {needed} GiB")
+            return False, say("doctor.folder_not_writable", folder=folder)
+    return True, say("doctor.disk", needed=needed)
 
 
 def memory():
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     if total < MEMORY_GIB:
-        return False, say(
-            f"{MEMORY_GIB} GiB of memory are needed, this machine has {total:.1f}",
-            f"需要 {MEMORY_GIB} GiB 内存，本机为 {total:.1f}",
-        )
-    return True, say(f"memory: {total:.0f} GiB", f"内存：{total:.0f} GiB")
+        return False, say("doctor.memory_low", needed=MEMORY_GIB, total=total)
+    return True, say("doctor.memory", total=total)
 
 
 def taken_ports():
@@ -184,23 +161,15 @@ def taken_ports():
         else {}
     )
     if (home / "run" / "supervisord.pid").exists():
-        return [(True, say("ports: the platform is running", "端口：平台正在运行"))]
+        return [(True, say("doctor.ports_ours"))]
     host = os.environ.get("PHOTOPEAK_HOST") or written.get("HOST") or "127.0.0.1"
     rows = []
     for name, default in PORTS.items():
         setting = f"PHOTOPEAK_{name}_PORT"
         port = int(os.environ.get(setting) or written.get(f"{name}_PORT") or default)
         if not is_free(host, port):
-            rows.append(
-                (
-                    False,
-                    say(
-                        f"port {port} is taken: end what uses it, or set {setting} to a free one",
-                        f"端口 {port} 已被占用：请结束占用程序，或将 {setting} 设为空闲端口",
-                    ),
-                )
-            )
-    return rows or [(True, say("ports: all free", "端口：全部空闲"))]
+            rows.append((False, say("doctor.port_taken", port=port, setting=setting)))
+    return rows or [(True, say("doctor.ports_free"))]
 
 
 def is_free(host, port):
@@ -221,7 +190,7 @@ def may_install():
 
 def install(packages):
     """Install Debian packages without starting any service that they bring."""
-    print("[doctor] " + say("installing", "正在安装") + f" {' '.join(packages)}", flush=True)
+    print("[doctor] " + say("doctor.installing", packages=" ".join(packages)), flush=True)
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not policy.exists()  # a package must not start its service: Orthanc would bind 4242 and 8042
@@ -232,7 +201,10 @@ def install(packages):
         for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]):
             done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode:
-                print(f"[doctor] `{' '.join(command)}` failed: {done.stdout.strip().splitlines()[-1:]}", file=sys.stderr)
+                last = done.stdout.strip().splitlines()[-1:]
+                print(
+                    "[doctor] " + say("doctor.install_failed", command=" ".join(command), problem=" ".join(last)), file=sys.stderr
+                )
     finally:
         if ours:
             policy.unlink(missing_ok=True)

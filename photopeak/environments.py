@@ -17,6 +17,10 @@ from pathlib import Path
 __all__ = ["ENVIRONMENTS", "ROOT", "build", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a file, from nowhere: the room beside it is found all the same
+
+from photopeak.doctor import say  # noqa: E402
+
 ENVIRONMENTS = {"pipeline": ".venv", "airflow": ".venv-airflow", "superset": ".venv-superset", "peers": ".venv-peers"}
 MINUTES = {"pipeline": 3, "airflow": 1, "superset": 1, "peers": 1}
 
@@ -31,14 +35,12 @@ def main(names: list[str]) -> int:
     todo = [n for n in ENVIRONMENTS if n in {*names, "pipeline"} and not is_current(n)]
     left = sum(MINUTES[n] for n in todo)
     for name in todo:
-        print(f"[setup] {name}: about {left} min left at 20 MB/s", flush=True)
+        print("[setup] " + say("setup.left", name=name, minutes=left), flush=True)
         try:
             build(name)
         except subprocess.CalledProcessError as failed:
-            print(
-                f"[setup] {name} failed: {' '.join(map(str, failed.cmd))[:200]}; run the same command again to go on",
-                file=sys.stderr,
-            )
+            command = " ".join(map(str, failed.cmd))[:200]
+            print("[setup] " + say("setup.failed", name=name, command=command), file=sys.stderr)
             return 3
         left -= MINUTES[name]
     return 0

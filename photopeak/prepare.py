@@ -106,7 +106,7 @@ def metadata(settings: Settings, applications: set[str]) -> None:
         stamp, digest = settings.home / name / "prepared", _digest(sources, settings)
         if stamp.exists() and stamp.read_text() == digest and (settings.home / name / f"{name}.db").exists():
             continue
-        print(say(f"[up] preparing {name}, about {EXPECTED_S} s", f"[up] 正在准备 {name}，约 {EXPECTED_S} 秒"), flush=True)
+        print("[up] " + say("up.preparing", name=name, seconds=EXPECTED_S), flush=True)
         running[name] = (_start(settings, name, command, environment), stamp, digest)
     began, failed = time.monotonic(), []
     for name, (process, stamp, digest) in running.items():
@@ -119,13 +119,7 @@ def metadata(settings: Settings, applications: set[str]) -> None:
             failed.append(name)
             continue
         stamp.write_text(digest)
-        print(
-            say(
-                f"[up] {name} prepared after {time.monotonic() - began:.0f} s",
-                f"[up] {name} 准备完毕，用时 {time.monotonic() - began:.0f} 秒",
-            ),
-            flush=True,
-        )
+        print("[up] " + say("up.prepared", name=name, seconds=time.monotonic() - began), flush=True)
     for name in failed:
         log = settings.home / "log" / f"prepare-{name}.log"
         last = next(

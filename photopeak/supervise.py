@@ -105,13 +105,9 @@ def down(settings: Settings) -> None:
             time.sleep(0.2)
     left = _end_leftovers(settings)
     if pid is None and not left:
-        print(say(because("service.nothing_running"), "没有正在运行的服务"))
+        print(say("service.nothing_running"))
     else:
-        print(
-            say(
-                because("service.stopped_in", seconds=time.monotonic() - began), f"已停止，用时 {time.monotonic() - began:.0f} 秒"
-            )
-        )
+        print(say("service.stopped_in", seconds=time.monotonic() - began))
 
 
 def run(settings: Settings, name: str) -> None:
@@ -193,13 +189,7 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
         waiting = [n for n in wanted if rows[n]["state"] != "up"]
         spent = time.monotonic() - began
         if not waiting:
-            print(
-                say(
-                    f"[up] all {len(wanted)} services answer after {spent:.0f} s",
-                    f"[up] 全部 {len(wanted)} 个服务已应答，用时 {spent:.0f} 秒",
-                ),
-                flush=True,
-            )
+            print("[up] " + say("up.all_answer", services=len(wanted), seconds=spent), flush=True)
             _replace(settings.home / "run" / "seconds.json", json.dumps(took, indent=1))
             return
         broken = [rows[n] for n in waiting if rows[n]["state"] == "failed"]
@@ -215,12 +205,10 @@ def _wait(settings: Settings, wanted: list[str], began: float, expected_s: float
             )
         if time.monotonic() - said > 8:
             said = time.monotonic()
-            left = say("longer than usual", "比平时更久")
-            if expected_s > spent:
-                left = say(f"about {expected_s - spent:.0f} s left", f"约剩 {expected_s - spent:.0f} 秒")
+            left = say("up.left", seconds=expected_s - spent) if expected_s > spent else say("up.longer")
             up, names = len(wanted) - len(waiting), ", ".join(waiting)
-            english = f"[up] {spent:3.0f} s  {up} of {len(wanted)} answer, waiting for {names}; {left}"
-            print(say(english, f"[up] {spent:3.0f} 秒  {len(wanted)} 个服务中 {up} 个已应答，等待 {names}；{left}"), flush=True)
+            told = say("up.some_answer", seconds=spent, up=up, services=len(wanted), names=names, left=left)
+            print(f"[up] {told}", flush=True)
         time.sleep(0.4)
 
 
@@ -229,10 +217,7 @@ def _end_leftovers(settings: Settings) -> int:
     found = probe.marked(settings)
     count = len(found)
     if count:
-        print(
-            say(f"[up] ending {count} processes that an earlier run left behind", f"[up] 正在结束上次运行遗留的 {count} 个进程"),
-            flush=True,
-        )
+        print("[up] " + say("up.ending", count=count), flush=True)
     for number, grace_s in ((signal.SIGTERM, 8), (signal.SIGKILL, 5)):
         end(found, number)
         since = time.monotonic()
