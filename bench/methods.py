@@ -13,7 +13,7 @@ from typing import Any
 from judgement import reference
 from judgement.rows import Limit
 from messages import catalogue
-from spark_jobs.pictures import TITLES, draw
+from spark_jobs.pictures import draw
 from spark_jobs.procedures import MODULES, PROCEDURES
 from spark_jobs.qc.result import Result
 
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _page(name: str, module: ModuleType, limits: list[Limit], sample: Result | None) -> Iterator[str]:
-    english, chinese = TITLES.get(name, (name.replace("_", " ").capitalize(), ""))
+    english, chinese = (catalogue.name_of("procedure", name, x) for x in catalogue.LANGUAGES)
     row = PROCEDURES.get(name)
     yield f"# {english} {chinese}".rstrip()
     yield ""

@@ -35,10 +35,14 @@ def unphysical(value: float, quantity: str, sensor_id: str, ranges: Iterable[Phy
     low, high = physical_range(quantity, sensor_id, ranges)
     least = LEAST.get(quantity, 0.0)
     if 0 < value < least:
-        return because("sensor.unphysical", value=f"{value:g}", low=f"{least:g}", high=f"{high:g}")
+        return because("sensor.unphysical", value=_shown(value), low=_shown(least), high=_shown(high))
     if math.isfinite(value) and low <= value <= high:
         return None
-    return because("sensor.unphysical", value=f"{value:g}", low=f"{low:g}", high=f"{high:g}")
+    return because("sensor.unphysical", value=_shown(value), low=_shown(low), high=_shown(high))
+
+
+def _shown(number: float) -> str:
+    return f"{number:g}".replace("inf", "∞").replace("nan", "NaN")
 
 
 def no_reading(

@@ -163,7 +163,7 @@ class Switch:
 
     @property
     def sentence(self) -> str:
-        """Return what rows, reports and lists say; the warehouse makes the same text (int_component__switch)."""
+        """Return what rows, reports and lists say."""
         return because(
             "component.switched_off",
             component=self.component,
@@ -171,6 +171,11 @@ class Switch:
             since=self.valid_from,
             reason=self.reason.strip(),
         )
+
+    @property
+    def key(self) -> str:
+        """Return what run keys and measures know it by; the warehouse makes the same text (int_component__switch)."""
+        return f"{self.component} is switched off by {self.approver.strip()} since {self.valid_from}: {self.reason.strip()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ def unclear(row: Switch, components: Iterable[str]) -> list[str]:
 def switched_off(
     switches: Iterable[Switch], components: Iterable[Component], site_id: str, day: str, kind: str = "procedure"
 ) -> list[Switch]:
-    """Return the rows that switch a component of a kind off at a site on a local day (YYYY-MM-DD), sorted by what they say."""
+    """Return the rows that switch a component of a kind off at a site on a local day (YYYY-MM-DD), sorted by their keys."""
     kinds = {c.component for c in components if c.kind == kind}
     here = [s for s in switches if s.component in kinds and s.site_id in (None, site_id)]
-    return sorted(in_force(here, day), key=lambda s: s.sentence)
+    return sorted(in_force(here, day), key=lambda s: s.key)
 
 
 def reasons(off: Iterable[Switch]) -> dict[str, str]:
@@ -34,4 +34,4 @@ def reasons(off: Iterable[Switch]) -> dict[str, str]:
 
 def said_of(off: Iterable[Switch]) -> str | None:
     """Return everything that is off as one text, None when nothing is: part of the run key, and what the rows keep."""
-    return "; ".join(dict.fromkeys(s.sentence for s in off)) or None
+    return "; ".join(dict.fromkeys(s.key for s in off)) or None

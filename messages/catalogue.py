@@ -25,14 +25,22 @@ def codes() -> frozenset[str]:
 
 
 def name_of(kind: str, key: str, language: str) -> str:
-    """Return the name of a step, a view, a procedure, a measure …; one that is not listed is its own name."""
-    return names(kind, language).get(key) or names(kind, "en").get(key) or key
+    """Return the name of a step, a place, a procedure, a measure …; one that is not listed is its own name.
+
+    Of kinds `a/b` the first that knows it counts; a number behind a name stays there (`gate 3`).
+    """
+    head, _, number = key.rpartition(" ")
+    for one in kind.split("/"):
+        for listed in (names(one, language), names(one, "en")):
+            if found := listed.get(key) or (number.isdecimal() and listed.get(head)):
+                return found if key in listed else f"{found} {number}"
+    return key
 
 
 def names(kind: str, language: str) -> dict[str, str]:
     """Return all names of a kind in a language; an unknown kind has none."""
     if kind == "measure":
-        return _measures() if language == "zh" else {}  # an English sentence keeps the fixed name, as the tables do
+        return _measures(language)
     return _read(language)["names"].get(kind, {})
 
 
@@ -41,7 +49,7 @@ def _read(language: str) -> dict[str, dict]:
     return json.loads((ROOM / f"{language}.json").read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=1)
-def _measures() -> dict[str, str]:
+@lru_cache(maxsize=len(LANGUAGES))
+def _measures(language: str) -> dict[str, str]:
     with MEASURES.open(encoding="utf-8", newline="") as file:
-        return {row["measure"]: row["name_zh"] for row in csv.DictReader(file)}
+        return {row["measure"]: row[f"name_{language}"] for row in csv.DictReader(file)}

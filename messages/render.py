@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from messages.catalogue import name_of, names, template
+from messages.catalogue import name_of, template
 
 __all__ = ["EITHER", "JOINED", "NUMBER", "both", "render", "source"]
 
@@ -80,5 +80,5 @@ def _value(value: Any, spec: str, language: str) -> str:
         return render(value, language)
     if isinstance(value, str):
         # what names a column or a key may stand in any text: a kind alone says that it is to be named
-        return name_of(spec, value, language) if spec and (names(spec, "en") or names(spec, "zh")) else value
+        return name_of(spec, value, language) if spec else value
     return format(value, spec) if spec and NUMBER.fullmatch(spec) else str(value)

@@ -10,10 +10,8 @@ from fastapi.staticfiles import StaticFiles
 
 from connectors.settings import Settings, load
 from judgement.days import local_text, zone_text
-from messages import name_of as named
+from messages import name_of
 from messages import render as reason_in
-from spark_jobs.measure_names import name_of
-from spark_jobs.pictures import TITLES
 from terminals.headers import guard
 from terminals.overview import consequences, intake_now, overview, room_names, states_today, worklists
 from terminals.phantoms import Phantoms
@@ -56,6 +54,10 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         images = {rule for rule, consequence in by_rule.items() if consequence == "image"}
         devices = devices_now(held, states_today(settings), found["devices"] if found else (), findings, images)
         rooms = rooms_with_alarm(findings, release, room_names())
+
+        def title(procedure: str) -> str:
+            return name_of("procedure", procedure, language)
+
         return environment.get_template("status.html").render(
             language=language,
             t=t,
@@ -64,14 +66,14 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             devices=devices,
             rooms=rooms,
             groups=grouped(findings, by_rule),
-            until=lambda tests: ("、" if language == "zh" else ", ").join(dict.fromkeys(title(name, language) for name in tests)),
+            until=lambda tests: ("、" if language == "zh" else ", ").join(dict.fromkeys(map(title, tests))),
             found=found,
             unreadable=reason,
             tests=tests,
             tests_unreadable=unknown,
             again=HASTY_S if tests and tests["haste"] else CALM_S,
-            title=lambda name: title(name, language),
-            measure=lambda name: name_of(name, language),
+            title=title,
+            measure=lambda name: name_of("measure", name, language),
             limit=_limit,
             release=release,
             services=states,
@@ -87,7 +89,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             number=_number,
             unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
             why=lambda text: reason_in(text, language),
-            source=lambda text: named("source", text, language),
+            source=lambda text: name_of("source", text, language),
         )
 
     app.mount("/assets", StaticFiles(directory=HERE / "assets"))
@@ -108,11 +110,6 @@ def _tests(phantoms: Phantoms) -> tuple[dict[str, Any] | None, str | None]:
         return phantoms.newest(datetime.now(UTC)), None
     except Exception as failed:
         return None, str(failed).splitlines()[0]
-
-
-def title(procedure: str, language: str) -> str:
-    """Return what a procedure is called in a language."""
-    return TITLES.get(procedure, (procedure.replace("_", " "),) * 2)[language == "zh"]
 
 
 def _limit(low: float | None, high: float | None) -> str:

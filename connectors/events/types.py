@@ -56,7 +56,8 @@ def _told(place: str, error: ValidationError) -> str:
         return because("event.key_missing", place=place, keys=missing[:1])
     code = REASONS.get(str(error.validator), "event.value_wrong")
     if not isinstance(bound, int | float):
-        bound = [repr(b) for b in ([bound] if isinstance(bound, str) else bound)]
+        told = repr if code in ("event.value_pattern", "event.value_wrong") else str
+        bound = [told(b) for b in ([bound] if isinstance(bound, str) else bound)]
     return because(code, place=place, bound=bound)
 
 

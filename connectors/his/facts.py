@@ -164,7 +164,7 @@ def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Fi
         raise InvalidMessage(because("hl7.type_not_taken", kind=kind), "AR", "200", "MSH^1^9")
     if not found:
         raise InvalidMessage(
-            because("hl7.segment_missing", type=code, trigger=trigger, segment="OBX" if code == "ORU" else "ORC or OBR"),
+            because("hl7.segment_missing", type=code, trigger=trigger, segment=["OBX"] if code == "ORU" else ["ORC", "OBR"]),
             error="100",
         )
     return found

@@ -34,6 +34,11 @@
   coalesce((select {{ named('max(n.exam_code)', 'max(n.name_zh)') }} from {{ ref('exams') }} as n where n.exam_code = {{ code }} group by n.exam_code), {{ named(code, code) }})
 {%- endmacro %}
 
+{# The name of a member of staff by the id; one who is not in the register is the id. #}
+{% macro staff_name(staff_id) -%}
+  coalesce((select {{ named('max(n.name_en)', 'max(n.name_zh)') }} from {{ ref('staff') }} as n where n.staff_id = {{ staff_id }} group by n.staff_id), {{ named(staff_id, staff_id) }})
+{%- endmacro %}
+
 {# A number as an argument: as people read it. #}
 {% macro rounded(value, digits=3) -%} round({{ value }}, {{ digits }}) {%- endmacro %}
 

@@ -130,6 +130,12 @@
   {%- else -%} string_agg(distinct {{ expression }}, '{{ separator }}' order by {{ expression }}) {%- endif -%}
 {%- endmacro %}
 
+{# The texts of a group as a list, each once. #}
+{% macro list_of(expression) -%}
+  {%- if target.type == 'spark' -%} array_sort(collect_set({{ expression }}))
+  {%- else -%} list(distinct {{ expression }} order by {{ expression }}) {%- endif -%}
+{%- endmacro %}
+
 {% macro text(expression) -%} cast({{ expression }} as {{ dbt.type_string() }}) {%- endmacro %}
 
 {# A moment as people and machines read it: 2026-11-23T04:10Z. #}

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from messages import because
+from messages import because, name_of, render
 from messages import both as in_both
 from messages import source as in_both_languages
-from spark_jobs.measure_names import name_of
 from spark_jobs.outputs.plots import control_chart, image_of, profile
-from spark_jobs.pictures import PAINTERS, STATUS, TITLES, chinese_font
+from spark_jobs.pictures import PAINTERS, STATUS, chinese_font
 from spark_jobs.pictures.ink import INK, WORST
 from spark_jobs.qc.result import INDICATIVE, MEASURED, Measure, Result
 
@@ -112,7 +111,10 @@ def _same_method(a: Result, b: Result) -> bool:
 
 
 def _head(figure: Any, result: Result, verdict: str, both: bool) -> None:
-    english, chinese = TITLES.get(str(result.procedure), ("Unknown procedure", "未能识别的检测"))
+    english, chinese = (
+        name_of("procedure", result.procedure, x) if result.procedure else render(because("series.procedure_unknown"), x)
+        for x in ("en", "zh")
+    )
     figure.text(LEFT, 0.958, english, fontsize=16, weight="bold", color=INK)
     state = result.status.replace("_", " ")
     if both:
@@ -222,7 +224,7 @@ def _row(
     about = [p for p in (m.aspect, m.region) if p and p != "whole"]
     # the fixed name first: that is what limits, JSON and DICOM call it
     label = m.name + (f" ({', '.join(about)})" if about else "")
-    named = f"{label} {name_of(m.name, 'zh')}"
+    named = f"{label} {name_of('measure', m.name, 'zh')}"
     label = named if both and _shortened(named, 0.295, size) == named else label
     weight = "bold" if verdict in ("fail", "warn") else "normal"
     spread = f" ± {m.uncertainty:.2g}" if m.uncertainty is not None else ""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from messages import because, both, from_fields
+from messages import because, both, from_fields, from_listed, name_of
 
 __all__ = ["print_json", "print_table"]
 
@@ -43,7 +43,7 @@ def print_table(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     from rich.console import Console
     from rich.text import Text
 
-    from spark_jobs.pictures import STATUS, TITLES
+    from spark_jobs.pictures import STATUS
 
     joint = "\n  "  # the JSON keeps the English alone
     codecs.register_error("plain", _plain)
@@ -54,7 +54,7 @@ def print_table(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         name = row["inputs"][0] + (f" and {len(row['inputs']) - 1} more" if len(row["inputs"]) > 1 else "")
         detector = f" · detector {row['detector']}" if row["detector"] else ""
         title = (
-            f"{row['procedure']} {TITLES.get(row['procedure'], ('', ''))[1]}"
+            f"{row['procedure']} {name_of('procedure', row['procedure'], 'zh')}"
             if row["procedure"]
             else because("series.procedure_unknown")
         )
@@ -67,7 +67,7 @@ def print_table(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             console.print(_measures(row, sources))
         for text, k in sources.items():
             console.print(Text(f"  [{k}] {text}", style="dim"))
-        for warning in row["warnings"]:
+        for warning in from_listed(row):
             console.print(Text(f"  note: {both(warning, joint)}", style="dim"))
         for kind in ("picture", "report", "page"):
             if row.get(kind):

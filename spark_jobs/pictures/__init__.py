@@ -6,11 +6,12 @@ from io import BytesIO
 from typing import Any
 
 from messages import both as in_both
+from messages import name_of
 from spark_jobs.pictures import clinical, combined, ct, gamma_camera, pet, spect
 from spark_jobs.pictures.ink import INK
 from spark_jobs.qc.result import Result
 
-__all__ = ["PAINTERS", "STATUS", "TITLES", "chinese_font", "draw"]
+__all__ = ["PAINTERS", "STATUS", "chinese_font", "draw"]
 
 FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Serif CJK SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei")
 STATUS = {"measured": "已测量", "indicative": "仅供参考", "not_measured": "未测量"}
@@ -18,7 +19,6 @@ MOST_LINES = 34
 ROOM_PT = 330  # of the list and the foot
 FAMILIES = (gamma_camera, spect, pet, ct, clinical, combined)
 PAINTERS: dict[str, Callable[[Any, dict[str, Any], bool], None]] = {k: p for f in FAMILIES for k, p in f.PAINTERS.items()}
-TITLES: dict[str, tuple[str, str]] = {k: t for f in FAMILIES for k, t in f.TITLES.items()}  # English, Chinese
 
 
 def draw(result: Result) -> bytes | None:
@@ -32,7 +32,7 @@ def draw(result: Result) -> bytes | None:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     family = chinese_font()
-    english, chinese = TITLES[str(result.procedure)]
+    english, chinese = (name_of("procedure", str(result.procedure), language) for language in ("en", "zh"))
     with matplotlib.rc_context({"font.family": [family, "DejaVu Sans"] if family else ["DejaVu Sans"], "font.size": 9}):
         room = ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.92))  # titles and marks of square images stand beyond it
         figure = Figure(figsize=(9, 5.6), dpi=110, layout=room)

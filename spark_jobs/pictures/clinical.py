@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.pictures.ink import UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _bone(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -82,12 +82,4 @@ PAINTERS = {
     "myocardial_projections": _heart,
     "renal_dynamic": _dynamic,
     "hepatobiliary_dynamic": _dynamic,
-}
-TITLES = {
-    "whole_body_bone": ("Whole-body bone scan", "全身骨显像"),
-    "myocardial_projections": ("Projections of the heart", "心肌投影"),
-    "thyroid_static": ("Thyroid, static", "甲状腺静态显像"),
-    "pet_patient": ("PET of a patient", "患者 PET 图像"),
-    "renal_dynamic": ("Renal dynamics", "肾动态显像"),
-    "hepatobiliary_dynamic": ("Hepatobiliary dynamics", "肝胆动态显像"),
 }

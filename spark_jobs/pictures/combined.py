@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.pictures.ink import CFOV, UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _artefacts(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -48,4 +48,3 @@ def _artefacts(axes: Any, f: dict[str, Any], chinese: bool) -> None:
 
 
 PAINTERS = {"artefacts": _artefacts}
-TITLES = {"artefacts": ("Artefacts", "伪影检测")}

@@ -4,7 +4,7 @@ from typing import Any
 
 from spark_jobs.pictures.ink import CFOV, UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _water(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -41,4 +41,3 @@ def _catphan(axes: Any, f: dict[str, Any], chinese: bool) -> None:
 
 
 PAINTERS = {"ct_water": _water, "catphan": _catphan}
-TITLES = {"ct_water": ("CT water phantom", "CT 水模"), "catphan": ("CT quality phantom", "CT 性能模体")}

@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.pictures.ink import CFOV, INK, UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _flood(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -142,18 +142,4 @@ PAINTERS = {
     "sensitivity": _source,
     "count_rate": _rates,
     "multiple_window_registration": _points,
-}
-TITLES = {
-    "planar_uniformity": ("Planar uniformity", "平面均匀性"),
-    "line_source": ("Spatial resolution, line source", "空间分辨率（线源）"),
-    "four_bar": ("Spatial resolution, four bars", "空间分辨率（四线源）"),
-    "linearity": ("Spatial linearity", "空间线性"),
-    "quadrant_bar": ("Four-quadrant bar phantom", "四象限铅栅"),
-    "sensitivity": ("Planar sensitivity", "平面灵敏度"),
-    "count_rate": ("Count rate performance", "计数率特性"),
-    "multiple_window_registration": ("Multiple-window registration", "多窗空间配准"),
-    "energy_resolution": ("Energy resolution", "能量分辨率"),
-    "whole_body_scan": ("Whole-body scan resolution", "全身扫描空间分辨率"),
-    "activimeter": ("Activimeter", "活度计"),
-    "head_sensitivity_match": ("Match of head sensitivities", "探头灵敏度一致性"),
 }

@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.pictures.ink import CFOV, INK, UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _spheres(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -88,13 +88,4 @@ PAINTERS = {
     "registration": _fiducials,
     "pet_daily_qc": _blocks,
     "pet_normalisation": _blocks,
-}
-TITLES = {
-    "pet_nema_iq": ("PET image quality (NEMA)", "PET 图像质量（NEMA）"),
-    "pet_uniformity": ("PET uniformity", "PET 均匀性"),
-    "suv_calibration": ("SUV calibration", "SUV 校准"),
-    "pet_cross_calibration": ("PET cross-calibration", "PET 交叉校准"),
-    "registration": ("Image registration", "图像融合配准"),
-    "pet_daily_qc": ("PET daily quality report", "PET 每日质控报告"),
-    "pet_normalisation": ("PET normalisation", "PET 归一化校正"),
 }

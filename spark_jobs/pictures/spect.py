@@ -6,7 +6,7 @@ import numpy as np
 
 from spark_jobs.pictures.ink import CFOV, INK, UFOV, WORST
 
-__all__ = ["PAINTERS", "TITLES"]
+__all__ = ["PAINTERS"]
 
 
 def _rotation(axes: Any, f: dict[str, Any], chinese: bool) -> None:
@@ -81,9 +81,4 @@ PAINTERS = {
     "centre_of_rotation": _rotation,
     "tomographic_uniformity": _uniformity,
     "tomographic_contrast": _contrast,
-}
-TITLES = {
-    "centre_of_rotation": ("Centre of rotation", "旋转中心"),
-    "tomographic_uniformity": ("Tomographic uniformity", "断层均匀性"),
-    "tomographic_contrast": ("Tomographic contrast (Jaszczak)", "断层对比度（Jaszczak 模体）"),
 }

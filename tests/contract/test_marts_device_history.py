@@ -131,15 +131,15 @@ def test_a_failed_unscheduled_test_makes_a_device_unfit_until_it_passes(
     states = {back: row[0] for back, row in found.items()}
     assert states == {**dict.fromkeys(range(BACK + 1), "fit"), 3: "not_fit", 2: "not_fit"}
     assert found[3][1:5] == (1, 1, 1, "not_fit") and found[2][1:5] == (1, 1, 1, "not_fit") and found[1][1:5] == (1, 1, 0, "fit")
-    assert "pet_daily_qc failed (block_efficiency_outliers_count: 3.0 is outside" in found[3][5]
-    assert f"pet_daily_qc failed on {day(3)} and has not passed since" in found[2][5]
+    assert "PET daily quality report failed (Outlying block efficiencies: 3.0 is outside" in found[3][5]
+    assert f"PET daily quality report failed on {day(3)} and has not passed since" in found[2][5]
     assert found[1][5] is None
 
 
 def test_a_failure_does_not_end_by_the_day_that_nobody_tests(release: duckdb.DuckDBPyConnection) -> None:
     found = days(release, "GC1", "state, reason, tests_done, state_at_opening, reason_zh")
     assert [found[b][0] for b in (6, 5, 4, 3)] == ["fit", "not_fit", "not_fit", "fit"]
-    assert "has not passed since" in found[4][1] and "planar_uniformity is missing" in found[4][1]
+    assert "has not passed since" in found[4][1] and "Planar uniformity is missing" in found[4][1]
     assert found[4][2:4] == (1, "not_fit") and "此后未再合格" in found[4][4]
     missing = release.execute("SELECT subject_id FROM marts.fct_finding WHERE rule_id = 'PHANTOM_MISSING'").fetchall()
     assert (f"GC1/{day(4)}",) in missing
@@ -203,7 +203,7 @@ def test_a_late_result_confirms_no_earlier_day_and_a_failure_is_never_too_late(
     found = days(release, "LATE", "state, reason, last_test_at_utc, last_test_arrived_at_utc, tests_failed, reason_zh")
     states = {back: row[0] for back, row in found.items()}
     assert states == {**dict.fromkeys(range(BACK + 1), "fit"), 6: "not_fit", 4: "not_confirmed"}
-    assert found[4][1] == f"planar_uniformity was made in time, and its result came only on {day(2)}"
+    assert found[4][1] == f"Planar uniformity was made in time, and its result came only on {day(2)}"
     assert "才到达" in found[4][5] and found[4][2] == at("07:00", day(4)).replace(tzinfo=None) and found[4][3] is None
     assert found[6][2:5] == (at("07:00", day(6)).replace(tzinfo=None), at("09:00", day(1)).replace(tzinfo=None), 1)
     assert found[0][3] == at("07:01", day(0)).replace(tzinfo=None)

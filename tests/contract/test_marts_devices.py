@@ -214,7 +214,7 @@ def test_drift_lowers_the_health_and_is_named(release: duckdb.DuckDBPyConnection
         "AND device_id IN ('GC1', 'P6') AND points_lost > 0 ORDER BY 1, 2",
     )
     assert [h[:4] for h in health] == [("GC1", "drift", 15, 85), ("P6", "faults", 10, 40), ("P6", "phantom", 50, 40)]
-    assert "ufov_iu_percent went up" in health[0][4] and "check failed: peaking" in health[1][4]
+    assert "Integral uniformity, UFOV went up" in health[0][4] and "check failed: peaking" in health[1][4]
     before = f"day = '{FIRST + timedelta(days=SHIFT - 1)}' AND device_id = 'GC1'"
     lost = f"SELECT contribution, points_lost FROM marts.mart_device_health WHERE {before} AND points_lost > 0"
     assert rows(release, lost) == [("phantom", 25)]  # no rotation test yet; nothing drifts
@@ -343,7 +343,11 @@ def test_the_state_by_which_worklists_are_held_is_that_of_the_mart(
     assert len(marts) > 8 and {d: told[d]["state"] for d in marts} == marts
     assert {"fit", "not_fit", "not_confirmed"} == set(marts.values())
     reasons = dict(rows(release, f"SELECT device_id, reason FROM marts.mart_device_day WHERE day = '{DAY}'"))
-    assert told["PETCT1"]["reason"] == reasons["PETCT1"] == "ct_water failed (water_hu: 9.0 % is outside -5.0 … 5.0 %)"
+    assert (
+        told["PETCT1"]["reason"]
+        == reasons["PETCT1"]
+        == "CT water phantom failed (CT number of water: 9.0 % is outside -5.0 … 5.0 %)"
+    )
     assert told["P6"]["reason"].startswith("check failed: peaking") and "out of calibration" in told["P2"]["reason"]
     assert "was not tested by the opening time" in told["SPCT1"]["reason"]
     morning = states(load(home=home), at("07:00"), home.parent / "project" / "seeds")

@@ -19,7 +19,7 @@ from judgement.rows import Switch
 from spark_jobs.jobs import analyse
 from warehouse.releases import PROJECT, build_marts
 
-SAID = "ct_water is switched off by P01 since 2026-03-10: the phantom leaks"
+SAID = "CT water phantom is switched off by P01 since 2026-03-10: the phantom leaks"
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_one_off_the_others_on_and_on_again(house: tuple[Settings, Path]) -> Non
     assert SAID in off["due"][1] and off["due"][0] == "due"
     assert off["day"][0] == "not_confirmed" and SAID in off["day"][1], "a device is never fit by a test that was not made"
     assert analyse.run(settings, "phantom").read == 0, "what is off does not wait for ever"
-    # the run that agrees with the switches is current because both sides say the same text
+    # the run that agrees with the switches is current because both sides know a switch by the same text
     with duckdb.connect(str(settings.warehouse / "candidate" / "qc.duckdb"), read_only=True) as db:
         (said,) = (
             db.execute(

@@ -160,7 +160,9 @@ def test_a_failing_phantom_holds_the_worklist_until_it_passes_or_is_overridden(h
         hospital.until("PETCT1", ["F1"])
         hospital.phantom("PETCT1", 40.0, ago_min=0.5)
         hospital.until("PETCT1", ["QC^SN-PETCT1"])
-        assert "HELD: ct_water failed" in hospital.findscu("PETCT1", "(0040,0100)[0].ScheduledProcedureStepDescription")[1]
+        assert (
+            "HELD: CT water phantom failed" in hospital.findscu("PETCT1", "(0040,0100)[0].ScheduledProcedureStepDescription")[1]
+        )
         assert "A1" in hospital.findscu("GC1")[0]  # another device is not held
         assert [t for t in hospital.told() if t[0] == "PETCT1"][-1] == ("PETCT1", "held", None)
         hospital.order("F2", "FDG")

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 
+from foreign_words import LATIN, foreign
+
+from messages import render
 from messages.catalogue import LANGUAGES, codes, names, template
 from messages.catalogue import _read as read
 from messages.render import LISTS, NUMBER
@@ -15,14 +18,8 @@ from messages.render import LISTS, NUMBER
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("photopeak", "terminals", "warehouse", "devices", "judgement", "expectations", "spark_jobs", "connectors")
 MODELS = ROOT / "dbt_project"
+SHEET_KEYS = {"reference_at", "reference_mbq", "half_life_s"}  # a sender writes them so
 WORD = re.compile(r"(?<![\w./`{^_:-])[A-Za-z][A-Za-z]{2,}(?![\w./}^_:-])")
-# what Chinese writes so too: units, keywords of DICOM and of CloudEvents, names of programs and of phantoms, words of a command
-LATIN = {
-    "Modality", "cps",
-    "Airflow", "Authorization", "Bearer", "Capture", "Columns", "Connect", "Instance", "Jaszczak", "Java", "MBq", "Python", "Rows",
-    "SUVType", "Secondary", "Spark", "Units", "application", "ce", "data", "dbt", "dicom", "down", "events", "functional", "groups", "job",
-    "json", "kcps", "kcts", "min", "modbus", "nuclide", "photopeak", "root", "siteid", "specversion", "subject", "tar", "time", "venv",
-}  # fmt: skip
 
 
 def test_both_languages_hold_the_same_codes_with_the_same_arguments() -> None:
@@ -59,8 +56,9 @@ def test_every_format_is_one_of_numbers_or_a_kind_of_names() -> None:
     for code in sorted(codes()):
         for language in LANGUAGES:
             for _, name, spec, _ in Formatter().parse(whole(code, language)):
-                kind, _, joint = (spec or "").partition("|")
-                if name is not None and (joint not in LISTS or (kind and not NUMBER.fullmatch(kind) and not names(kind, "zh"))):
+                kinds, _, joint = (spec or "").partition("|")
+                named = all(names(kind, "zh") for kind in kinds.split("/"))
+                if name is not None and (joint not in LISTS or (kinds and not NUMBER.fullmatch(kinds) and not named)):
                     wrong.append((code, name, spec))
     assert wrong == []
 
@@ -73,6 +71,25 @@ def test_no_latin_word_stands_in_chinese_beside_those_that_chinese_uses() -> Non
         if words:
             wrong[code] = words
     assert wrong == {}
+
+
+def test_no_word_that_code_passes_stands_in_chinese_as_it_is() -> None:
+    """Words that are written in a call of `because` are ours: each has its name in Chinese."""
+    wrong, seen = [], 0
+    for place, code, name, word in words_in_code():
+        seen += 1
+        said = render(code, "zh", {k: [word] if k == name else "1" for k in arguments(code, "zh")})
+        if foreign(said, also=SHEET_KEYS):
+            wrong.append((place, code, name, word))
+    assert seen > 8 and wrong == []
+
+
+def test_an_id_that_has_a_name_in_chinese_has_one_in_english() -> None:
+    kinds = {k: v for k, v in read("zh")["names"].items() if k not in ("source", "content", "key", "type")}
+    ids = [(kind, key) for kind, listed in kinds.items() for key in listed if "_" in key]
+    assert len(ids) > 30
+    assert [(kind, key) for kind, key in ids if not (name := names(kind, "en").get(key, "")) or "_" in name] == []
+    assert set(names("procedure", "en")) == set(names("procedure", "zh"))
 
 
 def test_every_name_in_chinese_is_chinese() -> None:
@@ -102,14 +119,44 @@ def trees() -> Iterator[tuple[str, ast.AST]]:
 
 
 def in_code() -> Iterator[tuple[str, str, set[str] | None]]:
-    """Yield place, code and names of arguments of each call of `because` whose code is written there; None where they come from a dict."""
+    """Yield place, code and names of arguments of each call of `because` (and of doctor's `say`) whose code is written there; None where
+    they come from a dict."""
     for place, tree in trees():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "because" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("because", "say")
+                and node.args
+            ):
                 code = node.args[0]
                 if isinstance(code, ast.Constant):
                     given = [k.arg for k in node.keywords]
                     yield f"{place}:{node.lineno}", str(code.value), None if None in given else {str(k) for k in given}
+
+
+def words_in_code() -> Iterator[tuple[str, str, str, str]]:
+    """Yield place, code, argument and word of each text that a call of `because` writes out."""
+    for place, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "because" and node.args:
+                code = node.args[0]
+                for keyword in node.keywords if isinstance(code, ast.Constant) else ():
+                    for word in written(keyword.value):
+                        yield f"{place}:{node.lineno}", str(code.value), str(keyword.arg), word  # type: ignore[attr-defined]
+
+
+def written(node: ast.expr) -> Iterator[str]:
+    """Yield the texts that an expression may be, as far as they are written there."""
+    match node:
+        case ast.Constant(str() as text):
+            yield text
+        case ast.IfExp():
+            yield from [*written(node.body), *written(node.orelse)]
+        case ast.List() | ast.Tuple():
+            yield from (text for part in node.elts for text in written(part))
+        case ast.BoolOp():
+            yield from (text for part in node.values for text in written(part))
 
 
 def in_models() -> Iterator[tuple[str, str, set[str] | None]]:

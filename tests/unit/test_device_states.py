@@ -165,8 +165,8 @@ def test_a_failure_that_only_the_release_knows_holds_today_until_the_lake_has_a_
     release(tmp_path, ", ".join([*old, row_of("ct_water", "2026-03-02", "pass"), row_of("pet_nema_iq", "2026-03-11", "fail")]))
     settings, now = load(home=tmp_path), datetime(2026, 3, 10, 4, tzinfo=UTC)
     told = states(settings, now)["PETCT1"]
-    why = "pet_daily_qc failed on 2026-01-05 and has not passed since (no value)"
-    assert told["state"] == "not_fit" and why in told["reason"] and "ct_water failed" not in told["reason"]
+    why = "PET daily quality report failed on 2026-01-05 and has not passed since (no value)"
+    assert told["state"] == "not_fit" and why in told["reason"] and "CT water phantom failed" not in told["reason"]
     assert "pet_nema_iq" not in told["reason"], "of tomorrow"
     assert told["reason_code"] == "joined" and "pet_daily_qc" in [t["procedure"] for t in told["tests"]]
     writer = LakeWriter()
@@ -186,4 +186,6 @@ def test_days_that_no_release_speaks_of_are_read_from_the_lake(tmp_path: Path) -
     writer.measure("s", "PETCT1", failed, "pet_daily_qc", {"block_efficiency_outliers_count": 3.0}, unit="1")
     writer.write(settings.lake)
     told = states(settings, datetime(2026, 3, 10, 4, tzinfo=UTC))["PETCT1"]
-    assert told["state"] == "not_fit" and "pet_daily_qc failed on 2026-03-06 and has not passed since" in told["reason"]
+    assert (
+        told["state"] == "not_fit" and "PET daily quality report failed on 2026-03-06 and has not passed since" in told["reason"]
+    )

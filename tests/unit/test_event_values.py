@@ -68,7 +68,7 @@ def dose(**data):
 @pytest.mark.parametrize("text", NO_MOMENT)
 @pytest.mark.parametrize("field", [k for k in DOSE if k.endswith("_utc")])
 def test_a_time_of_a_dose_that_is_no_moment_is_refused_by_its_name(field, text):
-    with pytest.raises(InvalidEvent, match=f"{field}: the value is not a 'date-time'"):
+    with pytest.raises(InvalidEvent, match=f"{field}: the value is not a date-time"):
         validate(dose(**{field: text}))
 
 

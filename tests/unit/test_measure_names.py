@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from judgement.reference import SEEDS
-from spark_jobs.measure_names import name_of
+from messages import name_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "measures.json"
 
@@ -25,7 +25,7 @@ def test_every_measure_has_its_names_and_no_name_outlives_its_measure() -> None:
     assert len(used) > 150 and len(listed) == len(set(listed)) and listed == sorted(listed)
     assert used - set(listed) == set() and set(listed) - used == set()
     for measure in listed:
-        english, chinese = name_of(measure), name_of(measure, "zh")
+        english, chinese = (name_of("measure", measure, x) for x in ("en", "zh"))
         assert english != measure and "_" not in english and not re.search("[\u4e00-\u9fff]", english)
         assert re.search("[\u4e00-\u9fff]", chinese) or chinese == english, measure  # FWHM X is so in both
-    assert name_of("of_a_stranger", "zh") == "of_a_stranger"
+    assert name_of("measure", "of_a_stranger", "zh") == "of_a_stranger"

@@ -9,7 +9,22 @@ import sys
 import numpy as np
 import pytest
 
-from messages import Message, because, both, either, fields, from_fields, from_text, joined, render, to_args, to_text
+from messages import (
+    Message,
+    because,
+    both,
+    either,
+    fields,
+    from_fields,
+    from_listed,
+    from_text,
+    joined,
+    listed,
+    name_of,
+    render,
+    to_args,
+    to_text,
+)  # fmt: skip
 from messages.catalogue import names
 
 OUTSIDE = because("verdict.outside", value=6.2, unit="%", limit="≤ 5 %")
@@ -49,7 +64,7 @@ def test_a_section_without_its_argument_is_left_out_and_a_missing_argument_is_a_
 
 def test_names_messages_and_lists_inside_are_rendered_in_the_language() -> None:
     failed = because("test.failed", procedure="planar_uniformity", reason=joined([OUTSIDE, because("verdict.no_value")]))
-    assert failed == "planar_uniformity failed (6.2 % is outside ≤ 5 %; no value)"
+    assert failed == "Planar uniformity failed (6.2 % is outside ≤ 5 %; no value)"
     assert render(failed, "zh") == "平面均匀性不合格（6.2 % 超出 ≤ 5 %；无数值）"
     form = because("form.not_signed", form={"en": "Consent", "zh": "知情同意书", "more": 1})
     assert form == "the form Consent is not signed" and render(form, "zh") == "表格知情同意书未签署"
@@ -79,6 +94,51 @@ def test_what_is_stored_is_read_back(reason: str | None) -> None:
     assert type(row["reason"]) in (str, type(None))
     assert from_fields(json.loads(json.dumps(row))) == reason
     assert from_fields(row | {"reason_args": to_args(reason)}) == reason
+
+
+def test_several_stand_as_texts_beside_codes_and_arguments_and_are_read_back() -> None:
+    row = json.loads(json.dumps(listed([OUTSIDE, "prose"])))
+    assert row == {
+        "warnings": ["6.2 % is outside ≤ 5 %", "prose"],
+        "warning_codes": ["verdict.outside", None],
+        "warning_args": [{"value": 6.2, "unit": "%", "limit": "≤ 5 %"}, None],
+    }
+    first, second = from_listed(row)
+    assert render(first, "zh") == "6.2 % 超出 ≤ 5 %" and (second, isinstance(second, Message)) == ("prose", False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "english", "chinese"),
+    [
+        ("place", "posterior", "posterior", "后位"),
+        ("place", "gate 3", "gate 3", "门控帧 3"),
+        ("place", "Bone 20 %", "Bone 20 %", "骨 20 %"),
+        ("measure/reading", "randoms_percent", "randoms", "随机符合比例"),
+        ("measure", "ufov_iu_percent", "Integral uniformity, UFOV", "积分均匀性（UFOV）"),
+        ("procedure", "ct_water", "CT water phantom", "CT 水模"),
+        ("step", "of_a_stranger 2", "of_a_stranger 2", "of_a_stranger 2"),
+    ],
+)
+def test_a_name_is_that_of_the_reader_s_language(kind: str, key: str, english: str, chinese: str) -> None:
+    assert (name_of(kind, key, "en"), name_of(kind, key, "zh")) == (english, chinese)
+
+
+@pytest.mark.parametrize(
+    ("message", "chinese"),
+    [
+        (because("step.began_before", step=["identity_check", "injection"]), "早于身份核对、注射开始"),
+        (because("event.value_enum", place="step", bound=["injection", "report"]), "步骤：数值不属于注射、报告"),
+        (because("event.key_missing", place="data", keys=["staff_id"]), "数据：缺少必需的属性人员"),
+        (because("sensor.no_usable_value", quality="no_answer"), "没有可用数值：质量标记为无应答"),
+        (because("hl7.segment_missing", type="ORM", trigger="O01", segment=["ORC", "OBR"]), "ORM^O01 没有 ORC或OBR 段"),
+        (
+            because("finding.image", measure="lobe_edge_mm", region="posterior", reason=OUTSIDE, more=None),
+            "lobe_edge_mm（后位）：6.2 % 超出 ≤ 5 %",
+        ),
+    ],
+)
+def test_codes_of_steps_views_and_fields_have_their_chinese(message: Message, chinese: str) -> None:
+    assert render(message, "zh") == chinese
 
 
 def test_a_code_of_a_later_catalogue_is_shown_by_its_stored_text() -> None:

@@ -135,7 +135,7 @@ def test_a_dose_of_a_known_nuclide_is_stored(nuclide):
         ("Zhang San Tc-99m", "nuclide: the value is not in"),
         ("Tc-99m I-131", "nuclide: the value is not in"),
         ("", "nuclide: the value is not in"),
-        (99, "nuclide: the value is not of type 'string'"),
+        (99, "nuclide: the value is not of type string"),
     ],
 )
 def test_a_dose_of_an_unknown_nuclide_is_refused_by_its_name(nuclide, reason):

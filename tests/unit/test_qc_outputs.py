@@ -183,8 +183,9 @@ def test_a_long_list_stands_whole_on_the_page_and_no_text_covers_another(monkeyp
     from judgement import reference
     from judgement.limits import judge
     from judgement.rows import Limit
+    from messages import name_of
     from spark_jobs.outputs.page import page
-    from spark_jobs.pictures import TITLES
+    from spark_jobs.procedures import MODULES
     from spark_jobs.qc.result import Measure, Result
 
     seen = []
@@ -207,7 +208,7 @@ def test_a_long_list_stands_whole_on_the_page_and_no_text_covers_another(monkeyp
         "more",
     )
     measures = tuple(Measure(n, 27_590_000.0, "Bq*s/ECAT counts", 12.0, region=s) for s in sizes for n in names)
-    longest = max(TITLES, key=lambda k: len("".join(TITLES[k])))
+    longest = max(MODULES, key=lambda k: len("".join(name_of("procedure", k, x) for x in ("en", "zh"))))
     for procedure in ("pet_nema_iq", longest):
         result = Result(
             procedure, "measured", None, "H1", "a method", "1.0.0", measures, ("a note that goes on and on " * 9,) * 3

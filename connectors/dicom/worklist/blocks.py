@@ -18,7 +18,7 @@ from judgement import reference
 from judgement.readiness import next_step, readiness
 from judgement.rows import Policy
 from judgement.worklist import decide_examination
-from messages import joined, stored
+from messages import from_fields, joined, stored
 
 __all__ = ["Blocks"]
 
@@ -79,5 +79,5 @@ class Blocks:
     def _before(self, number: str) -> tuple[str, str]:
         if number not in self._told:
             before = [e.data for _, e in self._journal.of("examination.hold", number)]
-            self._told[number] = (before[-1]["action"], before[-1]["reason"]) if before else ("offered", "")
+            self._told[number] = (before[-1]["action"], from_fields(before[-1]) or "") if before else ("offered", "")
         return self._told[number]

@@ -141,8 +141,8 @@ def test_a_baseline_sheet_and_the_efficiencies_of_any_scanner_are_read():
         (report(blocks(), unit="furlong"), "another unit"),
         (report(blocks(), factor=float("nan")), "no number"),
         (report(blocks()).replace(b"<bScandate>2026-04-01T07:30:00+08:00", b"<bScandate>"), "no date"),
-        (report(blocks()).replace(b"fECF", b"fXYZ"), "lacks calibration_factor"),
-        (report(blocks()).replace(b"BlockEfficiency", b"BlockSomething"), "lacks block_efficiency"),
+        (report(blocks()).replace(b"fECF", b"fXYZ"), "lacks Calibration factor"),
+        (report(blocks()).replace(b"BlockEfficiency", b"BlockSomething"), "lacks block efficiencies"),
         (report(blocks()[:4]), "too few"),
         (
             report(blocks(), extra=f"<BlockNoise><bValues>{'<bValue>0</bValue>' * 96}</bValues></BlockNoise>"),

@@ -37,7 +37,7 @@ begun_planned as (
 overtaken as (
     select
         f.site_id, f.accession_number, f.step, f.occurrence,
-        {{ join_text('earlier.step', ', ') }} as began_later
+        {{ list_of('earlier.step') }} as began_later
     from performed as f
     inner join begun_planned as this on f.site_id = this.site_id and f.accession_number = this.accession_number and f.step = this.step
     inner join begun_planned as earlier

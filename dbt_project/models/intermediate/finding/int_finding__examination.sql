@@ -32,7 +32,7 @@ union all
 
 select
     site_id, 'CREDENTIAL_INVALID', 'accession/step', subject_id, device_id, room_id, accession_number, staff_id, at_utc,
-    null, null, null, {{ because('credential.invalid', {'staff': 'staff_id'}) }}, null, null, 'fct_examination_step', 'fail'
+    null, null, null, {{ because('credential.invalid', {'staff': staff_name('steps.staff_id')}) }}, null, null, 'fct_examination_step', 'fail'
 from steps
 where not credential_valid
 

@@ -33,7 +33,7 @@ failed as (
 checks as (
     select
         d.site_id, d.device_id, d.day,
-        {{ join_text('f.check_name', ', ') }} as failed_checks,
+        {{ list_of('f.check_name') }} as failed_checks,
         max(
             case
                 when f.performed_at_utc <= d.opens_at_utc and (f.day = d.day or f.passed_at_utc is null or f.passed_at_utc > d.opens_at_utc)
