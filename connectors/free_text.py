@@ -9,13 +9,20 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import permutations
+from itertools import pairwise, permutations
 
-__all__ = ["BLOT", "MIN_SECRET", "Secrets", "names_of", "windows", "without_ids", "without_numbers"]
+from connectors.ordinary_words import is_ordinary
+
+__all__ = ["BLOT", "MIN_SECRET", "Secrets", "names_of", "parts_of", "windows", "windows_alone", "without_ids", "without_numbers"]
 
 BLOT = "█"
 MIN_SECRET = 4  # a shorter number is found in every second text
-LONG = 6  # from here on a number is recognised in groups (88 00 12), and a given name alone
+LONG = 6  # from here on a number is recognised in groups (88 00 12), and a part of anybody's name alone
+ALONE_GIVEN, ALONE_FAMILY = 4, 5  # letters of a part of the patient's own name that names one alone
+CUT_AT = frozenset(
+    (16, 20, 24, 30, 32, 40, 48, 50, 60, 64, 80, 100, 120, 128, 200, 250, 255, 256, 1024)
+)  # of VR SH and LO, and of many a table
+CUT_LETTERS, CUT_HAN = 4, 2  # so much of a name at the end of a field that was cut is one
 SURE = 8  # letters of a name that chance does not put inside another word
 LONGEST = 64  # no name or number of a person is longer; also bounds the work
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{3,63}")
@@ -37,6 +44,12 @@ UMLAUTS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Ø": "Oe", "Å": "Aa"}
 )
 DIGRAPHS = re.compile("(?<=[aouAOU])[eE]")
+ALONE_SHORT = 3
+LATIN = re.compile(r"[^\W\d_\u2e80-\uffff]+(?:['’][^\W\d_\u2e80-\uffff]+)*")
+HAN_RUN = re.compile("[\u3400-\u9fff]+")
+TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mister|Madam|Herrn?|Frau|Mme|named|called|name:?)\.? $", re.IGNORECASE)
+PERSON_BEFORE = re.compile("(?:患者|病人|病员|伤者|受检者|姓名|名叫|名为)[:：]? ?")
+PERSON_BEHIND = re.compile("先生|女士|小姐|同志|阿姨|奶奶|爷爷|大爷|大妈|叔叔|小朋友")
 EAST = "\u2e80"  # from here on the scripts that write a word with one or two characters
 EASTERN_LONGEST, WORDS_LONGEST = 8, 6  # of a name: characters, words
 SEVERAL = 3  # bytes above ASCII that chance does not put behind each other
@@ -53,6 +66,7 @@ class Secrets:
         """Take names and numbers as texts, and names as the bytes that they came in, whose character set may be any."""
         self._written = {f for w in written for f in _bytes_of(w)}
         self._names = {f for n in names for f in names_of(n)}
+        self._begun = {w[:k] for n in names for w in names_of(n, alone=False) for k in range(_least_begun(w), len(w))}
         self._numbers = {f for n in numbers if MIN_SECRET <= len(f := _letters(n)) <= LONGEST}
         self._at: dict[str, set[int]] = defaultdict(set)  # first characters → lengths
         for secret in self._names | self._numbers:
@@ -93,14 +107,25 @@ class Secrets:
         if not self._lengths:
             return
         letters, at = _folded(text)
-        n = 0
+        cut, n = self._cut(text, letters, at), 0
         while n < len(letters):
+            if n in cut:
+                yield at[n], at[-1] + 1
+                return
             for length in self._lengths.get(letters[n : n + 2], ()):
                 if self._is_here(letters, at, n, length):
                     yield at[n], at[n + length - 1] + 1
                     n += length - 1
                     break
             n += 1
+
+    def _cut(self, text: str, letters: str, at: list[int]) -> set[int]:
+        """Return where the beginning of a name stands that the end of a cut field has cut off; mostly nowhere."""
+        if not self._begun or not _is_cut(text):
+            return set()
+        begins = range(max(0, len(letters) - LONGEST), len(letters))
+        found = {n for n in begins if letters[n:] in self._begun and (letters[n] >= EAST or _begins_word(letters, at, n))}
+        return {n for n in found if not is_ordinary(letters[n:])}
 
     def _is_here(self, letters: str, at: list[int], n: int, length: int) -> bool:
         found = letters[n : n + length]
@@ -119,13 +144,16 @@ def names_of(person_name: str, alone: bool = True) -> set[str]:
     by itself, with umlauts in both spellings (Müller, Mueller). Not `alone`: whole names only.
     """
     found: set[str] = set()
-    for group in re.split(r"[=~\n\\]", ESCAPES.sub("", person_name)):
-        if "\ufffd" in group or any(unicodedata.category(c) in NO_NAME for c in group):
-            continue
-        composed = unicodedata.normalize("NFC", group)
-        for spelling in {group, composed.translate(UMLAUTS), DIGRAPHS.sub("", group)}:
-            found |= _names_of(spelling, alone)
+    for spelling in _spellings(person_name):
+        found |= _names_of(spelling, alone)
     return {name for name in found if (1 if name.isascii() or _eastern(name) else MIN_SECRET - 1) < len(name) <= LONGEST}
+
+
+def _spellings(person_name: str) -> Iterator[str]:
+    """Yield each group of a name that was read rightly, with umlauts in both spellings."""
+    for group in re.split(r"[=~\n\\]", ESCAPES.sub("", person_name)):
+        if "\ufffd" not in group and not any(unicodedata.category(c) in NO_NAME for c in group):
+            yield from {group, unicodedata.normalize("NFC", group).translate(UMLAUTS), DIGRAPHS.sub("", group)}
 
 
 def windows(text: str) -> list[tuple[int, int, str]]:
@@ -153,13 +181,54 @@ def windows(text: str) -> list[tuple[int, int, str]]:
     return [(at[n], at[end - 1] + 1, letters[n:end]) for n, end in found]
 
 
+def parts_of(person_name: str) -> set[str]:
+    """Return the letters of what may name a person alone, whoever it is: family, given or middle name, 3 letters or 2 eastern ones."""
+    parts = {p for s in _spellings(person_name) if len(said := _said(s)) > 1 for p in map(_letters, said)}
+    parts |= names_of(person_name) - names_of(person_name, alone=False)
+    return {p for p in parts if (2 if _eastern(p) else ALONE_SHORT) <= len(p) <= LONGEST}
+
+
+def windows_alone(text: str) -> list[tuple[int, int, str]]:
+    """Return begin, end and letters of each piece of a text that may be a part of somebody's name standing alone.
+
+    A long word or two (Xiaoming), a short one behind a title (Mr Wang), two to four Chinese characters between others or beside a word for a
+    person (患者小明). Never an ordinary word.
+    """
+    words = list(LATIN.finditer(text))
+    found = [(w.start(), w.end()) for w in words]
+    found += [(a.start(), b.end()) for a, b in pairwise(words) if b.start() - a.end() == 1]
+    out = [
+        (b, e, letters) for b, e in found if len(letters := _letters(text[b:e])) >= (ALONE_SHORT if _titled(text[:b]) else LONG)
+    ]
+    spans = {m.span() for m in HAN_RUN.finditer(text) if 2 <= len(m[0]) <= 4}
+    for role in PERSON_BEFORE.finditer(text):
+        run = HAN_RUN.match(text, role.end())
+        spans |= {(role.end(), role.end() + n) for n in range(2, 5) if run and n <= len(run[0])}
+    for title in PERSON_BEHIND.finditer(text):
+        spans |= {
+            (title.start() - n, title.start())
+            for n in range(2, 5)
+            if HAN_RUN.fullmatch(text, max(0, title.start() - n), title.start())
+        }
+    out += [(b, e, text[b:e]) for b, e in spans]
+    return [(b, e, letters) for b, e, letters in out if not is_ordinary(letters)]
+
+
+def _titled(before: str) -> bool:
+    return TITLE.search(before[-12:]) is not None
+
+
 def _apart(between: str) -> bool:
     """Return whether what stands between two letters parts words; an accent by itself does not."""
     return any(unicodedata.category(c) not in ("Mn", "Cf") for c in between)
 
 
+def _said(group: str) -> list[str]:
+    return group.split("^")[:3] if "^" in group else PARTS.split(group.strip())[:4]
+
+
 def _names_of(group: str, alone: bool) -> set[str]:
-    said = group.split("^")[:3] if "^" in group else PARTS.split(group.strip())[:4]
+    said = _said(group)
     pairs = [(p, s) for s in said if (p := _letters(s))]
     parts = [p for p, _ in pairs]
     found: set[str] = set()
@@ -168,6 +237,8 @@ def _names_of(group: str, alone: bool) -> set[str]:
         found |= {p for k, (p, s) in enumerate(pairs) if alone and _names_alone(k, p, s)}
     elif parts and _eastern(parts[0]) and len(parts[0]) <= LONG:  # family name first, or last: nobody knows where it ends
         found |= {parts[0][k:] + parts[0][:k] for k in range(len(parts[0]))}
+        if alone and len(parts[0]) in (3, 4):  # of three characters the first is the family name, of four most often two
+            found.add(parts[0][-2:])
     elif parts and len(parts[0]) >= MIN_SECRET:
         found.add(parts[0])
     words = [p for s in said for w in WORDS.split(s) if (p := _letters(w))]
@@ -179,9 +250,11 @@ def _names_of(group: str, alone: bool) -> set[str]:
 
 
 def _names_alone(place: int, letters: str, written: str) -> bool:
-    """Return whether a part of a name says by itself who it is; a family name in Latin letters does not."""
+    """Return whether a part of a name says by itself who it is: long enough, and no ordinary word."""
     if letters.isascii():
-        return place > 0 and len(letters) >= (LONG if written.isascii() else MIN_SECRET)
+        if place > 0 and len(letters) >= (LONG if written.isascii() else MIN_SECRET):
+            return True
+        return len(letters) >= (ALONE_GIVEN if place > 0 else ALONE_FAMILY) and not is_ordinary(letters)
     return len(letters) >= (2 if _eastern(letters) else MIN_SECRET)
 
 
@@ -242,6 +315,25 @@ def _folded(text: str) -> tuple[str, list[int]]:
 @lru_cache(maxsize=65536)
 def _one_form(char: str) -> str:
     return "".join(PLAIN.get(c, c) for c in unicodedata.normalize("NFKD", char).casefold() if c.isalnum())
+
+
+def _begins_word(letters: str, at: list[int], n: int) -> bool:
+    return n == 0 or at[n - 1] < at[n] - 1 or not (letters[n - 1].isascii() and letters[n - 1].isalpha())
+
+
+def _least_begun(name: str) -> int:
+    return CUT_HAN if _eastern(name) else CUT_LETTERS
+
+
+def _is_cut(text: str) -> bool:
+    """Return whether a text is as long as a field may be, in characters or bytes; half a character may be lost at its end."""
+    if text.endswith(("…", "...")):
+        return True
+    lengths = {len(text)}
+    for codec in () if text.isascii() else ("utf-8", "gb18030"):
+        size = len(text.replace("\ufffd", "").encode(codec, "replace"))
+        lengths |= {size, size + 1, size + 2} if codec == "utf-8" else {size, size + 1}
+    return bool(lengths & CUT_AT)
 
 
 def _is_word(letters: str, at: list[int], n: int, length: int) -> bool:

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connectors.events import canonical
-from connectors.free_text import names_of, windows
+from connectors.free_text import names_of, parts_of, windows, windows_alone
 from connectors.settings import Settings
 from messages import because
 
@@ -22,6 +22,8 @@ __all__ = ["Keys", "Unsealable", "Vault", "is_phantom"]
 
 MAGIC = b"PPS1"  # format of sealed bytes: magic, nonce of 12 bytes, ciphertext with its tag
 NONCE = 12
+PART = "\n"  # no letters of a name begin so
+MARKED = 2  # version of the marks: 1 whole names, 2 parts too
 AT_ONCE = 500  # below SQLite's bound on parameters
 
 
@@ -145,8 +147,9 @@ class Vault:
             return self._db.execute("SELECT 1 FROM identity WHERE pseudonym = ?", (pseudonym,)).fetchone() is not None
 
     def names_in(self, text: str) -> list[tuple[int, int]]:
-        """Return begin and end of each whole name of anybody whom the vault knows, in the order of the text; none overlaps another."""
-        found = windows(text)
+        """Return begin and end of each name of anybody whom the vault knows, whole, or a part of it alone; in order, none overlaps another."""
+        # a part of a name is another mark than a whole one: it counts only where it stands alone
+        found = [*windows(text), *((b, e, PART + letters) for b, e, letters in windows_alone(text))]
         marks = {letters: self._keys.name_mark(letters) for letters in {letters for _, _, letters in found}}
         wanted, known = list(marks.values()), set[bytes]()
         with self._lock:
@@ -171,12 +174,13 @@ class Vault:
             return {channel: json.loads(self._keys.unseal(sealed)) for channel, sealed in rows}
 
     def _marks(self, identity: Mapping[str, str | None]) -> list[tuple[bytes]]:
-        names = {n for key in ("name", "person_name", "readings") for n in names_of(identity.get(key) or "", alone=False)}
+        told = [identity.get(key) or "" for key in ("name", "person_name", "readings")]
+        names = {n for t in told for n in names_of(t, alone=False)} | {PART + n for t in told for n in parts_of(t)}
         return [(self._keys.name_mark(n),) for n in sorted(names)]
 
     def _mark_names(self) -> None:
-        """Mark the names of a vault that is older than the marks; a second process that does the same does no harm."""
-        if self._db.execute("PRAGMA user_version").fetchone()[0]:
+        """Mark the names of a vault that is older than its marks; a second process that does the same does no harm."""
+        if self._db.execute("PRAGMA user_version").fetchone()[0] >= MARKED:
             return
         last = 0
         while rows := self._db.execute(
@@ -190,7 +194,7 @@ class Vault:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO name VALUES (?)", marks)
             self._db.execute("COMMIT")
-        self._db.execute("PRAGMA user_version = 1")
+        self._db.execute(f"PRAGMA user_version = {MARKED}")
 
     def close(self) -> None:
         """Close the file."""

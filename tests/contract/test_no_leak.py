@@ -26,7 +26,15 @@ WRITTEN = [
     "诸葛孔明", "诸葛　孔明", "诸葛  孔明", "诸葛-孔明", "诸葛.孔明", "诸葛^孔明", "诸葛·孔明", "孔明 诸葛", "孔明，诸葛",
     "ZHUGEKONGMING", "Zhuge Kong-Ming",
     "zhuge  kong ming", "KONG MING, ZHUGE", "Kongming.Zhuge", "zhuge_kongming", "ＺＨＵＧＥ　ＫＯＮＧＭＩＮＧ", "诸\u200b葛孔明",
+    "诸葛", "孔明", "Kongming", "kong ming",
 ]  # fmt: skip
+# what a field of 16 bytes leaves of a name
+OF_SIXTEEN = [
+    b"BONE ZHUGE KONGM",
+    "骨显像检查诸葛孔".encode("gb18030"),
+    "骨 ab诸葛孔明".encode()[:16],
+    "骨显像检 诸葛孔明".encode("gb18030")[:16],
+]
 NM = b"1.2.840.10008.5.1.4.1.1.20"
 
 
@@ -38,6 +46,8 @@ def coded() -> list[bytes]:
         E + "诸葛孔明".encode("gb2312"),
         E + "诸葛".encode("gb2312") + b" " + E + "孔明".encode("gb2312"),
         "诸葛孔明".encode("hz"),
+        b"bone ZHUGE late",
+        *OF_SIXTEEN,
     ]
 
 
@@ -105,8 +115,9 @@ def test_no_name_stands_in_journal_lake_objects_or_logs(tmp_path: Path, caplog: 
             "time": at,
             "subject": "x",
         }
-        account = door.take([{**event, "data": {**told, "description": f"patient {text} (MRN 880012) fell"}}], "tablet")
-        assert account.stored == 1
+        for k, accession in enumerate(("A1", None)):
+            data = {**told, "accession_number": accession, "description": f"patient {text} (MRN 880012) fell"}
+            assert door.take([{**event, "id": f"e{n}-{k}", "data": data}], "tablet").stored == 1
     ingest_pacs(settings)
     ingest_his(settings)
     for journal in (pacs, hl7, door_journal):

@@ -97,10 +97,51 @@ def test_the_whole_name_of_any_known_patient_goes_without_an_accession_number(ho
 
 
 @pytest.mark.parametrize(
-    "text", ["Li said six", "Lisi and si", "王医生 Wang", "小明胶 wangxi", "Xiaoming Zhang", "三 stumbled 740 MBq"]
+    "text",
+    ["Li said six", "Lisi and si", "王医生 Wang", "小明胶 wangxi", "大小明暗", "patient Wang, Zhou", "三 stumbled 740 MBq"],
 )
 def test_what_is_no_whole_name_stays_without_an_accession_number(house, text):
     assert house[0](**{**EVENT, "accession_number": None}, description=text)["description"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Xiaoming Zhang", "█ Zhang"), ("he saw Xiao Ming, at noon", "he saw █, at noon"), ("小明 跌倒", "█ 跌倒"), ("患者小明跌倒", "患者█跌倒"),
+        ("跌倒，小明，注射室", "跌倒，█，注射室"), ("小明先生晕针", "█先生晕针"), ("Mr Wang fell", "Mr █ fell"),
+    ],
+)  # fmt: skip
+def test_a_part_of_any_known_name_goes_where_it_stands_alone(house, text, kept):
+    assert house[0](**{**EVENT, "accession_number": None}, description=text)["description"] == kept
+
+
+@pytest.mark.parametrize("name", ["WALKER^SUMMER", "STONE^PALMER", "张^明显", "李^国庆"])
+def test_a_part_that_is_an_ordinary_word_names_nobody_alone(tmp_path, name):
+    keys = Keys("MAIN", b"p" * 32, b"s" * 32)
+    vault = Vault(tmp_path / "v.db", keys)
+    vault.remember(keys.pseudonym("M1"), "dicom", {"patient_id": "M1", "name": name})
+    for text in ("fell from the walker in summer", "palmer view of a kidney stone", "注射部位 明显 肿胀", "国庆 停机"):
+        assert vault.names_in(text) == []
+    assert vault.names_in(f"{name.replace('^', ' ')} fell")[0][0] == 0
+    vault.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["BONE ZHUGE KONGM", "WB LATE ZHUGE KO", "BONE SCAN W ZHUG", "SPECT 1 kongmi", "骨显像检查诸葛孔", "late, ZHUG…"]
+)
+def test_the_beginning_of_a_name_goes_from_the_end_of_a_field_that_was_cut(text):
+    text = text if "…" in text or not text.isascii() else text.rjust(16, "x")
+    kept = Secrets(["ZHUGE^KONG MING=诸葛^孔明"]).blotted(text)
+    assert BLOT in kept and not any(part in kept.casefold() for part in ("zhug", "kong", "诸葛", "孔")), kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["xx BONE ANTERIOR", "WB ANTERIOR BONE", "xxx Thyroid long", "BONE SCAN xW ZHU", "a text of no len ZHUG", "a SPECT with lon"],
+)
+def test_what_ends_as_no_name_begins_stays(text):
+    for name in ("ZHUGE^KONG MING", "BONESTEEL^BODYA", "LONGWELL^UPTONIA"):
+        assert not Secrets([name]).stand_in(text), name
 
 
 def test_a_name_that_came_in_a_set_nobody_declared_is_known_as_it_was_meant(tmp_path):
@@ -330,7 +371,7 @@ def test_the_bytes_of_a_name_in_two_bytes_a_character_are_found(name, codec):
 
 @pytest.mark.parametrize(
     "text",
-    ["Zhang", "张先生", "San Francisco", "Fengzhang", "zhangsanf", "880012", "8800 1", "骨扫描", "", "三", "张三", "sanfen gas"],
+    ["Zhan", "张先生", "San Francisco", "Fengzhang", "zhangsanf", "880012", "8800 1", "骨扫描", "", "三", "张三", "sanfen gas"],
 )
 def test_what_names_nobody_stays(text):
     secrets = Secrets(["ZHANG^SAN FENG=张^三丰"], ["M880012"])
