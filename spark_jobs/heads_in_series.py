@@ -10,7 +10,8 @@ from spark_jobs.reading import Instance
 
 __all__ = ["compared", "groups_of_heads"]
 
-COMPARED = ("planar_uniformity", "centre_of_rotation")  # procedures that compare heads
+# procedures that compare heads, and whether these acquired at once: of a sensitivity the decay is taken off
+COMPARED = {"planar_uniformity": True, "centre_of_rotation": True, "sensitivity": False}
 MOST_HEADS = 4
 
 
@@ -43,7 +44,7 @@ def compared(
     try:
         heads = heads_of(every)
         ids = [str(detector_item(h.instance, h.detector).get("DetectorID") or "") for h in heads]
-        doubt = apart(heads)
+        doubt = apart(heads, at_once=COMPARED[str(alone[0][0].procedure)])
     except Exception:  # each series gives its own reason
         return None, silent
     if all(ids) and len(set(ids)) == 1:

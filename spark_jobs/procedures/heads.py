@@ -52,8 +52,8 @@ def heads_of(series: Sequence[Instance]) -> list[Head]:
     return out
 
 
-def apart(heads: Sequence[Head]) -> str | None:
-    """Return why it is not known that these are different heads of one acquisition, None where it is.
+def apart(heads: Sequence[Head], *, at_once: bool = True) -> str | None:
+    """Return why it is not known that these are different heads of one acquisition (`at_once`: of one moment), None where it is.
 
     One number in two objects is two heads where their DetectorID differs, or where they began at one moment at different angles:
     a head is in one place at a time.
@@ -73,7 +73,7 @@ def apart(heads: Sequence[Head]) -> str | None:
         )
         if not (turned and len(moments) == 1):
             return because("heads.detector_doubled", objects=len(same), detector=number, heads=len(same))
-    if len({_moment(h.instance) for h in heads}) > 1:
+    if at_once and len({_moment(h.instance) for h in heads}) > 1:
         return because("heads.times_differ")
     return None
 

@@ -11,6 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from qc_images import dicom, item, lit, rotation
+from test_qc_counting import dish, expected_counts, header
 from tomo_images import cylinder, recon
 
 from spark_jobs.answers import answers
@@ -244,6 +245,37 @@ def test_floods_of_heads_in_two_series_are_compared(tmp_path):
     files = [dicom(np.random.default_rng(k).poisson(field), **a, NumberOfFrames=1) for k, a in enumerate(about)]
     rows = in_series(tmp_path, *files)
     assert sorted(r["procedure"] for r in rows) == ["head_sensitivity_match", "planar_uniformity", "planar_uniformity"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ids", "compared"), [((1, 2), (None, None), True), ((1, 1), ("A", "B"), True), ((1, 1), (None, None), False)]
+)
+def test_sensitivities_of_heads_in_two_series_are_compared_or_the_result_says_why_not(tmp_path, numbers, ids, compared):
+    files = []
+    for k, (number, name, cps, wait) in enumerate(zip(numbers, ids, (80.0, 76.0), (3600.0, 7200.0), strict=True)):
+        about = header("50", AcquisitionTime=f"{8 + k + 1:02d}3000", DetectorVector=[number], NumberOfFrames=1)
+        if name:
+            about["DetectorInformationSequence"] = [item(DetectorID=name)]
+        counts = np.random.default_rng(k).poisson(expected_counts(cps, 50.0, wait) * dish())
+        files.append(dicom(counts, pixel_mm=4.0, **about))
+    rows = in_series(tmp_path, *files)
+    sensitivities = [r for r in rows if r["procedure"] == "sensitivity"]
+    assert len(sensitivities) == 2 and all(r["status"] == "measured" for r in sensitivities)
+    matches = [r for r in rows if r["procedure"] == "head_sensitivity_match"]
+    if compared:
+        (match,) = matches
+        assert match["measures"][0]["value"] == pytest.approx(5.0, abs=0.3) and len(match["inputs"]) == 2
+    else:
+        assert not matches and all(any("was not compared" in str(w) for w in r["warnings"]) for r in sensitivities)
+
+
+def test_sensitivities_of_two_heads_in_one_image_are_compared():
+    frames = np.stack(
+        [np.random.default_rng(k).poisson(expected_counts(cps, 50.0) * dish()) for k, cps in enumerate((80.0, 72.0))]
+    )
+    results = measure_series([dicom(frames, pixel_mm=4.0, **header("50", DetectorVector=[1, 2]))])
+    assert [r.procedure for r in results] == ["sensitivity", "sensitivity", "head_sensitivity_match"]
+    assert results[-1].value("head_sensitivity_difference_percent") == pytest.approx(10.0, abs=0.3)
 
 
 def test_what_may_be_a_head_in_another_series_is_named(tmp_path):

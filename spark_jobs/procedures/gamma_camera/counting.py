@@ -14,7 +14,14 @@ from spark_jobs.procedures.gamma_camera.source import activity, frame_times, hal
 from spark_jobs.procedures.heads import detector_item
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
-from spark_jobs.qc.gamma_camera import count_rate, energy_resolution, multiple_window_registration, sensitivity, whole_body_scan
+from spark_jobs.qc.gamma_camera import (
+    count_rate,
+    energy_resolution,
+    head_sensitivity_match,
+    multiple_window_registration,
+    sensitivity,
+    whole_body_scan,
+)
 from spark_jobs.qc.numerics.point import find_points
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance, frames_of
@@ -153,12 +160,23 @@ def _parts(image: NDArray) -> NDArray[np.float64]:
 
 
 def _sensitivity(series: Sequence[Instance]) -> list[Result]:
-    """Return the sensitivity of each detector; a frame or an object without a source is the background of the one with it."""
+    """Return the sensitivity of each detector, and how they differ; a frame or an object without a source is the background of the one with it."""
+    heads: dict[tuple[int, str], list[tuple[Instance, int]]] = {}
+    for i in series:
+        for f, detector in enumerate(i.vector("DetectorVector").tolist()):
+            heads.setdefault((detector, str(detector_item(i, detector).get("DetectorID") or "")), []).append((i, f))
     results: list[Result] = []
-    for detector in sorted({int(d) for i in series for d in i.vector("DetectorVector")}):
-        name = str(detector)
-        frames = [(i, int(f)) for i in series for f in np.flatnonzero(i.vector("DetectorVector") == detector)]
-        results.append(_one_head(frames, name))
+    numbers = [number for number, _ in heads]
+    for k, (number, frames) in enumerate(zip(numbers, heads.values(), strict=True)):
+        nth = numbers[: k + 1].count(number)
+        results.append(_one_head(frames, f"{number}#{nth}" if numbers.count(number) > 1 else str(number)))
+    good = {str(r.detector): r for r in results if r.status != NOT_MEASURED}
+    if len(good) > 1:
+        values = {k: next(m for m in r.measures if m.name == "sensitivity_cps_per_mbq") for k, r in good.items()}
+        doubt = next((r.reason for r in good.values() if r.reason), None)
+        results.append(
+            head_sensitivity_match.measure_sensitivities({k: (m.value, m.uncertainty or 0.0) for k, m in values.items()}, doubt)
+        )
     return results
 
 
