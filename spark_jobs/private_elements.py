@@ -7,9 +7,13 @@ from typing import Any
 
 __all__ = ["private_value"]
 
+UNREADABLE = "?"  # no number and no moment: what is there and is not what its type says is no absent element
+
 
 def private_value(dataset: Any, group: int, creator: str, element: int) -> Any:
-    """Return the value of a private element, None where the creator has reserved no block or the element is not in it.
+    """Return the value of a private element, None where the creator has reserved no block or the element is not in it or is empty.
+
+    One that its type cannot hold is `UNREADABLE`.
 
     Parameters
     ----------
@@ -23,7 +27,10 @@ def private_value(dataset: Any, group: int, creator: str, element: int) -> Any:
     for block in sorted(tag & 0xFFFF for tag in tags if tag >> 16 == group and 0x10 <= tag & 0xFFFF <= 0xFF):
         if _text(dataset[group, block].value).casefold().split() != wanted:
             continue
-        found = dataset.get((group, (block << 8) + element))
+        try:  # pydicom decodes when it is asked, and raises many kinds
+            found = dataset.get((group, (block << 8) + element))
+        except Exception:
+            return UNREADABLE
         if found is not None and found.value not in (None, "", b""):
             return _text(found.value) if isinstance(found.value, bytes) else found.value
     return None

@@ -1,13 +1,16 @@
-"""The copy that analyses read: no patient, no person, nothing private, and every other byte as it came.
+"""The copy that analyses read: no patient, no person, nothing private but a few numbers and moments, and every other byte as it came.
 
 After the Basic Application Level Confidentiality Profile (PS3.15 annex E) with these options: UIDs, full dates, device
 identity, patient characteristics and descriptions of study, series and protocol are retained, because quality control needs
-them; a text in which the patient's own name or number stands is emptied. Pixels are not cleaned: names burnt into an image
-stay in it (secondary captures; nuclear-medicine acquisitions have none). The sealed original keeps everything.
+them, and safe private elements (E.3.10) that tell what values mean; a text in which the patient's own name or number stands is
+emptied. Pixels are not cleaned: names burnt into an image stay in it (secondary captures; nuclear-medicine acquisitions have
+none). The sealed original keeps everything.
 """
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
+from math import isfinite
 from urllib.parse import unquote_to_bytes
 
 from pydicom import Dataset, dcmwrite
@@ -61,6 +64,17 @@ TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC", "SH", "UR"))
 # who else is named as the patient: their values are looked for in texts, and removed
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName")
 LINKS = frozenset((0x00080050,))  # the accession number may be made of the patient's: it links, and stays unless it holds a name
+NUMBER = re.compile(r"[-+]?\d{0,12}\.?\d{0,12}([eE][-+]?\d{1,3})?")
+MOMENT = re.compile(r"\d{8,14}(\.\d{1,6})?([-+]\d{4})?")
+# by group and creator, never by number: what scales or dates voxels; Philips' are in PS3.15 table E.3.10-1, the others in conformance statements
+SAFE_PRIVATE = {
+    (0x7053, "philips pet private group"): {0x00: NUMBER, 0x09: NUMBER},  # SUV and activity concentration factors
+    (0x0071, "siemens med pt"): {0x22: MOMENT},  # moment of decay correction
+    (0x0009, "gems_petd_01"): {0x0D: MOMENT},  # start of the scan
+    (0x0033, "siemens med nm"): {0x38: NUMBER},  # pixel scale factor
+    (0x0057, "siemens med nm"): {0x06: NUMBER, 0x07: NUMBER},  # rescale intercept and slope
+}
+NOT_KEPT = "?"  # in the place of a safe element that holds something else: it was there, and cannot be read
 PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
 
 
@@ -135,7 +149,10 @@ def _readings(dataset: Dataset, tag: BaseTag, codecs: tuple[str, ...]) -> Iterat
 
 
 def _strip(dataset: Dataset, phantom: bool) -> None:
+    kept = _safe_private(dataset)
     for tag in list(dataset.keys()):
+        if tag in kept:
+            continue
         if tag.is_private or tag in REMOVED_TAGS or tag.group >> 8 in (0x50, 0x60) or tag.group in (0x0000, 0x0002, 0x4008):
             # 50xx curves and 60xx overlays can carry writing, 4008 are the interpretations of old days, 0000 and 0002 belong elsewhere
             del dataset[tag]
@@ -150,6 +167,37 @@ def _strip(dataset: Dataset, phantom: bool) -> None:
         elif vr == "SQ":
             for item in dataset[tag].value:
                 _strip(item, phantom)
+
+
+def _safe_private(dataset: Dataset) -> set[BaseTag]:
+    """Return the private elements that stay, and those that reserve their blocks; a safe one that holds no such value is made unreadable."""
+    kept = set[BaseTag]()
+    for tag in list(dataset.keys()):
+        block = BaseTag(tag & 0xFFFF0000 | tag.element >> 8)
+        if not tag.is_private or tag.element < 0x1000 or block not in dataset:
+            continue
+        creator = " ".join(raw_of(dataset, block).decode("ascii", "replace").strip(" \0").casefold().split())
+        form = SAFE_PRIVATE.get((tag.group, creator), {}).get(tag.element & 0xFF)
+        if form is None or not raw_of(dataset, tag).strip(b" \0"):
+            continue
+        if not _holds(dataset, tag, form):
+            dataset[tag] = DataElement(tag, "LO", NOT_KEPT)
+        kept |= {tag, block}
+    return kept
+
+
+def _holds(dataset: Dataset, tag: BaseTag, form: re.Pattern[str]) -> bool:
+    raw = raw_of(dataset, tag).strip(b" \0")
+    if raw.isalpha() or raw.replace(b"^", b"").isalpha():
+        return False  # four letters are a float, too
+    try:
+        value = dataset[tag].value
+    except Exception:  # pydicom raises many kinds over a value that breaks its VR
+        return False
+    if isinstance(value, float | int):
+        return form is NUMBER and isfinite(value)
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return any(c.isdigit() for c in text) and form.fullmatch(text.strip(" \0")) is not None
 
 
 def _replace(dataset: Dataset, keys: Keys) -> None:
