@@ -64,7 +64,7 @@ def reading(content: bytes, declared: str | None) -> Reading:
     if gb is not None and (_chinese(gb) if latin else _common(gb)):
         return Reading(gb, "gb18030", True)
     if said is not None:
-        return Reading(said, str(declared), False)
+        return Reading(said, str(declared), _single(declared) and _symbols_alone(said, content))
     if gb is not None and re.search(rb"[\x80-\xff]{2}", content):
         return Reading(gb, "gb18030", True)
     return Reading(content.decode(SINGLE), SINGLE, True)
@@ -123,6 +123,17 @@ def _decoded(content: bytes, codec: str | None) -> str | None:
 
 def _single(codec: str | None) -> bool:
     return str(codec).startswith(("iso-8859", "cp125", "tis"))
+
+
+def _symbols_alone(text: str, content: bytes) -> bool:
+    """Return whether a text in a set of one byte is more likely one of two bytes (Big5): controls, or more symbols than letters."""
+    above = [c for c in text if c > "\x7f"]
+    if any(c < "\xa0" for c in above):
+        return True
+    rare = [c for c in above if c not in "°±µ²·§½¼" and not c.isalpha()]
+    big5 = _decoded(content, "big5")
+    letters = sum(c.isalpha() for c in above)
+    return len(rare) > 1 and len(rare) >= letters and big5 is not None and bool(HAN.search(big5))
 
 
 def _common(text: str) -> bool:

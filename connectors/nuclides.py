@@ -26,6 +26,7 @@ __all__ = [
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "a": 365.2422 * 86_400.0}
 SAME = 0.02  # a stated half-life that differs more from the table belongs to another nuclide
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"  # what a word processor makes of a hyphen
 # elements as Chinese writes them (the naming of the China National Committee for Terms in Sciences and Technologies), of clinical nuclides
 CHINESE = {
     "锝": "Tc", "碘": "I", "氟": "F", "镓": "Ga", "铟": "In", "铊": "Tl", "镥": "Lu", "钇": "Y", "镭": "Ra", "锶": "Sr", "钐": "Sm", "磷": "P",
@@ -140,7 +141,7 @@ def weak_photopeaks_kev(nuclide: str | None) -> tuple[float, ...]:
 
 
 def _latin(text: str) -> str:
-    return "".join(CHINESE.get(c, c) for c in text)
+    return "".join("-" if c in DASHES else CHINESE.get(c, c) for c in text)
 
 
 @cache

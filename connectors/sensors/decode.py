@@ -14,7 +14,10 @@ __all__ = ["Block", "blocks", "decode", "decoded"]
 
 MAX_REGISTERS = 120  # of one request; the protocol allows 125
 MAX_GAP = 8  # registers read for nothing rather than asked apart
-SENTINELS = {"int16": (-32768.0, 32767.0), "uint16": (32767.0, 32768.0, 65535.0)}  # 0xFFFF of an int16 is -1
+SENTINELS = {  # 0xFFFF of an int16 is -1; -9999 stands for "no value" in many a logger
+    "int16": (-32768.0, 32767.0, -9999.0), "uint16": (32767.0, 32768.0, 65535.0, 55537.0),
+    "float32": (-9999.0, -999.0, -999.9), "float32_swapped": (-9999.0, -999.0, -999.9),
+}  # fmt: skip
 TINY = 1e-20  # of any unit in use; the least float32 with swapped words is below
 Block = tuple[int, int, tuple[Point, ...]]
 
@@ -36,8 +39,9 @@ def decoded(point: Point, registers: Sequence[int]) -> tuple[float | None, str, 
         return None, "invalid", because("sensor.registers", count=len(registers), type=point.type)
     if any(_equal(raw, limit) for limit in point.overload_raw):
         return None, "overload", because("sensor.overloaded")
-    if raw in SENTINELS.get(point.type, ()):
-        return None, "invalid", because("sensor.sentinel", register=f"{int(raw) & 0xFFFF:#06x}")
+    if any(math.isclose(raw, s, rel_tol=1e-6) for s in SENTINELS.get(point.type, ())):
+        told = f"{raw:g}" if point.type.startswith("float32") else f"{int(raw) & 0xFFFF:#06x}"
+        return None, "invalid", because("sensor.sentinel", register=told)
     if point.type.startswith("float32") and 0 < abs(raw) < TINY:
         return None, "invalid", because("sensor.too_small")
     value = raw * point.scale + point.offset
