@@ -65,9 +65,11 @@ def reading(content: bytes, declared: str | None) -> Reading:
         return Reading(gb, "gb18030", True)
     if said is not None:
         return Reading(said, str(declared), _single(declared) and _symbols_alone(said, content))
-    if gb is not None and re.search(rb"[\x80-\xff]{2}", content):
+    latin_text = content.decode(SINGLE)
+    is_european = gb is not None and EUROPEAN.search(gb) is not None and all(c.isalpha() for c in latin_text if c > "\x7f")
+    if gb is not None and not is_european and re.search(rb"[\x80-\xff]{2}", content):
         return Reading(gb, "gb18030", True)
-    return Reading(content.decode(SINGLE), SINGLE, True)
+    return Reading(latin_text, SINGLE, True)
 
 
 def readings(content: bytes, declared: Iterable[str] = (), every: bool = False) -> tuple[str, ...]:
