@@ -156,7 +156,8 @@ class _Language:
         made: dict[str, str] = {"site": f"COALESCE(site.{name}, m.site_id)"}
         for register in ("device", "room", "staff"):
             if f"{register}_id" in columns:
-                made[register] = f"COALESCE({register}.{name}, m.{register}_id)"
+                nobody = ", '–'" if register == "staff" else ""
+                made[register] = f"COALESCE({register}.{name}, m.{register}_id{nobody})"
         if "reported_by" in columns:
             made["reporter"] = f"COALESCE(reporter.{name}, m.reported_by)"
         if "subject_id" in columns and "device_id" not in columns:
@@ -185,7 +186,7 @@ class _Language:
         """Return a word for each value that stands in a table of words, and a coloured, shaped mark for each state."""
         made = {}
         for column, table in (source.get("words") or {}).items():
-            made[f"{column}_word"] = (self._case(f"m.{column}", table), "VARCHAR")
+            made[f"{column}_word"] = (f"COALESCE({self._case(f'm.{column}', table)}, '–')", "VARCHAR")
             values = self.words["values"][table]
             if any("tone" in v for v in values.values()):
                 made[f"{column}_mark"] = (self._case(f"m.{column}", table, self._mark), "VARCHAR")
@@ -206,6 +207,7 @@ class _Language:
         made = {}
         for name, column in (source.get("columns") or {}).items():
             sql = " ".join(self._say(column["sql"]).replace("{lang}", self.language).split())
+            sql = re.sub(r"\{number:([\w.]+)\}", lambda found: _number(found[1]), sql)
             sql = re.sub(r"\{link:(\w+)\}", lambda found: self.words["links"][found[1]][self.language], sql)
             for table in re.findall(r"\{word:(\w+)\((\S+?)\)\}", sql):
                 sql = sql.replace(f"{{word:{table[0]}({table[1]})}}", self._case(table[1], table[0]))
@@ -271,9 +273,13 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _number(value: str) -> str:
+    """Return the SQL of a value as people write it, as `judgement.limits.number_text`."""
+    return f"printf(CASE WHEN abs({value}) >= 9999.5 AND abs({value}) < 1e7 THEN '%.0f' ELSE '%.4g' END, {value})"
+
+
 def _limits(low: str, high: str) -> str:
     """Return the SQL of a band in signs that need no language."""
-    number = "printf('%.4g', {})"
-    a, b = number.format(low), number.format(high)
+    a, b = _number(low), _number(high)
     band = f"WHEN {low} IS NOT NULL AND {high} IS NOT NULL THEN {a} || ' … ' || {b}"
     return f"CASE {band} WHEN {high} IS NOT NULL THEN '≤ ' || {b} WHEN {low} IS NOT NULL THEN '≥ ' || {a} ELSE '' END"

@@ -109,6 +109,14 @@ class Layout:
             "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
             "cascadeParentIds": [],
         }
+        if "grain" in source:
+            return {
+                **made,
+                "filterType": "filter_timegrain",
+                "targets": [{"datasetUuid": self.uuid("datasets", source["mart"])}],
+                "controlValues": {"enableEmptyFilter": False},
+                "defaultDataMask": {"extraFormData": {}, "filterState": {}},
+            }
         if "column" not in source:
             empty = {"extraFormData": {}, "filterState": {"value": None}}
             return {

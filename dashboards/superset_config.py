@@ -13,6 +13,7 @@ from superset.config import TALISMAN_CONFIG as _TALISMAN_DEFAULT
 _HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(_HERE))
 sys.path.append(str(_HERE.parent))  # Superset's environment holds none of our rooms
+import answers  # type: ignore[import-not-found]  # noqa: E402
 import clock  # type: ignore[import-not-found]  # noqa: E402
 import landing  # type: ignore[import-not-found]  # noqa: E402
 import releases  # type: ignore[import-not-found]  # noqa: E402
@@ -66,8 +67,9 @@ RATELIMIT_STORAGE_URI = "memory://"
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:
-    """Key what is cached by release and fill it when one is published, say which moment is pinned, show each reader pages of one language."""
+    """Key what is cached by release and fill it when one is published, say which moment is pinned, show each reader the pages of one language."""
     releases.key_by_release(_HOME / "warehouse" / "current")
+    answers.install(app, lambda: releases.release_key(_HOME / "warehouse" / "current"))
     warm.install(app, _STATE, _HOME / "warehouse" / "current")
     clock.install(app, _WORDS["pinned"], lambda: clock.pinned(_HOME))
     landing.install(app, tuple(p.stem for p in (_HERE / "dashboards").glob("*.yaml")))

@@ -71,13 +71,18 @@ def _series(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
 def _evidence(run: str, rows: list[dict[str, Any]], series: dict[str, Any]) -> Evidence:
     first = rows[0]
     verdicts = {row["verdict"] for row in rows}
+    verdict = next((v for v in WORST if v in verdicts), "none")
+    # that a value beside the judged ones has no limit is no reason for the verdict
+    told = [
+        row for row in rows if row["reason"] and (row["verdict"] != "none" or verdict == "none" or row["status"] != "measured")
+    ]
     images = [{"sop_instance_uid": i["sop_instance_uid"], "key": i["object_key"]} for i in series.get("instances", [])]
     return {
         "run_key": run,
         "picture": first["picture_href"],
-        "verdict": next((v for v in WORST if v in verdicts), "none"),
+        "verdict": verdict,
         "facts": {name: first[name] for name in FACTS if first.get(name) is not None},
-        "reasons": list(dict.fromkeys(from_fields(row) or "" for row in rows if row["reason"])),
+        "reasons": list(dict.fromkeys(from_fields(row) or "" for row in told)),
         "measures": [row for row in rows if row["measure"]],
         "series_uid": first["series_uid"],
         "study_uid": series.get("study_uid"),

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from expectations import evidence, history
 from expectations.suites import HERE
-from judgement.days import local_text, zone_text
+from judgement.days import local_text, with_local_times, zone_text
+from judgement.limits import number_text
 from messages import from_fields, name_of, render
 
 __all__ = ["texts", "write"]
@@ -103,7 +104,8 @@ def _environment(zone: tzinfo) -> jinja2.Environment:
         return shown[:WIDEST] if len(shown) > 1 else rule["columns"][:WIDEST]
 
     def two(text: object, chinese: str | None) -> Markup | str:
-        return both(text, chinese) if chinese and chinese != text else str(text)
+        told, translated = (with_local_times(str(said or ""), zone, named=True) for said in (text, chinese))
+        return both(told, translated) if translated and translated != told else told
 
     def why(text: object) -> Markup | str:
         """Return a reason, or where a limit or rule is from, in both languages; prose stays as it is."""
@@ -127,7 +129,7 @@ def _environment(zone: tzinfo) -> jinja2.Environment:
         if name in SOURCES:
             return why(value)
         if isinstance(value, float):
-            return f"{value:.4g}"
+            return number_text(value)
         return {"True": "✓", "False": "✗"}.get(str(value)) or word(value)
 
     environment = jinja2.Environment(

@@ -4,16 +4,19 @@ A site's zone is an IANA name (`Europe/Berlin`), so that its offset follows dayl
 `local_day`, `wall_utc` and `day_start_utc` of the warehouse follow the same rules.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from messages import because
 
 __all__ = [
-    "INSTANT", "day_start", "from_wall", "is_doubtful", "local", "local_day", "local_text", "present_day", "site_zone", "utc_text", "zone_text",
+    "INSTANT", "day_start", "from_wall", "is_doubtful", "local", "local_day", "local_text", "present_day", "site_zone", "utc_text",
+    "with_local_times", "zone_text",
 ]  # fmt: skip
 
 INSTANT = timedelta(microseconds=1)
+MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
 YEAR_OF_RULES = 2037  # far enough ahead that only rules which go on apply
 
 
@@ -71,6 +74,12 @@ def local_text(moment: datetime, zone: tzinfo) -> str:
     at = local(moment, zone)
     text = f"{at:%Y-%m-%d %H:%M}"
     return f"{text} {_offset(at)}" if is_doubtful(at, zone) else text
+
+
+def with_local_times(text: str, zone: tzinfo, *, named: bool = False) -> str:
+    """Return a sentence with its moments in UTC (`2026-10-08T06:00Z`) as the site's wall clock shows them; `named`: with the name of its zone."""
+    after = f" {zone_text(zone)}" if named else ""
+    return MOMENT.sub(lambda found: local_text(datetime.fromisoformat(found[0]), zone) + after, text)
 
 
 def zone_text(zone: tzinfo) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from judgement.rows import Limit
 from judgement.validity import in_force
 
-__all__ = ["BOUNDS", "LOWER_BOUND", "MEASURED", "judge", "limit_of", "verdict", "worst"]
+__all__ = ["BOUNDS", "LOWER_BOUND", "MEASURED", "judge", "limit_of", "number_text", "verdict", "worst"]
 
 LOWER_BOUND = "lower_bound"  # in the place of a value: the true one may be larger, so that no limit can be held against it
 MEASURED = "measured"  # the only status of a value that gets a verdict
@@ -109,3 +109,8 @@ def judge(result: Judged, limits: Sequence[Limit], device_id: str | None, day: s
 def worst(verdicts: Iterable[str]) -> str:
     """Return the most severe of some verdicts: fail, warn, pass, none."""
     return max(verdicts, key=ORDER.index, default="none")
+
+
+def number_text(value: float) -> str:
+    """Return a value to four significant digits, as people write it: 18020, not 1.802e+04, up to ten million."""
+    return f"{value:.0f}" if 9999.5 <= abs(value) < 1e7 else f"{value:.4g}"

@@ -15,7 +15,7 @@ from judgement.days import present_day
 from judgement.rows import Consequence, Device, Room
 from messages import from_fields
 
-__all__ = ["consequences", "intake_now", "overview", "room_names", "states_today", "worklists"]
+__all__ = ["consequences", "intake_now", "names_of", "overview", "states_today", "worklists"]
 
 FINDINGS = """
 select f.severity, f.rule_id, f.rule_version, f.title_en, f.title_zh, f.subject_id, f.device_id, f.room_id, f.accession_number, f.staff_id,
@@ -144,9 +144,10 @@ def consequences() -> dict[str, str]:
         return {}
 
 
-def room_names() -> dict[str, dict[str, str]]:
-    """Return the names of the rooms in both languages; {} when they cannot be read."""
+def names_of(kind: type[Device] | type[Room]) -> dict[str, dict[str, str]]:
+    """Return {id: its names in both languages} of the devices or rooms; {} when they cannot be read: the page comes up in any case."""
     try:
-        return {r.room_id: {"name_en": r.name_en, "name_zh": r.name_zh} for r in reference.read(Room)}
+        rows = reference.read(kind)
     except (OSError, ValueError):
         return {}
+    return {r.device_id if isinstance(r, Device) else r.room_id: {"name_en": r.name_en, "name_zh": r.name_zh} for r in rows}

@@ -9,11 +9,14 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from connectors.settings import Settings, load
-from judgement.days import local_text, zone_text
+from judgement.days import local_text, with_local_times, zone_text
+from judgement.devices import UNREGISTERED
+from judgement.limits import number_text
+from judgement.rows import Device, Room
 from messages import name_of
 from messages import render as reason_in
 from terminals.headers import guard
-from terminals.overview import consequences, intake_now, overview, room_names, states_today, worklists
+from terminals.overview import consequences, intake_now, names_of, overview, states_today, worklists
 from terminals.phantoms import Phantoms
 from terminals.priorities import devices_now, grouped, headline, rooms_with_alarm
 from terminals.reports import rule_links
@@ -53,7 +56,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         held = worklists(settings.worklist)
         images = {rule for rule, consequence in by_rule.items() if consequence == "image"}
         devices = devices_now(held, states_today(settings), found["devices"] if found else (), findings, images)
-        rooms = rooms_with_alarm(findings, release, room_names())
+        rooms = rooms_with_alarm(findings, release, names_of(Room))
+        called = names_of(Device)
 
         def title(procedure: str) -> str:
             return name_of("procedure", procedure, language)
@@ -88,7 +92,9 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
             zone=zone_text(settings.zone),
             number=_number,
             unit=lambda u: "" if u in (None, "1") else u,  # UCUM's 1 is no unit to a reader
-            why=lambda text: reason_in(text, language),
+            device=lambda test: _device(test, called, t, language),
+            place=lambda text: name_of("place", text, language),
+            why=lambda text: with_local_times(reason_in(text, language), settings.zone),
             source=lambda text: name_of("source", text, language),
         )
 
@@ -110,6 +116,14 @@ def _tests(phantoms: Phantoms) -> tuple[dict[str, Any] | None, str | None]:
         return phantoms.newest(datetime.now(UTC)), None
     except Exception as failed:
         return None, str(failed).splitlines()[0]
+
+
+def _device(test: dict[str, Any], called: dict[str, dict[str, str]], t: dict[str, str], language: str) -> str:
+    """Return the name of the device of a test; of one that is not registered what the image calls its station, too."""
+    device = test["device_id"]
+    if device == UNREGISTERED:
+        return t["device_unregistered"] + (f" ({test['station']})" if test.get("station") else "")
+    return called.get(device, {}).get(f"name_{language}") or str(device)
 
 
 def _limit(low: float | None, high: float | None) -> str:
@@ -137,4 +151,4 @@ def _doors(settings: Settings, request: Request, states: list[dict[str, Any]]) -
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else number_text(value)

@@ -254,6 +254,11 @@ def examinations(out: dict[str, list], r: random.Random, days: list[datetime]) -
         }
         for (s, role), d in zip(staff.items(), (-12, 20, 300, 400), strict=True)
     ]
+    out["fct_examination_step"] = [
+        {"accession_number": "ACC0500", "step": step, "occurrence": 1, "state": state, "started_at_utc": days[50], "staff_id": "T01",
+         "credential_valid": True, "device_id": "GC1"}
+        for step, state in (("injection", "done"), ("positioning", "out_of_order"))
+    ]  # fmt: skip
     out["fct_adverse_event"] = [
         {
             "event_number": "AE-1",

@@ -100,7 +100,14 @@ def test_every_run_has_a_page_of_evidence_also_one_without_a_picture(tmp_path: P
     release = sample.make_release(settings.warehouse, "r1")
     bare = sample.KEY["SPCT1"]
     sample.change(release, f"update marts.fct_phantom_test set picture_href = null where run_key = '{bare}'")
+    for device, status in (("SPCT1", "measured"), ("PETCT1", "not_measured")):
+        told = f"verdict = 'none', reason = 'said beside it', status = '{status}'"
+        sample.change(
+            release, f"update marts.fct_phantom_test set {told} where run_key = '{sample.KEY[device]}' and detector = '2'"
+        )
     attest(settings, sample.AS_OF.replace(tzinfo=UTC), lambda r: sample.publish(settings.warehouse, r))
+    said = {d for d, run in sample.KEY.items() if "said beside it" in (settings.reports / "evidence" / f"{run}.html").read_text()}
+    assert said == {"PETCT1"}, "what has no limit beside a judged value is no reason for the verdict"
     for device, run in sample.KEY.items():
         page = (settings.reports / "evidence" / f"{run}.html").read_text()
         assert run in page and ("<img" in page) == (run != bare), device

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -242,6 +243,53 @@ def test_a_new_release_is_seen_at_once_and_an_old_answer_never_again(superset: S
             draft.symlink_to(Path("releases") / "1")
             draft.replace(superset.home / "warehouse" / "current")
         assert _count(manager, dataset) == 9
+
+
+def test_an_answer_is_given_again_until_rights_or_release_change(superset: Superset) -> None:
+    def change(statement: str) -> None:
+        with sqlite3.connect(superset.home / "superset" / "superset.db", timeout=30) as db:
+            db.execute(statement)
+
+    with superset.client("admin") as admin:
+        dataset = _dataset_id(admin, "fct_finding")
+        roles = {r["name"]: r["id"] for r in admin.get("/api/v1/security/roles/").raise_for_status().json()["result"]}
+    query = {"columns": [], "metrics": ["count"], "filters": [], "row_limit": 11}
+    body: dict[str, Any] = {
+        "datasource": {"id": dataset, "type": "table"},
+        "queries": [query],
+        "result_format": "json",
+        "result_type": "full",
+    }
+    with httpx.Client(base_url=superset.url, timeout=60, follow_redirects=True) as reader:
+        form = reader.get("/login/").text
+        token = re.search(r'id="csrf_token"[^>]*value="([^"]+)"|csrf_token&#34;: &#34;([^&]+)', form)
+        assert token
+        login = {"username": "manager", "password": superset.password("manager"), "csrf_token": token[1] or token[2]}
+        assert "/superset/dashboard/" in str(reader.post("/login/", data=login, headers={"Referer": superset.url}).url)
+
+        def ask(**more: Any) -> tuple[bool, int]:
+            answer = reader.post("/api/v1/chart/data", json={**body, **more}).raise_for_status()
+            rows = answer.json()["result"][0]["data"]
+            return answer.headers.get("X-Answer") == "kept", rows[0]["count"] if rows else 0
+
+        assert [ask() for _ in range(3)] == [(False, 9), (False, 9), (True, 9)], "the second one comes from Superset's own cache"
+        assert ask(force=True) == (False, 9)
+        mine = f"(SELECT id FROM ab_user WHERE username = 'manager') AND role_id = {roles['Site MAIN']}"
+        change(f"UPDATE ab_user_role SET role_id = {roles['Public']} WHERE user_id = {mine}")
+        try:
+            assert ask() == (False, 0), "who has no site sees no row, whatever was answered before"
+        finally:
+            change(
+                f"UPDATE ab_user_role SET role_id = {roles['Site MAIN']} WHERE user_id = {mine.split(' AND')[0]} AND role_id = {roles['Public']}"
+            )
+        assert ask() == (True, 9)
+        marts.make_warehouse(superset.home, "4", extra_findings=2)
+        try:
+            assert ask() == (False, 11)
+        finally:
+            draft = superset.home / "warehouse" / ".current"
+            draft.symlink_to(Path("releases") / "1")
+            draft.replace(superset.home / "warehouse" / "current")
 
 
 def test_what_readers_asked_is_answered_before_they_ask_again(superset: Superset) -> None:

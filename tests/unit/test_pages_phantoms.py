@@ -254,7 +254,7 @@ def test_the_page_shows_reports_and_says_so(hospital: Hospital) -> None:
 
     hospital.report("a" * 64, (NOW - datetime.now(UTC)).total_seconds() + 5)
     with TestClient(create_app(hospital.settings, list)) as client:
-        for language, words in (("en", "PETCT1 · report"), ("zh", "PETCT1 · 报告")):
+        for language, words in (("en", "PET/CT 1 · report"), ("zh", "1 号 PET/CT · 报告")):
             assert words in client.get(f"/?lang={language}").text
 
 

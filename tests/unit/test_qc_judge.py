@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import duckdb
 import jinja2
+import pytest
 
 from judgement.devices import device_of
-from judgement.limits import limit_of, verdict
+from judgement.limits import limit_of, number_text, verdict
 from judgement.reference import SEEDS, read
 from judgement.rows import Device, Limit
 from spark_jobs.procedures import MODULES
@@ -67,3 +68,13 @@ def test_seeds_are_whole_and_devices_are_found_by_serial_then_station():
     assert device_of(first.device_serial, "elsewhere", devices) == first.device_id
     assert device_of(None, first.station_name, devices) == first.device_id
     assert device_of("stranger", first.station_name, devices) == "UNREGISTERED"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(18_023.4, "18023"), (9_999.6, "10000"), (0.00123456, "0.001235"), (-6.0601, "-6.06"), (1e7, "1e+07"), (0.0, "0")],
+)
+def test_a_value_is_shown_as_people_write_it_in_python_and_sql(value: float, shown: str) -> None:
+    from dashboards.compose import _number
+
+    assert number_text(value) == duckdb.execute(f"SELECT {_number('v')} FROM (SELECT ? AS v)", [value]).fetchone()[0] == shown  # type: ignore[index]

@@ -20,7 +20,18 @@ from connectors.settings import load
 from expectations.pages import _environment
 from expectations.population import rules_in_force
 from judgement import reference
-from judgement.days import day_start, from_wall, is_doubtful, local, local_day, local_text, present_day, site_zone, zone_text
+from judgement.days import (
+    day_start,
+    from_wall,
+    is_doubtful,
+    local,
+    local_day,
+    local_text,
+    present_day,
+    site_zone,
+    with_local_times,
+    zone_text,
+)
 from judgement.rows import Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,3 +286,10 @@ def test_nothing_adds_minutes_to_a_moment_to_make_it_local() -> None:
     ]
     named = [str(p.relative_to(ROOT)) for p in files if "utc_offset_minutes" in p.read_text(encoding="utf-8")]
     assert named == ["connectors/settings.py"], "there it is refused"
+
+
+def test_moments_in_a_sentence_are_shown_on_the_clock_of_the_site() -> None:
+    said = "worst hour 2026-10-08T06:00Z, flagged on 2026-11-05, again 2026-12-31T23:30:00Z; T06:00Z"
+    shown = "worst hour 2026-10-08 14:00, flagged on 2026-11-05, again 2027-01-01 07:30; T06:00Z"
+    assert with_local_times(said, CHINA) == shown
+    assert with_local_times("from 2026-07-01T10:00Z on", BERLIN, named=True) == f"from 2026-07-01 12:00 {zone_text(BERLIN)} on"

@@ -28,7 +28,8 @@ with results as (
             *,
             case
                 when phantom_state <> 'valid' then reason
-                when verdict in ('fail', 'warn') or status <> 'measured'
+                when status <> 'measured' then reason -- the same of each measure, told once
+                when verdict in ('fail', 'warn')
                     then {{ because('measure.reason', {'measure': 'measure'}, {'reason': 'reason'}) }}
             end as told
         from {{ ref('int_phantom__measure') }}
