@@ -21,7 +21,7 @@ from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.numerics.cut_off import is_cut_off
 from spark_jobs.qc.numerics.multiples import counts_factor
-from spark_jobs.qc.numerics.wrapped import is_wrapped
+from spark_jobs.qc.numerics.wrapped import is_wrapped, may_be_wrapped
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable, read, read_file
 from spark_jobs.selector import choose
@@ -368,6 +368,8 @@ def _weakness(series: Sequence[Instance], procedure: str) -> str | None:
         return None
     if any(i.is_offset for i in series):
         return because("scale.intercept_unproven", intercept=next(i.scale.intercept for i in series if i.is_offset))
+    if procedure == "sensitivity" and any(may_be_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in series):
+        return because("image.counts_may_wrap")  # whose value is the sum of all counts
     if procedure == FLOOD:
         return None  # the flood itself shows whether its noise is that of the counts behind a factor
     factor = max((counts_factor(f) for i in series if i.is_counting for f in i.pixels), default=1.0)

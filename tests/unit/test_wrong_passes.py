@@ -8,6 +8,7 @@ from line_images import slits
 from pet_images import iq_phantom
 from qc_images import dicom, grid, item, lit
 from qc_images import water as water_slice
+from test_qc_counting import dish, header
 
 from spark_jobs.measure import measure_mixed, measure_series, read_object
 from spark_jobs.qc.ct import ct_water
@@ -252,3 +253,27 @@ def test_an_image_that_cannot_be_decoded_does_not_hide_the_others_of_its_series(
     good, *rest = measure_series([files[0], broken], "phantom")
     assert (good.procedure, good.status) == ("planar_uniformity", "measured"), good.reason
     assert [(r.status, r.reason.code) for r in rest] == [("not_measured", "series.files_unreadable")]
+
+
+@pytest.mark.req("ENG-05")
+@pytest.mark.parametrize("fwhm_px", [1.2, 1.5, 2.0, 2.4])
+@pytest.mark.parametrize("peak", [1.1, 1.45, 1.6, 1.9, 2.6, 3.4, 4.1])
+def test_a_narrow_source_that_overflowed_has_no_sensitivity_to_judge(fwhm_px, peak):
+    for seed in range(3):
+        at = np.random.default_rng(seed).uniform(-12, 12, 2)
+        shape = dish(4.8, 128, 0, fwhm_px * 4.8 / 2.3548, at)
+        counts = np.random.default_rng(seed).poisson(shape / shape.max() * peak * 65_536)
+        about = header(f"{counts.sum() / 85 / 3600 * 1.15:.6g}")
+        for result in measure_series([dicom(counts % 65_536, pixel_mm=4.8, **about)]):
+            assert result.status != "measured"
+
+
+@pytest.mark.parametrize(
+    ("fwhm_px", "peak", "status"), [(2.0, 0.1, "measured"), (2.0, 0.5, "indicative"), (4.0, 0.9, "measured")]
+)
+def test_a_bright_source_is_judged_where_its_flank_shows_that_it_did_not_overflow(fwhm_px, peak, status):
+    shape = dish(4.8, 128, 0, fwhm_px * 4.8 / 2.3548)
+    counts = np.random.default_rng(1).poisson(shape / shape.max() * peak * 65_536)
+    (result,) = measure_series([dicom(counts, pixel_mm=4.8, **header(f"{counts.sum() / 85 / 3600 * 1.15:.6g}"))])
+    assert result.procedure == "sensitivity" and result.status == status, result.reason
+    assert status == "measured" or result.reason.code == "image.counts_may_wrap"

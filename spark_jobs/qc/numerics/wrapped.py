@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_wrapped"]
+__all__ = ["is_wrapped", "may_be_wrapped"]
 
 FEWEST_PAIRS = 8  # neighbours that jump: a hot pixel has four
 TOP, BOTTOM = 0.75, 0.25  # of the range
@@ -14,6 +14,7 @@ FLANK_COUNTS = 50  # at the foot of a flank: with fewer its course is noise
 FALLS = 0.9  # of the neighbour: a source does not fall on its way to the peak
 CLOSE = 0.15  # of the course of the flank
 FEWEST_COURSES, MOST_OF_THEM = 3, 0.5
+NARROW = 25  # pixels above a tenth of the largest: a source of some 2.5 pixels FWHM has no flank whose course could be followed
 NEARER = 3.0  # times nearer to each other than they seem, when the low one is taken as overflowed
 
 
@@ -50,6 +51,12 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
 def _with_values(frames: NDArray, least: float) -> Iterator[NDArray[np.float64]]:
     """Yield the frames that hold so large a value, one at a time."""
     return (frames[k].astype(np.float64) for k in np.flatnonzero(frames.max((1, 2)) >= least))
+
+
+def may_be_wrapped(frames: NDArray, bits: int) -> bool:
+    """Return whether an image is bright beside the range and so narrow that nothing in it shows whether its peak overflowed."""
+    bright = frames[frames.max((1, 2)) >= FLANK_TOP * 2.0**bits]
+    return any(int((frame > 0.1 * float(frame.max())).sum()) <= NARROW for frame in bright)
 
 
 def _is_steep_source(frames: NDArray, size: float) -> bool:
