@@ -1,6 +1,7 @@
 """The message: text that knows the code and the arguments that it was made of."""
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any, SupportsIndex
 
 from messages.render import EITHER, JOINED, render
@@ -70,6 +71,8 @@ def _list(code: str, texts: Iterable[str]) -> str | None:
 
 
 def _argument(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, str | bool | int) or type(value) is float:
         return value if value == value else "nan"  # JSON has no NaN
     if isinstance(value, BaseException):

@@ -20,6 +20,7 @@ from messages import because, from_listed, listed
 from spark_jobs.faults import of_file, of_method
 from spark_jobs.folder import Heap, Unmeasurable
 from spark_jobs.measure import Found, measure_heap, read_object, render
+from spark_jobs.numbers import text_of
 from spark_jobs.qc.result import NOT_MEASURED, Result, refused
 from spark_jobs.reading import Instance, Unreadable
 
@@ -199,7 +200,7 @@ def _stem(result: Result, number: int) -> str:
 def _facts(found: Found, device: str) -> dict[str, str]:
     """Return what the page says about an image beside its numbers: of which device, when, which file, made by what."""
     header = found.images[0].dataset if found.images else {}
-    model = " ".join(text for text in (_text(header, k) for k in ("Manufacturer", "ManufacturerModelName")) if text)
+    model = " ".join(text for text in (text_of(header, k) for k in ("Manufacturer", "ManufacturerModelName")) if text)
     inputs = [str(i) for i in found.inputs if i]
     name = Path(inputs[0]).name + (f" and {len(inputs) - 1} more" if len(inputs) > 1 else "") if inputs else ""
     return {
@@ -221,13 +222,6 @@ def _digest(inputs: list[str]) -> str:
         with suppress(OSError), Path(name).open("rb") as file:
             each.append(file_digest(file, sha256).hexdigest())
     return sha256("".join(sorted(each)).encode()).hexdigest()
-
-
-def _text(header: Any, keyword: str) -> str:
-    try:
-        return str(header.get(keyword) or "")
-    except Exception:  # an element that cannot be decoded is not shown
-        return ""
 
 
 def _image(first: Instance, files: int) -> str:

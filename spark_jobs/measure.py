@@ -19,6 +19,7 @@ from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cut_off import is_cut_off
 from spark_jobs.qc.numerics.multiples import counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped, may_be_wrapped
@@ -328,7 +329,7 @@ def _measured(
     doubt = _doubt(series)
     if doubt:
         return [_without_numbers(_voted(series), doubt)]
-    seen = LOOK_OF_WINDOWS(series)
+    seen: Look | str | None = LOOK_OF_WINDOWS(series)
     window = Choice(list(series))
     if seen is None:
         asked = {CODES[c] for i in series for c in i.codes if c in CODES}

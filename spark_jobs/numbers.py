@@ -6,7 +6,7 @@ from typing import Any
 from messages import because
 from spark_jobs.decoding import Unreadable
 
-__all__ = ["number_of"]
+__all__ = ["number_of", "text_of"]
 
 
 def number_of(ds: Any, keyword: str) -> float:
@@ -19,3 +19,11 @@ def number_of(ds: Any, keyword: str) -> float:
     if not isfinite(number):
         raise Unreadable(because("header.no_number", keyword=keyword))
     return number
+
+
+def text_of(header: Any, keyword: str) -> str:
+    """Return an element as text, empty where it is absent or cannot be decoded: whoever needs its value says what is wrong with it."""
+    try:
+        return str(header.get(keyword) or "")
+    except Exception:
+        return ""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from messages import because
+from spark_jobs.qc.looks import Look
 
 __all__ = ["Choice", "choose"]
 
@@ -20,7 +21,7 @@ class Choice:
 
 
 def choose(
-    codes: Collection[str], known: Mapping[str, str], header: Collection[str], pixels: Collection[str], look: str
+    codes: Collection[str], known: Mapping[str, str], header: Collection[str], pixels: Collection[str], look: Look | str
 ) -> Choice:
     """Return the one procedure that two votes agree on.
 
@@ -32,7 +33,7 @@ def choose(
         The procedures that the header's class, and the pixels, admit. A class alone names many tests, so it decides only together
         with another vote.
     look
-        What the pixels look like, for the reason.
+        What the pixels look like, or why they look like nothing known, for the reason.
     """
     ordered = {known[c] for c in codes if c in known}
     if len(ordered) > 1:

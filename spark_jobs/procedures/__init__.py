@@ -13,6 +13,7 @@ from spark_jobs.procedures.pet import reports as pet_reports
 from spark_jobs.procedures.radiopharmacy import activimeter
 from spark_jobs.procedures.row import Procedure, Sheet
 from spark_jobs.procedures.spect import rotation, tomographic
+from spark_jobs.qc.looks import Look
 from spark_jobs.reading import Instance
 
 __all__ = ["CODES", "LOOK_OF_WINDOWS", "MODULES", "PROCEDURES", "SHEETS", "TOLD_BY", "Procedure", "Sheet", "header_votes", "look"]
@@ -50,10 +51,10 @@ def header_votes(series: Sequence[Instance]) -> set[str]:
     return {name for name, row in PROCEDURES.items() if row.header(first)}
 
 
-def look(series: Sequence[Instance]) -> str:
-    """Return what the pixels look like: the first look in the table that a family sees, or the first word for what else they are."""
-    known = {row.look for row in PROCEDURES.values()}
-    words = []
+def look(series: Sequence[Instance]) -> Look | str:
+    """Return what the pixels look like: the first look in the table that a family sees, else the first other look, or why they have none."""
+    known: set[str] = {row.look for row in PROCEDURES.values()}
+    words: list[Look | str] = []
     for family in LOOKS:
         word = family(series)
         if word in known:

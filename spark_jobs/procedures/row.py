@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from spark_jobs.documents import Document
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance
 
@@ -26,11 +27,11 @@ class Procedure:
     code: str
     analysis: str  # phantom | clinical
     header: Callable[[Instance], bool]
-    look: str
+    look: Look
     run: Callable[[Sequence[Instance]], list[Result]]
     any_window: bool = False  # True: counts of whatever energy will do; others are never measured in scatter
     reconstructed: bool = False  # True: derived pixels (a tomogram) are what the method is for
-    also: tuple[str, ...] = ()
+    also: tuple[Look, ...] = ()
     further: tuple[ModuleType, ...] = ()  # procedures whose results come along with this one's
     # takes JSON sheets of the procedure's name, or of one in `further`, that came along with the series, too; None: there is nothing to tell it
     with_sheets: Callable[[Sequence[Instance], Sequence[Document]], list[Result]] | None = None

@@ -115,7 +115,7 @@ def test_the_landing_page_judges_the_lake_as_the_marts_do(home: Settings) -> Non
 def test_the_failed_phantom_holds_the_worklist_of_its_device_and_the_mart_says_so(home: Settings) -> None:
     holds = json.loads((home.worklist / "holds.json").read_text())["devices"]
     assert (
-        holds["GC1"]["action"] == "held" and holds["GC1"]["state"] == "not_fit" and "planar_uniformity" in holds["GC1"]["reason"]
+        holds["GC1"]["action"] == "held" and holds["GC1"]["state"] == "not_fit" and "Planar uniformity" in holds["GC1"]["reason"]
     )
     days = dict(_query(home, f"SELECT device_id, state FROM marts.mart_device_day WHERE day = '{DAY}'"))
     assert {d: h["action"] == "held" for d, h in holds.items()} == {d: s == "not_fit" for d, s in days.items()}

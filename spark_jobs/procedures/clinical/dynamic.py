@@ -15,20 +15,19 @@ from spark_jobs.procedures.heads import ANTERIOR, POSTERIOR, facing
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import dynamic, hepatobiliary_dynamic, renal_dynamic
 from spark_jobs.qc.clinical.dynamic import FrameTimes
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance, Unreadable, frames_of
 
 __all__ = ["ROWS", "look"]
 
-KIDNEYS = "two kidneys over time"
-LIVER = "a liver over time"
 SHORTEST_RENAL_S, SHORTEST_BILIARY_S = 300.0, 600.0
 SMALLEST_LIVER_MM2 = 10_000.0
 Study = tuple[NDArray, FrameTimes]
 
 
-def look(series: Sequence[Instance]) -> str | None:
-    """Return KIDNEYS, LIVER or None: two like organs that fill and empty, or one large one whose tracer goes elsewhere."""
+def look(series: Sequence[Instance]) -> Look | None:
+    """Return kidneys, a liver or None: two like organs that fill and empty, or one large one whose tracer goes elsewhere."""
     first = series[0]
     if first.modality != "NM" or first.kind != "DYNAMIC":
         return None
@@ -39,16 +38,16 @@ def look(series: Sequence[Instance]) -> str | None:
     return next((word for word in words if word), None)
 
 
-def _look(frames: NDArray, times: FrameTimes, pixel_mm: float) -> str | None:
+def _look(frames: NDArray, times: FrameTimes, pixel_mm: float) -> Look | None:
     lasting = float(times.start_s[-1] + times.duration_s[-1])
     kidneys = renal_dynamic.kidneys_of(dynamic.between(frames, times, *renal_dynamic.SEEN_S), pixel_mm)
     if kidneys is not None:
         filling = _fills(frames, times, kidneys[0] | kidneys[1])
-        return KIDNEYS if filling and lasting >= SHORTEST_RENAL_S else None
+        return Look.KIDNEYS if filling and lasting >= SHORTEST_RENAL_S else None
     liver = hepatobiliary_dynamic.liver_of(dynamic.between(frames, times, *hepatobiliary_dynamic.SEEN_S), pixel_mm)
     if liver is None or lasting < SHORTEST_BILIARY_S or liver.sum() * pixel_mm**2 < SMALLEST_LIVER_MM2:
         return None
-    return LIVER if _fills(frames, times, liver) and _moves_on(frames, liver) else None
+    return Look.LIVER if _fills(frames, times, liver) and _moves_on(frames, liver) else None
 
 
 def _fills(frames: NDArray, times: FrameTimes, organ: NDArray[np.bool_]) -> bool:
@@ -103,13 +102,13 @@ def _fed(module: ModuleType, side: str) -> Callable[[Sequence[Instance]], list[R
 
 
 ROWS = (
-    Procedure(renal_dynamic, "PP-RENAL", "clinical", partial(of_class, "PP-RENAL"), KIDNEYS, _fed(renal_dynamic, POSTERIOR)),
+    Procedure(renal_dynamic, "PP-RENAL", "clinical", partial(of_class, "PP-RENAL"), Look.KIDNEYS, _fed(renal_dynamic, POSTERIOR)),
     Procedure(
         hepatobiliary_dynamic,
         "PP-HEPATO",
         "clinical",
         partial(of_class, "PP-HEPATO"),
-        LIVER,
+        Look.LIVER,
         _fed(hepatobiliary_dynamic, ANTERIOR),
     ),
 )

@@ -10,6 +10,7 @@ from spark_jobs.procedures.clinical.header import PET, completeness, number, of_
 from spark_jobs.procedures.moments import acquired
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import pet_patient
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import Measure, Result
 from spark_jobs.reading import Instance, Unreadable
@@ -17,21 +18,20 @@ from spark_jobs.volumes import volume_of
 
 __all__ = ["ROWS", "look"]
 
-LOOK = "a patient in a PET volume"
 THICKNESS_OFF = 0.1
 HEIGHTS_M = 0.3, 2.5  # PatientSize is in metres; other numbers are of another unit
 OF_RATES = ("PrimaryPromptsCountsAccumulated", "SecondaryCountsAccumulated", "ActualFrameDuration", "ScatterFractionFactor")
 
 
-def look(series: Sequence[Instance]) -> str | None:
-    """Return LOOK when the volume holds something as long and as uneven as a patient, or None."""
+def look(series: Sequence[Instance]) -> Look | None:
+    """Return a patient when the volume holds something as long and as uneven as a patient, or None."""
     if series[0].modality != "PT" or len(series) < 3:
         return None
     try:
         volume = volume_of(series)
     except Unreadable:
         return None
-    return LOOK if pet_patient.is_like_a_patient(volume.values, volume.voxel_mm) else None
+    return Look.PATIENT if pet_patient.is_like_a_patient(volume.values, volume.voxel_mm) else None
 
 
 def _patient(series: Sequence[Instance]) -> list[Result]:
@@ -103,4 +103,6 @@ def _given(instance: Instance, weight_kg: float | None, notes: list[str]) -> flo
     return (dose if dose < LARGEST_MBQ else dose / 1e6) / weight_kg
 
 
-ROWS = (Procedure(pet_patient, "PP-PETCT", "clinical", partial(of_class, "PP-PETCT"), LOOK, _patient, reconstructed=True),)
+ROWS = (
+    Procedure(pet_patient, "PP-PETCT", "clinical", partial(of_class, "PP-PETCT"), Look.PATIENT, _patient, reconstructed=True),
+)

@@ -20,18 +20,18 @@ from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.procedures.sheets import sheet_of
 from spark_jobs.qc.clinical import thyroid_static, whole_body_bone
 from spark_jobs.qc.clinical.thyroid_uptake import Syringe
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance, Unreadable
 
 __all__ = ["ROWS", "look"]
 
-LOBES = "two lobes of a thyroid"
 LONGEST_WAIT_S, LONGEST_HALF_LIVES = 86_400.0, 3.0  # from the full syringe to the view, whichever is longer
 LONGEST_LOBE_MM = 75.0  # without a code, larger glands could be bottles
 
 
-def look(series: Sequence[Instance]) -> str | None:
-    """Return LOBES when a static view shows two upright lobes beside each other and nothing else of their size, or None."""
+def look(series: Sequence[Instance]) -> Look | None:
+    """Return lobes when a static view shows two upright lobes beside each other and nothing else of their size, or None."""
     first = series[0]
     if first.modality != "NM" or first.kind != "STATIC":
         return None
@@ -39,7 +39,7 @@ def look(series: Sequence[Instance]) -> str | None:
     for view in first.pixels:
         lobes = thyroid_static.lobes_of(view.astype(np.float64), pixel_mm)
         if lobes is not None and max(m.any(1).sum() for m in lobes) * pixel_mm <= LONGEST_LOBE_MM:
-            return LOBES
+            return Look.LOBES
     return None
 
 
@@ -163,6 +163,8 @@ def _whole_body(instance: Instance) -> bool:
 
 
 ROWS = (
-    Procedure(whole_body_bone, "PP-WBBONE", "clinical", _whole_body, "whole_body", _bone),
-    Procedure(thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), LOBES, _thyroid, with_sheets=_thyroid),
+    Procedure(whole_body_bone, "PP-WBBONE", "clinical", _whole_body, Look.WHOLE_BODY, _bone),
+    Procedure(
+        thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), Look.LOBES, _thyroid, with_sheets=_thyroid
+    ),
 )

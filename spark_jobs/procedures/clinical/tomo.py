@@ -11,20 +11,20 @@ from messages import because
 from spark_jobs.procedures.clinical.header import GATED, TOMO, completeness, number, of_class, uptake
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.clinical import myocardial_projections
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.order import percentile
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
 
 __all__ = ["ROWS", "look"]
 
-LOOK = "a heart in projections"
 LOOKED = 12  # views that are looked at
 ASIDE_MM = 12.0
 LONG_MM = 240.0  # phantoms of emission tomography are below 220 mm long
 
 
-def look(series: Sequence[Instance]) -> str | None:
-    """Return LOOK when most views show one compact bright organ in a body, or None."""
+def look(series: Sequence[Instance]) -> Look | None:
+    """Return a heart when most views show one compact bright organ in a body, or None."""
     first = series[0]
     if (
         first.modality != "NM"
@@ -49,7 +49,7 @@ def look(series: Sequence[Instance]) -> str | None:
         long = (lit > 0.1 * percentile(lit, 75)).sum()
         if wide * (first.pixel_mm or 1.0) < ASIDE_MM or long * (first.pixel_mm or 1.0) < LONG_MM:
             return None
-    return LOOK
+    return Look.HEART
 
 
 def _heart(series: Sequence[Instance]) -> list[Result]:
@@ -135,4 +135,4 @@ def _beats(instance: Instance, unread: list[str]) -> dict[str, float] | None:
     return found or None
 
 
-ROWS = (Procedure(myocardial_projections, "PP-MYOCARD", "clinical", partial(of_class, "PP-MYOCARD"), LOOK, _heart),)
+ROWS = (Procedure(myocardial_projections, "PP-MYOCARD", "clinical", partial(of_class, "PP-MYOCARD"), Look.HEART, _heart),)

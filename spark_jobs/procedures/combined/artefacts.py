@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from messages import because
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined import artefacts
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.field import covered, hull_shape
 from spark_jobs.qc.numerics.outline import disc
 from spark_jobs.qc.result import NOT_MEASURED, Result
@@ -24,11 +25,11 @@ CT_AIR_HU = 1000.0
 WATER_PART = 0.9  # of the radius of the water: its rim is the wall's blur
 FLOOD_PART = 0.92  # of the useful field: edge packing of the crystal is no artefact
 LOOKS = {
-    "plateau": "planar_uniformity",
-    "uniform cylinder": "tomographic_uniformity",
-    "system phantom": "tomographic_uniformity",
-    "homogeneous cylinder": "ct_water",
-    "an even cylinder of activity": "suv_calibration",
+    Look.PLATEAU: "planar_uniformity",
+    Look.UNIFORM_CYLINDER: "tomographic_uniformity",
+    Look.SYSTEM_PHANTOM: "tomographic_uniformity",
+    Look.CT_CYLINDER: "ct_water",
+    Look.PET_CYLINDER: "suv_calibration",
 }
 
 
@@ -87,7 +88,7 @@ def _taken(main: Result) -> list[tuple[NDArray, NDArray[np.bool_], float, tuple[
 def _ordered(series: Sequence[Instance]) -> list[Result]:
     from spark_jobs.procedures import PROCEDURES, look
 
-    main = PROCEDURES[LOOKS[look(series)]]
+    main = PROCEDURES[LOOKS[Look(look(series))]]
     if not main.reconstructed and any(i.modality == "NM" and i.image_type[:1] == ("DERIVED",) for i in series):
         return [refusal(artefacts, because("image.derived"))]
     results = main.run(series)
@@ -101,7 +102,7 @@ ROWS = (
         "PP-ARTEFACT",
         "phantom",
         lambda i: False,  # a class alone never asks for it
-        "an image that an order names for artefacts",
+        Look.FOR_ARTEFACTS,
         _ordered,
         reconstructed=True,
         also=tuple(LOOKS),

@@ -7,6 +7,7 @@ from types import ModuleType
 from numpy.typing import NDArray
 
 from messages import because
+from spark_jobs.numbers import text_of
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined import registration
 from spark_jobs.qc.numerics.fiducials import find_fiducials
@@ -36,18 +37,10 @@ class Head:
     @classmethod
     def of(cls, first: Instance) -> "Head":
         """Return the head of a series by its first image."""
-        said = {k: _text(first, k) for k in PLACE}
+        said = {k: text_of(first.dataset, k) for k in PLACE}
         date, time = said["AcquisitionDate"] or said["SeriesDate"], said["AcquisitionTime"] or said["SeriesTime"]
         frame, study = said["FrameOfReferenceUID"], said["StudyInstanceUID"]
         return cls(first.modality, _may_be_volume(first), first.series_uid, frame, study, f"{date}{time}")
-
-
-def _text(instance: Instance, keyword: str) -> str:
-    """Return an element as text, empty where it cannot be decoded: whoever needs its value says what is wrong with it."""
-    try:
-        return str(instance.dataset.get(keyword) or "")
-    except Exception:
-        return ""
 
 
 def registrations(heads: Sequence[Head], opened: Callable[[int], list[Instance]]) -> Iterator[tuple[list[int], Result]]:

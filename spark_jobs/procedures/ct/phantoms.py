@@ -13,6 +13,7 @@ from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc.ct import catphan, ct_water
 from spark_jobs.qc.ct.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.ct.sensitometry import Match, find_module
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cylinder import find_cylinder
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result
 from spark_jobs.qc.terms import shown
@@ -36,7 +37,7 @@ ALIKE = (  # of all slices of one series
 HU_TYPES = ("", "HU", "US")  # RescaleType; US (unspecified) is what many scanners write
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | str | None:
     """Return what lies in the slices, or None when the series is no CT."""
     first = series[0]
     if first.modality != "CT":
@@ -47,15 +48,15 @@ def look(series: Sequence[Instance]) -> str | None:
     if isinstance(axis, str):
         return axis
     if module is not None:
-        return "rods of a CatPhan or ACR phantom"
+        return Look.CT_RODS
     found = [find_cylinder(i.hu, first.pixel_mm or 1.0) for i in middle(series, SLICES)]
     strange = next((c for c in found if isinstance(c, str)), None)
     if strange:
         return strange
     medians = [c.median_hu for c in found if not isinstance(c, str)]
     if any(not isinstance(c, str) and not c.homogeneous for c in found) or np.ptp(medians) > 20:
-        return "a phantom with inserts"
-    return "homogeneous cylinder"
+        return Look.CT_INSERTS
+    return Look.CT_CYLINDER
 
 
 def _survey(series: Sequence[Instance]) -> tuple[Axis | str, tuple[int, Match] | None]:
@@ -153,6 +154,6 @@ def _ct(instance: Instance) -> bool:
 
 
 ROWS = (
-    Procedure(ct_water, "PP-CTWATER", "phantom", _ct, "homogeneous cylinder", _water),
-    Procedure(catphan, "PP-CATPHAN", "phantom", _ct, "rods of a CatPhan or ACR phantom", _catphan),
+    Procedure(ct_water, "PP-CTWATER", "phantom", _ct, Look.CT_CYLINDER, _water),
+    Procedure(catphan, "PP-CATPHAN", "phantom", _ct, Look.CT_RODS, _catphan),
 )

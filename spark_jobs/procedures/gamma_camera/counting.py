@@ -22,6 +22,7 @@ from spark_jobs.qc.gamma_camera import (
     sensitivity,
     whole_body_scan,
 )
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.point import find_points
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance, frames_of
@@ -36,28 +37,28 @@ BRIGHT = 0.5  # of the largest rate: frames above it are compared while the sour
 SAME_SHAPE = 0.25  # largest change of a part of the field, as a part of the brightest part
 
 
-def look_of_windows(series: Sequence[Instance]) -> str | None:
+def look_of_windows(series: Sequence[Instance]) -> Look | None:
     """Return the look of a test that compares energy windows, all of which it is given, or None."""
     first, codes = series[0], {c for i in series for c in i.codes}
     if first.modality != "NM" or first.kind != "STATIC":
         return None
     if codes <= {CODE_ENERGY} and _is_scan(first):
-        return "scan of energy windows"
-    return "points in several energy windows" if codes <= {CODE_WINDOWS} and _are_points_in_windows(series) else None
+        return Look.SCAN_OF_WINDOWS
+    return Look.POINTS_IN_WINDOWS if codes <= {CODE_WINDOWS} and _are_points_in_windows(series) else None
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | None:
     """Return the look of a counting test, or None: these looks leave images alone that an order names for something else."""
     first, codes = series[0], {c for i in series for c in i.codes}
     if first.modality != "NM":
         return None
     if first.kind == "DYNAMIC" and codes <= {CODE_COUNT_RATE} and _is_decaying_source(series):
-        return "decaying source"
+        return Look.DECAYING_SOURCE
     if first.kind == "WHOLE BODY" and codes <= {CODE_WHOLE_BODY} and _are_sources(series):
-        return "sources in a whole-body scan"
+        return Look.SOURCES_IN_SCAN
     if first.kind != "STATIC":
         return None
-    return "compact source of known activity" if codes <= {CODE_SENSITIVITY} and _is_source(series, codes) else None
+    return Look.COMPACT_SOURCE if codes <= {CODE_SENSITIVITY} and _is_source(series, codes) else None
 
 
 def _brightest(series: Sequence[Instance]) -> tuple[Instance, int]:
@@ -288,15 +289,15 @@ def _dynamic(instance: Instance) -> bool:
 
 
 ROWS = (
-    Procedure(sensitivity, CODE_SENSITIVITY, "phantom", static, "compact source of known activity", _sensitivity),
-    Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, "decaying source", _count_rate, any_window=True),
-    Procedure(energy_resolution, CODE_ENERGY, "phantom", static, "scan of energy windows", _energy),
+    Procedure(sensitivity, CODE_SENSITIVITY, "phantom", static, Look.COMPACT_SOURCE, _sensitivity),
+    Procedure(count_rate, CODE_COUNT_RATE, "phantom", _dynamic, Look.DECAYING_SOURCE, _count_rate, any_window=True),
+    Procedure(energy_resolution, CODE_ENERGY, "phantom", static, Look.SCAN_OF_WINDOWS, _energy),
     Procedure(
         whole_body_scan,
         CODE_WHOLE_BODY,
         "phantom",
         lambda i: i.modality == "NM" and i.kind == "WHOLE BODY",
-        "sources in a whole-body scan",
+        Look.SOURCES_IN_SCAN,
         _whole_body,
     ),
     Procedure(
@@ -304,7 +305,7 @@ ROWS = (
         CODE_WINDOWS,
         "phantom",
         static,
-        "points in several energy windows",
+        Look.POINTS_IN_WINDOWS,
         _windows,
     ),
 )

@@ -13,6 +13,7 @@ from spark_jobs.procedures.heads import detector_item, field_of_view
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import Seen, look_of_static
 from spark_jobs.qc.gamma_camera import four_bar, head_sensitivity_match, line_source, linearity, planar_uniformity, quadrant_bar
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.lines import Pattern
 from spark_jobs.qc.result import Result
 from spark_jobs.reading import Instance
@@ -20,7 +21,7 @@ from spark_jobs.reading import Instance
 __all__ = ["ROWS", "look"]
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | None:
     """Return what the frame with most counts of the photopeak looks like, or None when the series holds no planar images."""
     first = series[0]
     if first.modality != "NM" or not (len(first.pixels) == 1 or first.kind in ("STATIC", "WHOLE BODY")):
@@ -99,9 +100,9 @@ def _single(module: ModuleType, known: str) -> Callable[[Sequence[Instance]], li
 
 
 ROWS = (
-    Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, "plateau", floods, further=(head_sensitivity_match,)),
-    Procedure(line_source, "PP-LINE", "phantom", static, "line", _lines),
-    Procedure(four_bar, "PP-FOURBAR", "phantom", static, "crossed lines", _single(four_bar, "pattern")),
-    Procedure(linearity, "PP-LINEARITY", "phantom", static, "slits", _linearity),
-    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, "quadrants", _single(quadrant_bar, "bars")),
+    Procedure(planar_uniformity, "PP-FLOOD", "phantom", static, Look.PLATEAU, floods, further=(head_sensitivity_match,)),
+    Procedure(line_source, "PP-LINE", "phantom", static, Look.LINE, _lines),
+    Procedure(four_bar, "PP-FOURBAR", "phantom", static, Look.CROSSED_LINES, _single(four_bar, "pattern")),
+    Procedure(linearity, "PP-LINEARITY", "phantom", static, Look.SLITS, _linearity),
+    Procedure(quadrant_bar, "PP-QUADRANT", "phantom", static, Look.QUADRANTS, _single(quadrant_bar, "bars")),
 )

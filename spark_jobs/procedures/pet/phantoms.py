@@ -18,6 +18,7 @@ from spark_jobs.procedures.pet.filling import carried, phantom_filling
 from spark_jobs.procedures.reference_moment import decay_correction, is_dated, scan_start
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.procedures.sheets import sheet_of
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cut_off import CUT_OFF
 from spark_jobs.qc.numerics.fiducials import find_fiducials
 from spark_jobs.qc.pet import pet_cross_calibration, pet_nema_iq, pet_uniformity, suv_calibration
@@ -30,26 +31,25 @@ from spark_jobs.volumes import Volume, volume_of
 
 __all__ = ["ROWS", "look"]
 
-SPHERES, CYLINDER, FIDUCIALS = "six spheres in a body phantom", "an even cylinder of activity", "fiducials"
 LARGEST_BQ_PER_ML = 1e9
 NO_CONCENTRATION = ("GML", "CNTS")  # Units whose voxels no activimeter can be compared with
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | str | None:
     """Return which phantom the volume shows, or None when the series is no PET."""
     if series[0].modality != "PT":
         return None
     volume = volume_of(series)
     strange = find_iq_phantom(volume.values, volume.voxel_mm)
     if not isinstance(strange, str):
-        return SPHERES
+        return Look.PET_SPHERES
     cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
     if not isinstance(cylinder, str):
-        return CYLINDER
+        return Look.PET_CYLINDER
     if cylinder in (because(CUT_OFF), because(NOT_COLD)):
         return cylinder
     if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
-        return because("pet.compared_with_second", phantom=FIDUCIALS)
+        return because("pet.compared_with_second", phantom=Look.FIDUCIALS)
     return because("pet.no_phantom", why=strange)
 
 
@@ -153,13 +153,13 @@ def _pet(instance: Instance) -> bool:
 
 
 ROWS = (
-    Procedure(pet_nema_iq, "PP-PETIQ", "phantom", _pet, SPHERES, _spheres, with_sheets=_spheres),
+    Procedure(pet_nema_iq, "PP-PETIQ", "phantom", _pet, Look.PET_SPHERES, _spheres, with_sheets=_spheres),
     Procedure(
         suv_calibration,
         "PP-PETCAL",
         "phantom",
         _pet,
-        CYLINDER,
+        Look.PET_CYLINDER,
         _cylinder,
         with_sheets=_cylinder,
         further=(pet_cross_calibration, pet_uniformity),

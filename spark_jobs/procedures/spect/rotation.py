@@ -10,6 +10,7 @@ from messages import because
 from spark_jobs.procedures.heads import Head, apart, detector_item, heads_of
 from spark_jobs.procedures.row import Procedure, refusal
 from spark_jobs.qc.combined.appearance import look_of_rotation
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 from spark_jobs.qc.spect import centre_of_rotation
 from spark_jobs.reading import Instance, Unreadable, frames_of
@@ -17,7 +18,7 @@ from spark_jobs.reading import Instance, Unreadable, frames_of
 __all__ = ["ROWS", "frame_angles", "look"]
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | None:
     """Return whether the frames show spots, or None when the series is no acquisition of projections."""
     first = series[0]
     if first.modality != "NM" or first.kind != "TOMO":
@@ -95,5 +96,5 @@ def _running(instance: Instance, detectors: NDArray[np.int64], rotations: NDArra
 
 
 ROWS = (
-    Procedure(centre_of_rotation, "PP-COR", "phantom", lambda i: i.modality == "NM" and i.kind == "TOMO", "spots", _rotation),
+    Procedure(centre_of_rotation, "PP-COR", "phantom", lambda i: i.modality == "NM" and i.kind == "TOMO", Look.SPOTS, _rotation),
 )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.procedures.row import Procedure, refusal
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import Result
 from spark_jobs.qc.spect import tomographic_contrast, tomographic_uniformity
 from spark_jobs.qc.spect.tomogram import Phantom, find_phantom
@@ -31,11 +32,12 @@ class Volume:
     detector: str | None = None
 
 
-def look(series: Sequence[Instance]) -> str | None:
+def look(series: Sequence[Instance]) -> Look | str | None:
     """Return which phantom the tomogram shows, or None when the series is no reconstruction."""
     if not _reconstruction(series[0]):
         return None
-    return " and ".join(sorted({p if isinstance(p, str) else p.kind for _, p in _phantoms(series)}))
+    shown = sorted({p if isinstance(p, str) else p.kind for _, p in _phantoms(series)})
+    return shown[0] if len(shown) == 1 else because("tomogram.looks_differ", looks=shown)
 
 
 def _phantoms(series: Sequence[Instance]) -> list[tuple[Volume, Phantom | str]]:
@@ -114,7 +116,7 @@ def _measured(v: Volume, found: Phantom | str, contrast: bool = True) -> list[Re
         return [refusal(m, found, v.detector) for m in (tomographic_contrast, tomographic_uniformity)]
     over: UniformSlices | str | None = None
     before = []
-    if found.kind == "system phantom":
+    if found.kind == Look.SYSTEM_PHANTOM:
         spheres = find_spheres(*about, phantom=found)
         before = [tomographic_contrast.measure(*about, spheres=spheres, detector=v.detector)] if contrast else []
         if isinstance(spheres, Misfit) and spheres.geometry:
@@ -130,17 +132,17 @@ ROWS = (
         "PP-TOMOUNI",
         "phantom",
         _reconstruction,
-        "uniform cylinder",
+        Look.UNIFORM_CYLINDER,
         _uniformity,
         reconstructed=True,
-        also=("system phantom",),
+        also=(Look.SYSTEM_PHANTOM,),
     ),
     Procedure(
         tomographic_contrast,
         "PP-TOMOCON",
         "phantom",
         _reconstruction,
-        "system phantom",
+        Look.SYSTEM_PHANTOM,
         _system,
         reconstructed=True,
     ),

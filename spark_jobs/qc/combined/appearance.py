@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spark_jobs.qc.clinical.whole_body_bone import looks_like_whole_body
 from spark_jobs.qc.gamma_camera.bars import Bars, find_bars, is_quadrant_phantom
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.field import lit_area, peel
 from spark_jobs.qc.numerics.lines import Pattern, line_pattern
 from spark_jobs.qc.numerics.order import median
@@ -18,18 +19,16 @@ FAINT = 0.03  # above it the spectrum is asked whether there are bars
 FLAT_PART = 0.6  # of the lit area within 30 % of its median
 EVEN = 0.3
 SPOT_MM = 40.0  # full width of a point source as far away as a camera turns; a heart is wider
-OTHER = "none of the known test images"
 
 
 @dataclass(frozen=True)
 class Seen:
     """What a planar image looks like, and what was found to tell it: the measurement need not look for it again.
 
-    `word` is 'plateau', 'pattern', 'quadrants', 'whole_body', a kind of lines (`lines.Pattern.kind`) or OTHER; `bars` and `pattern`
-    are None where they were not looked for.
+    `bars` and `pattern` are None where they were not looked for.
     """
 
-    word: str
+    word: Look
     bars: list[Bars] | None = None
     pattern: Pattern | None = None
 
@@ -37,12 +36,12 @@ class Seen:
 def look_of_static(image: NDArray, pixel_mm: float) -> Seen:
     """Return what one planar image looks like."""
     if looks_like_whole_body(image, pixel_mm):
-        return Seen("whole_body")
+        return Seen(Look.WHOLE_BODY)
     field = _look_of_field(image, pixel_mm)
     if field is not None:
         return field
     pattern = line_pattern(image, pixel_mm)
-    return Seen(pattern.kind or OTHER, pattern=pattern)
+    return Seen(Look(pattern.kind) if pattern.kind else Look.OTHER, pattern=pattern)
 
 
 def _look_of_field(image: NDArray, pixel_mm: float) -> Seen | None:
@@ -61,8 +60,8 @@ def _look_of_field(image: NDArray, pixel_mm: float) -> Seen | None:
     # fine bars that a camera hardly resolves are flat to the eye of the blocks, yet they are no flood
     bars = find_bars(image, pixel_mm) if structure > FAINT else []
     if is_quadrant_phantom(bars, image):
-        return Seen("quadrants", bars)
-    return None if not flat else Seen("pattern" if structure > PATTERN else "plateau")
+        return Seen(Look.QUADRANTS, bars)
+    return None if not flat else Seen(Look.PATTERN if structure > PATTERN else Look.PLATEAU)
 
 
 def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
@@ -85,26 +84,26 @@ def _structure(image: NDArray, lit: NDArray[np.bool_], n: int) -> float:
     return float(np.sqrt(max(excess[cut : len(excess) - cut].mean(), 0.0)))
 
 
-def look_of_rotation(views: NDArray, pixel_mm: float) -> str:
-    """Return 'spots' when each view holds one to three small bright spots and little else, otherwise OTHER."""
+def look_of_rotation(views: NDArray, pixel_mm: float) -> Look:
+    """Return 'spots' when each view holds one to three small bright spots and little else, else that it is something else."""
     widest = np.pi / 4 * (SPOT_MM**2 / pixel_mm**2 + 4)  # pixels; the smoothing adds the 4
     step = max(1, len(views) // 8)
     for view in views[::step]:
         image = view.astype(np.float64)
         if image.max() <= 0:
-            return OTHER
+            return Look.OTHER
         padded = np.pad(image, 1)
         smooth = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
         smooth = (smooth[:-2] + smooth[1:-1] + smooth[2:]) / 9
         net = smooth - median(smooth)
         bright = net > 0.5 * net.max()
         if bright.mean() > 0.02 and bright.sum() > 120:
-            return OTHER
+            return Look.OTHER
         rows, columns = np.nonzero(bright)
         spots = _groups(rows, columns)
         if not 1 <= spots <= 3 or bright.sum() > spots * widest:
-            return OTHER
-    return "spots"
+            return Look.OTHER
+    return Look.SPOTS
 
 
 def _groups(rows: NDArray, columns: NDArray) -> int:

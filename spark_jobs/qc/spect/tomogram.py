@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
+from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cut_off import CUT_OFF, is_tomogram_cut_off
 from spark_jobs.qc.numerics.field import Mask
 from spark_jobs.qc.numerics.order import median, percentile
@@ -52,7 +53,7 @@ class Phantom:
         """Return the look of the phantom in the words of the table of procedures."""
         if self.hot > 2:
             return because("look.hot_spheres")
-        return "system phantom" if len(self.spheres) > 2 or self.rods else "uniform cylinder"
+        return Look.SYSTEM_PHANTOM if len(self.spheres) > 2 or self.rods else Look.UNIFORM_CYLINDER
 
     def distance_mm(self, shape: tuple[int, int], pixel_mm: float, at_slice: float | None = None) -> NDArray[np.float64]:
         """Return the distance of each pixel of a slice from the axis."""

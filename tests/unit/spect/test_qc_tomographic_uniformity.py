@@ -160,7 +160,7 @@ REFUSALS = {
     "a flood in it": (lambda: [recon(np.full((1, 64, 64), 9))], "too few"),
     "order of another test": (
         lambda: [recon(noisy(plain()), PerformedProtocolCodeSequence=code("PP-FLOOD"))],
-        "planar_uniformity",
+        "Planar uniformity",
     ),
     "not reconstructed": (lambda: [dicom(noisy(plain()), kind="TOMO", pixel_mm=4.0)], "no procedure fits"),
     "gated": (lambda: [recon(noisy(plain()), ImageType=["DERIVED", "PRIMARY", "RECON GATED TOMO"])], "no procedure fits"),
