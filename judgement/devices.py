@@ -70,15 +70,15 @@ def impossible(
     """Return the rows of a schedule (from 0) that no test could ever meet, and why: such a test would be due for ever and never made."""
     known = {d.device_id for d in devices}
     procedures = [c.component for c in components if c.kind == "procedure" and c.started_by == "job analyse_phantoms"]
-    wrong = []
+    wrong: list[tuple[int, str]] = []
     for n, row in enumerate(schedule):
         if row.device_id not in known:
-            wrong.append((n, f"there is no device {row.device_id!r}: add it to devices.csv or take the row out"))
+            wrong.append((n, because("schedule.no_device", device=row.device_id)))
         if row.procedure not in procedures:
-            near = ", ".join(get_close_matches(row.procedure, procedures, 3, 0.0))
-            wrong.append((n, f"there is no phantom procedure {row.procedure!r}; the nearest names are {near}"))
+            near = get_close_matches(row.procedure, procedures, 3, 0.0)
+            wrong.append((n, because("schedule.no_procedure", procedure=row.procedure, near=near)))
         if row.every_days < 1:
-            wrong.append((n, f"every_days is '{row.every_days}': give whole days, 1 or more"))
+            wrong.append((n, because("schedule.every_days", days=row.every_days)))
     return wrong
 
 

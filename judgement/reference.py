@@ -22,6 +22,7 @@ from judgement.readiness import Requirements
 from judgement.rows import Component, Switch
 from judgement.switches import unclear
 from judgement.worklist import Stations
+from messages import because
 
 __all__ = ["SEEDS", "BadReference", "read", "requirements", "rules", "stamp", "stations", "switches"]
 
@@ -95,7 +96,7 @@ def switches(folder: Path | None = None) -> tuple[Switch, ...]:
     known, rows = {c.component for c in read(Component, folder)}, read(Switch, folder)
     for n, row in enumerate(rows, 1):
         if wrong := unclear(row, known):
-            raise BadReference(f"{Switch.TABLE}.csv, line {n + 1}: {', '.join(wrong)} is missing or not known")
+            raise _wrong(f"{Switch.TABLE}.csv", n + 1, because("reference.switch_unclear", columns=wrong))
     return rows
 
 
@@ -112,37 +113,41 @@ def _parsed(kind: type[R], path: Path) -> Iterable[R]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise BadReference(f"{path.name}: the file is not UTF-8") from exc
+        raise BadReference(because("reference.no_utf8", file=path.name)) from exc
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = _columns(kind)  # type: ignore[arg-type]
     try:
         missing = [c for c in columns if c not in (reader.fieldnames or ())]
         if missing:
-            raise BadReference(f"{path.name}, line 1: there is no column {', '.join(missing)}")
+            raise _wrong(path.name, 1, because("reference.no_column", columns=missing))
         for row in reader:
-            where = f"{path.name}, line {reader.line_num}"
+            where = path.name, reader.line_num
             if None in row:  # type: ignore[comparison-overlap]
-                raise BadReference(f"{where}: the row has more cells than the header")
+                raise _wrong(*where, because("reference.cells_many"))
             # cells that a row lacks at its end are empty, as the warehouse reads them
             yield kind(**{name: _cell(row[name] or "", name, into, where) for name, into in columns.items()})
     except csv.Error as exc:
-        raise BadReference(f"{path.name}, line {reader.reader.line_num}: {exc}") from exc
+        raise _wrong(path.name, reader.reader.line_num, str(exc)) from exc
 
 
-def _cell(text: str, name: str, into: tuple[Callable[[str], Any], bool, str], where: str) -> Any:
+def _wrong(file: str, line: int, problem: str) -> BadReference:
+    return BadReference(because("reference.in_line", file=file, line=line, problem=problem))
+
+
+def _cell(text: str, name: str, into: tuple[Callable[[str], Any], bool, str | list[str]], where: tuple[str, int]) -> Any:
     convert, may_be_empty, what = into
     if not text:
         if may_be_empty:
             return None
-        raise BadReference(f"{where}: {name} is empty")
+        raise _wrong(*where, because("reference.cell_empty", column=name))
     try:
         return convert(text)
     except ValueError as exc:
-        raise BadReference(f"{where}: {name} is '{text}', not {what}") from exc
+        raise _wrong(*where, because("reference.cell_wrong", column=name, text=text, what=what)) from exc
 
 
 @cache
-def _columns(kind: type) -> dict[str, tuple[Callable[[str], Any], bool, str]]:
+def _columns(kind: type) -> dict[str, tuple[Callable[[str], Any], bool, str | list[str]]]:
     """Return of each column how its text is read, whether it may be empty, and what it should be."""
     hints = get_type_hints(kind, include_extras=True)
     out = {}
@@ -158,13 +163,13 @@ def _columns(kind: type) -> dict[str, tuple[Callable[[str], Any], bool, str]]:
     return out
 
 
-def _one_of(words: tuple[str, ...]) -> tuple[Callable[[str], str], str]:
+def _one_of(words: tuple[str, ...]) -> tuple[Callable[[str], str], list[str]]:
     def convert(text: str) -> str:
         if text not in words:
             raise ValueError(text)
         return text
 
-    return convert, " or ".join(words)
+    return convert, list(words)
 
 
 def _finite(text: str) -> float:

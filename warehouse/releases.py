@@ -154,7 +154,7 @@ def _refuse_impossible_schedule(project: Path) -> None:
     try:
         wrong = impossible(*(reference.read(kind, seeds) for kind in kinds))  # type: ignore[arg-type]
     except reference.BadReference as exc:
-        raise BuildFailed(f"dbt_project/seeds/{exc}") from exc
+        raise BuildFailed(because("reference.of_project", problem=exc)) from exc
     if wrong:
         raise BuildFailed(joined(because("reference.row_wrong", file=SCHEDULE, line=n + 2, reason=why) for n, why in wrong))
 

@@ -10,10 +10,12 @@ from string import Formatter
 
 from foreign_words import LATIN, foreign
 
-from messages import render
+from messages import because, render
 from messages.catalogue import LANGUAGES, codes, names, template
 from messages.catalogue import _read as read
 from messages.render import LISTS, NUMBER
+from spark_jobs.procedures import PROCEDURES
+from spark_jobs.qc.looks import Look
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("photopeak", "terminals", "warehouse", "devices", "judgement", "expectations", "spark_jobs", "connectors")
@@ -90,6 +92,14 @@ def test_an_id_that_has_a_name_in_chinese_has_one_in_english() -> None:
     assert len(ids) > 30
     assert [(kind, key) for kind, key in ids if not (name := names(kind, "en").get(key, "")) or "_" in name] == []
     assert set(names("procedure", "en")) == set(names("procedure", "zh"))
+
+
+def test_every_look_has_its_chinese_and_no_other_is_named() -> None:
+    assert set(names("look", "zh")) == set(Look)
+    assert {p.look for p in PROCEDURES.values()} <= set(Look)
+    said = because("tomogram.looks_differ", looks=[Look.UNIFORM_CYLINDER, because("tomogram.empty")])
+    assert render(said, "zh") == "各重建显示的物体不同：均匀圆柱体和体数据没有计数"
+    assert type(said.args["looks"][0]) is str  # type: ignore[attr-defined]
 
 
 def test_every_name_in_chinese_is_chinese() -> None:
