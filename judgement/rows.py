@@ -134,6 +134,8 @@ class Member:
     TABLE: ClassVar[str] = "staff"
     staff_id: str
     site_id: str | None
+    name_en: str | None
+    name_zh: str | None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from connectors.stores.journal.port import JournalError
 from connectors.stores.journal.sqlite import head_of
 from judgement import reference
 from judgement.days import present_day
-from judgement.rows import Consequence, Device, Room
+from judgement.rows import Consequence, Device, Member, Room
 from messages import from_fields
 
 __all__ = ["consequences", "intake_now", "names_of", "overview", "states_today", "worklists"]
@@ -112,8 +112,16 @@ def worklists(folder: Path) -> dict[str, Any] | None:
     try:
         told = json.loads((folder / "holds.json").read_text(encoding="utf-8"))
         names = {d.device_id: {"name_en": d.name_en, "name_zh": d.name_zh} for d in reference.read(Device)}
+        staff = {m.staff_id: {"by_en": m.name_en, "by_zh": m.name_zh} for m in reference.read(Member)}
         rows = [
-            {"name_en": d, "name_zh": d, **names.get(d, {}), **row, "reason": from_fields(row)}
+            {
+                "name_en": d,
+                "name_zh": d,
+                **names.get(d, {}),
+                **row,
+                **staff.get(row.get("overridden_by"), {}),
+                "reason": from_fields(row),
+            }
             for d, row in told["devices"].items()
         ]
         rows.sort(key=lambda r: (order.index(r["action"]), r["device_id"]))

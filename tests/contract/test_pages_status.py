@@ -185,7 +185,7 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     held, offered, lifted_tile = (page.split(f'id="worklist-{d}"')[1].split("</article>")[0] for d in ("GC1", "PETCT1", "SPCT1"))
     assert "Worklist held · Not fit for use" in held and why in held and "HOLD-NOT-FIT 1 · P. Hysicist" in held
     assert "Worklist offered" in offered and "held" not in offered
-    assert "Offered by P01 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
+    assert "Offered by Physicist 1 until 2026-04-01 10:00:" in lifted_tile and "&lt;emergency&gt;" in lifted_tile
     assert page.index("worklist-GC1") < page.index("worklist-PETCT1") and "3 questions of stations" in page
     assert (
         "1 orders can be offered to no scanner" in page
@@ -211,6 +211,7 @@ def test_a_worklist_that_is_held_is_shown_with_its_reason_in_both_languages(sett
     assert "Until it is fit again" in asked.get("/").text, "states of another day tell nothing of today"
     chinese = asked.get("/?lang=zh").text
     assert "NM&lt;01&gt;: 检查号超过 16 个字符" in chinese
+    assert "由 物理师 1 批准提供" in chinese
     assert "工作列表已暂停 · 不可使用" in chinese and "不合格" in chinese and "1 号伽玛照相机" in chinese
     (settings.worklist / "holds.json").write_text("{")
     assert client(settings).get("/").status_code == 200
