@@ -129,7 +129,7 @@ def test_a_system_phantom_gives_contrast_and_uniformity_without_a_code():
     assert all(render([file], r).startswith(b"\x89PNG") for r in by_name.values())
     assert measure_series([recon(noisy(phantom(), 1000), PerformedProtocolCodeSequence=code("PP-TOMOCON"))]) == results
     wrong = measure_series([recon(noisy(cylinder()), PerformedProtocolCodeSequence=code("PP-TOMOCON"))])
-    assert [r.status for r in wrong] == ["not_measured"] and "look like tomographic_uniformity" in str(wrong[0].reason)
+    assert [r.status for r in wrong] == ["not_measured"] and "look like Tomographic uniformity" in str(wrong[0].reason)
 
 
 @pytest.mark.req("TST-08")
