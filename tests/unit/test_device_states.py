@@ -167,7 +167,7 @@ def test_a_failure_that_only_the_release_knows_holds_today_until_the_lake_has_a_
     told = states(settings, now)["PETCT1"]
     why = "PET daily quality report failed on 2026-01-05 and has not passed since (no value)"
     assert told["state"] == "not_fit" and why in told["reason"] and "CT water phantom failed" not in told["reason"]
-    assert "pet_nema_iq" not in told["reason"], "of tomorrow"
+    assert "PET image quality" not in told["reason"], "of tomorrow"
     assert told["reason_code"] == "joined" and "pet_daily_qc" in [t["procedure"] for t in told["tests"]]
     writer = LakeWriter()
     at_seven = datetime(2026, 3, 9, 23, tzinfo=UTC)
@@ -175,7 +175,7 @@ def test_a_failure_that_only_the_release_knows_holds_today_until_the_lake_has_a_
         writer.measure(f"s.{procedure}", "PETCT1", at_seven, procedure, {measure: 0.0}, unit="1")
     writer.write(settings.lake)
     mended = states(settings, now)["PETCT1"]
-    assert "pet_daily_qc" not in (mended["reason"] or "") and mended["state"] != "not_fit"
+    assert "PET daily quality report" not in (mended["reason"] or "") and mended["state"] != "not_fit"
 
 
 def test_days_that_no_release_speaks_of_are_read_from_the_lake(tmp_path: Path) -> None:

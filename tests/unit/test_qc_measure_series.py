@@ -162,7 +162,7 @@ REFUSALS = {
     ),
     "bars": ([dicom(bars())], "no procedure fits"),
     "bars sold as flood": ([dicom(bars(), PerformedProtocolCodeSequence=code("PP-FLOOD"))], "the pixels look like"),
-    "wrong code": ([dicom(flood(), PerformedProtocolCodeSequence=code("PP-COR"))], "centre_of_rotation"),
+    "wrong code": ([dicom(flood(), PerformedProtocolCodeSequence=code("PP-COR"))], "Centre of rotation"),
     "two codes": ([dicom(flood(), PerformedProtocolCodeSequence=code("PP-COR") + code("PP-FLOOD"))], "2 procedures"),
     "wrong class": ([dicom(flood(), kind="DYNAMIC")], "header's class"),
     "no rescale": (slices(RescaleSlope=None), "Rescale"),
