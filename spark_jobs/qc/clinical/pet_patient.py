@@ -52,6 +52,7 @@ TALLEST_M, HEAVIEST = (
     2.0,
     1.5,
 )  # where no height is given; weight over that of a body as heavy everywhere as within a trunk's field
+NEC_CPS = 50.0, 5e6  # of patients: the longest scanners reach 2 Mcps
 PER_KG_RANGE = 0.01, 100.0  # MBq/kg that anybody was given for an image
 ENDS = 3  # layers at the ends of the scan, which end by nature
 
@@ -97,7 +98,9 @@ def measure(
     level = median(values[body])
     planes = np.flatnonzero(body.any((1, 2)))
     measures = []
-    if nec_cps is not None:
+    if nec_cps is not None and not NEC_CPS[0] <= nec_cps <= NEC_CPS[1]:
+        notes.append(because("pet_patient.rate_absurd", kcps=nec_cps / 1000))
+    elif nec_cps is not None:
         measures.append(aspects.measure(COUNTS, "nec_kcps", nec_cps / 1000, "kcps"))
     if mbq_per_kg is not None and not PER_KG_RANGE[0] <= mbq_per_kg <= PER_KG_RANGE[1]:
         notes.append(because("pet_patient.activity_absurd", mbq_per_kg=mbq_per_kg))

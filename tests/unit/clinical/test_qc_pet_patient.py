@@ -170,6 +170,14 @@ def test_a_short_field_may_hold_most_of_the_activity_and_never_more_than_all():
         assert ("body_suv_mean" in {m.name for m in result.measures}) == given, factor
 
 
+@pytest.mark.parametrize("kcps, given", [(60.0, True), (1900.0, True), (60e3, False), (0.02, False)])
+def test_a_rate_that_no_patient_gives_is_not_measured(kcps, given):
+    """A duration in seconds where the header asks for milliseconds makes a thousand times too much."""
+    result = pet_patient.measure(pet_volume(), VOXEL, nec_cps=1000 * kcps)
+    assert ("nec_kcps" in {m.name for m in result.measures}) == given
+    assert any("ActualFrameDuration" in w for w in result.warnings) != given
+
+
 @pytest.mark.parametrize("mbq, given", [(280.0, True), (0.5, False), (9000.0, False)])
 def test_an_activity_per_weight_that_nobody_is_given_is_not_measured(mbq, given):
     result = pet_patient.measure(pet_volume(), VOXEL, mbq_per_kg=mbq / 70)
