@@ -147,6 +147,8 @@ WAITING: dict[str, tuple[Data, tuple[str, ...]]] = {
     "S-open": ({}, ()), "S-held": (HELD, ()), "S-strange": (STRANGE, ()), "S-no-time": (NO_TIME, ()),
     "S-held-begun": (HELD, ("injection",)), "S-no-time-begun": (NO_TIME, ("injection",)),
 }  # fmt: skip
+# what else was told of an order, minutes from the injection: what was known then counts, whatever is told afterwards
+WORDS = {"O-back": (("CA", -30), ("NW", 60)), "O-late": (("CA", 5),), "O-released": (("HD", -30), ("RL", -10), ("CA", 90))}
 
 
 class Hospital:
@@ -180,6 +182,12 @@ class Hospital:
                 lambda k, d, _, order=order, keep=keep: d | order if k == "his.order" else d if d.get("step") in keep else None,
             )  # fmt: skip
             del self.injected[accession]  # before a step that nobody has done there is nothing to compare
+        for accession, words in WORDS.items():
+            self.examine(self.good["BONE"], accession)
+            order = next(json.loads(e["data"]) for e in self.lake.events if f'"accession_number": "{accession}"' in e["data"])
+            for control, minutes in words:
+                moment = self.injected[accession] + timedelta(minutes=minutes)
+                self.lake.event("his.order", moment, order | {"order_control": control})
         self.tellings()
         self.lake.write(self.settings.lake)
         build_marts(self.settings, AS_OF)
@@ -347,7 +355,7 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
         assert live == audit, accession
         told[accession] = (answer.permitted, len(answer.blocks), len(answer.warnings))
     expected = {
-        **{a: (permitted, 1, 0) for a, permitted in STATES.items()},
+        **{a: (permitted, 1, 0) for a, permitted in STATES.items()}, "O-back": (False, 1, 0), "O-late": (True, 0, 0), "O-released": (True, 0, 0),
         "T-drug": (False, 1, 0), "T-bound": (True, 0, 0), "T-short": (False, 1, 0), "T-member": (True, 0, 0), "T-group": (False, 1, 0),
         "T-unknown": (None, 1, 0), "T-antiseptic": (True, 0, 1), "T-unasked": (None, 1, 0), "T-unsigned": (False, 1, 0),
         "T-half": (False, 1, 0), "T-old": (False, 1, 0), "T-fresh": (True, 0, 0), "T-late": (False, 1, 0), "T-cancelled": (False, 1, 0),
@@ -355,7 +363,7 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
         "H-opioid": (False, 1, 0), "R-dry": (True, 0, 1), "R-ace": (True, 0, 1), "M-coffee": (False, 1, 0), "M-beta": (True, 0, 1),
         "F-sweet": (False, 1, 0), "F-fed": (False, 1, 0), "F-unmeasured": (None, 1, 0), "B-iron": (True, 0, 1),
     }  # fmt: skip
-    assert {a: told[a] for a in CASES} == expected
+    assert {a: told[a] for a in (*CASES, *WORDS)} == expected
     assert [told[f"L-{n}"][0] for n in range(len(RESULTS))] == [r[3] for r in RESULTS]
 
 

@@ -24,11 +24,6 @@ select
     {{ order_state('n.order_control', 'n.order_status') }} as order_state,
     {{ order_state('n.order_control', 'n.order_status') }} = 'ended' as is_cancelled,
     n.ordered_at_utc,
-    -- what was told to the day or the minute was known when it came, or when that day or minute was over
-    case
-        when n.occurred_precision_s <= 1 then n.happened_at_utc
-        else greatest(n.told_at_utc, least(n.recorded_at_utc, {{ plus_seconds('n.happened_at_utc', 'n.occurred_precision_s') }}))
-    end as told_at_utc,
     w.scheduled_at_utc,
     w.prescribed_activity_mbq,
     w.weight_kg

@@ -18,6 +18,31 @@ steps as (
     where b.step is null
 ),
 
+-- what was told of the order by then: a later word does not undo it. What was told to the day or the minute was known when it came, or
+-- when that day or minute was over
+tellings as (
+    select t.step, o.*
+    from steps as t
+    inner join {{ ref('stg_his__order') }} as o
+        on
+            t.site_id = o.site_id and t.accession_number = o.accession_number
+            and case
+                when o.occurred_precision_s <= 1 then o.happened_at_utc
+                else greatest(o.happened_at_utc, least(o.recorded_at_utc, {{ plus_seconds('o.happened_at_utc', 'o.occurred_precision_s') }}))
+            end <= t.at_utc
+),
+
+told as (
+    {{ as_told('tellings', ['site_id', 'accession_number', 'step'], 'happened_at_utc') }}
+),
+
+orders as (
+    select
+        site_id, accession_number, step, {{ order_state('order_control', 'order_status') }} as order_state,
+        row_number() over (partition by site_id, accession_number, step order by {{ newest_told() }}) as newest_first
+    from told
+),
+
 visits as (
     {{ as_told(ref('stg_his__patient'), ['site_id', 'patient_pseudonym']) }}
 ),
@@ -48,14 +73,13 @@ select
     {{ local_day('t.at_utc', 's.time_zone') }} as day,
     e.exam_code,
     e.is_cancelled,
-    o.told_at_utc as order_told_at_utc,
     o.order_state,
     x.sex,
     b.birth_year
 from steps as t
 inner join {{ ref('sites') }} as s on t.site_id = s.site_id
 inner join {{ ref('int_examination__known') }} as e on t.site_id = e.site_id and t.accession_number = e.accession_number
-left join {{ ref('int_examination__order') }} as o on t.site_id = o.site_id and t.accession_number = o.accession_number
+left join orders as o on t.site_id = o.site_id and t.accession_number = o.accession_number and t.step = o.step and o.newest_first = 1
 left join sexes as x on e.site_id = x.site_id and e.patient_pseudonym = x.patient_pseudonym and x.newest_first = 1
 left join births as b on e.site_id = b.site_id and e.patient_pseudonym = b.patient_pseudonym and b.newest_first = 1
 -- as the live answer has it: an examination without plan, or whose plan has no such step, has nothing that could be asked for

@@ -30,8 +30,8 @@ before_steps as (
 
     select
         'ORDER_IN_FORCE', site_id, accession_number, step, 'order', null, null, coalesce(order_state, '') <> 'unknown', at_utc, staff_id, room_id,
-        case when order_state <> 'open' and order_told_at_utc <= at_utc then 'block' end,
-        case when order_told_at_utc <= at_utc then {{ order_reason('order_state') }} end, null, null, null
+        case when order_state <> 'open' then 'block' end,
+        {{ order_reason('order_state') }}, null, null, null
     from {{ ref('int_requirement__moment') }}
     where step = 'injection'
 ),
