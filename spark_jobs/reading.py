@@ -101,9 +101,9 @@ class Instance:
     def stored(self) -> NDArray:
         """Return stored values as frames × rows × columns in canonical order and orientation.
 
-        The slices of a CT series are decoded each time they are asked for: hundreds of them would not fit beside each other.
+        The slices of a CT or PET series are decoded each time they are asked for: hundreds of them would not fit beside each other.
         """
-        return self._decoded() if self.modality == "CT" else self._kept
+        return self._decoded() if self.modality in ("CT", "PT") else self._kept
 
     @cached_property
     def _kept(self) -> NDArray:
@@ -181,6 +181,8 @@ class Instance:
         slope, intercept = self.dataset.get("RescaleSlope"), self.dataset.get("RescaleIntercept")
         if slope is None or intercept is None:
             raise Unreadable(because("ct.rescale_missing"))
+        if not float(slope) > 0:
+            raise Unreadable(because("ct.slope_not_positive", slope=float(slope)))
         _ = self.scale  # what else scales the values is refused
         stored = self.stored[0]
         hu = stored.astype(np.float32) * float(slope) + float(intercept)
@@ -229,8 +231,10 @@ class Instance:
         return len(set(zip(whole.vector("DetectorVector").tolist(), whole.vector("EnergyWindowVector").tolist(), strict=True)))
 
 
-def frames_of(pixels: NDArray, frames: NDArray[np.int64]) -> NDArray:
+def frames_of(pixels: NDArray, frames: NDArray[np.int64] | slice) -> NDArray:
     """Return some frames (0-based) of frames × rows × columns; a run of frames is a view: a dynamic study has 130 MB."""
+    if isinstance(frames, slice):
+        return pixels[frames]
     runs_on = len(frames) > 0 and bool((np.diff(frames) == 1).all())
     return pixels[frames[0] : frames[-1] + 1] if runs_on else pixels[frames]
 

@@ -14,6 +14,7 @@ from spark_jobs.reading import Instance, Unreadable
 __all__ = ["Slices", "Volume", "slices_of", "volume_of"]
 
 LEAST_MM, MOST_MM = 0.02, 60.0  # between slices: nothing is nearer or further apart
+SMALL = 2**24  # voxels: 64 MB, which are read at once
 UNEVEN = 0.02  # of the slice distance: rounded positions differ less, a missing slice more
 
 
@@ -25,7 +26,7 @@ class Slices:
         self.shape = (len(series), series[0].rows, series[0].columns)
 
     def __getitem__(self, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
-        return np.stack([_rescaled(i)[0][box[1:]] for i in self._series[box[0]]])
+        return np.stack([_rescaled(i)[0][box[1:]] for i in self._series[box[0]]] or [np.empty((0, *self.shape[1:]), np.float32)])
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def volume_of(series: Sequence[Instance]) -> Volume:
 
 
 def slices_of(series: Sequence[Instance]) -> tuple[NDArray[np.float32] | Slices, Volume]:
-    """Return the values of a volume, left in their files where slices are single ones, and a volume without values that tells their places."""
-    if len(series) == 1:
+    """Return the values of a volume, those of a large one left in their files, and the volume that tells their places (large: without values)."""
+    if len(series) == 1 or len(series) * series[0].rows * series[0].columns <= SMALL:
         volume = volume_of(series)
         return volume.values, volume
     stack = _stack(series)

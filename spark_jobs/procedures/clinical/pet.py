@@ -14,7 +14,7 @@ from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import Measure, Result
 from spark_jobs.reading import Instance, Unreadable
-from spark_jobs.volumes import volume_of
+from spark_jobs.volumes import slices_of
 
 __all__ = ["ROWS", "look"]
 
@@ -28,14 +28,14 @@ def look(series: Sequence[Instance]) -> Look | None:
     if series[0].modality != "PT" or len(series) < 3:
         return None
     try:
-        volume = volume_of(series)
+        values, volume = slices_of(series)
     except Unreadable:
         return None
-    return Look.PATIENT if pet_patient.is_like_a_patient(volume.values, volume.voxel_mm) else None
+    return Look.PATIENT if pet_patient.is_like_a_patient(values, volume.voxel_mm) else None
 
 
 def _patient(series: Sequence[Instance]) -> list[Result]:
-    volume = volume_of(series)
+    values, volume = slices_of(series)
     first = series[0].dataset
     if len({str(i.dataset.get("FrameOfReferenceUID") or "") for i in series}) > 1:
         return [refusal(pet_patient, because("pet_patient.frames_of_reference_differ"))]
@@ -56,7 +56,7 @@ def _patient(series: Sequence[Instance]) -> list[Result]:
     nec, given = _nec(series, notes), _given(series[0], weight, notes)
     return [
         pet_patient.measure(
-            volume.values,
+            values,
             volume.voxel_mm,
             suv_factor=factor,
             right_first=bool(volume.steps_mm[0, 2] > 0),

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
-from spark_jobs.procedures.ct.slice_order import is_placed, order_of, same_pixels
+from spark_jobs.procedures.ct.slice_order import is_placed, order_of, same_pixels, shifted_slice
 from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc.ct import catphan, ct_water
 from spark_jobs.qc.ct.ct_stack import Axis, Stack, axis_of
-from spark_jobs.qc.ct.sensitometry import Match, find_module
+from spark_jobs.qc.ct.sensitometry import Match, find_module, numbers_of_rods
 from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cylinder import find_cylinder
+from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.numerics.outline import BODY_HU, disc
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result
 from spark_jobs.qc.terms import shown
 from spark_jobs.reading import Instance
@@ -22,8 +24,11 @@ from spark_jobs.reading import Instance
 __all__ = ["ROWS", "look"]
 
 PRINT_STEP = 16  # rows: enough to know the same noise again
+DIFFERENT_HU = 20.0  # slices of one even phantom differ less
+END_PART = 0.002  # of the pixels, at either end of their values
 SLICES = 9  # slices of the middle that are looked at
 MEASURED_SLICES = 5
+MIDDLE_PART, AIR_PART, PADDING_HU = 0.1, 0.1, -1500.0  # of the diameter, of the pixels; written outside of the circle
 ALIKE = (  # of all slices of one series
     "ConvolutionKernel",
     "SliceThickness",
@@ -45,18 +50,39 @@ def look(series: Sequence[Instance]) -> Look | str | None:
     if any(int(i.dataset.get("NumberOfFrames") or 1) > 1 for i in series):
         return because("ct.enhanced")
     axis, module = _survey(series)
+    looked = middle(series, SLICES)
     if isinstance(axis, str):
-        return axis
+        return _wrong_scale(looked) or axis
     if module is not None:
         return Look.CT_RODS
-    found = [find_cylinder(i.hu, first.pixel_mm or 1.0) for i in middle(series, SLICES)]
+    stack, _ = _stack(series)
+    wrong = numbers_of_rods(stack, axis)
+    if wrong is not None:
+        return wrong
+    found = [find_cylinder(i.hu, first.pixel_mm or 1.0) for i in looked]
     strange = next((c for c in found if isinstance(c, str)), None)
     if strange:
         return strange
-    medians = [c.median_hu for c in found if not isinstance(c, str)]
-    if any(not isinstance(c, str) and not c.homogeneous for c in found) or np.ptp(medians) > 20:
+    if any(not isinstance(c, str) and not c.homogeneous for c in found):
+        return because("ct.inside_uneven")
+    medians = np.array([c.median_hu for c in found if not isinstance(c, str)])
+    if np.ptp(medians) > DIFFERENT_HU:
+        away = medians - np.median(medians)
+        worst = int(np.abs(away).argmax())
+        if int((np.abs(away) > DIFFERENT_HU / 2).sum()) == 1:
+            number = sorted(series, key=lambda i: i.position_mm).index(looked[worst]) + 1
+            return because("ct.slice_shifted", slice=number, slices=len(series), hu=float(away[worst]))
         return Look.CT_INSERTS
     return Look.CT_CYLINDER
+
+
+def _wrong_scale(slices: Sequence[Instance]) -> str | None:
+    """Return why slices in which no round object is seen hold no CT numbers, or None: those of any object have air, and what is denser."""
+    lowest = min(float(np.quantile(i.hu, END_PART)) for i in slices)
+    highest = max(float(np.quantile(i.hu, 1 - END_PART)) for i in slices)
+    if lowest > BODY_HU:
+        return because("ct.no_air", hu=lowest)
+    return because("ct.no_matter", hu=highest) if highest < BODY_HU else None
 
 
 def _survey(series: Sequence[Instance]) -> tuple[Axis | str, tuple[int, Match] | None]:
@@ -110,16 +136,23 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     if doubt:
         return [refusal(ct_water, doubt)]
     stack, prints = _stack(series)
-    for k in range(len(series)):
-        stack.hu(k)
-    copied = same_pixels(stack, prints)
-    if copied:
-        return [refusal(ct_water, copied)]
+    axis, _ = _survey(series)
+    levels = [_levels(stack, axis, k) for k in range(len(series))] if isinstance(axis, Axis) else []
+    wrong = same_pixels(stack, prints) or shifted_slice(np.array(levels))
+    if wrong:
+        return [refusal(ct_water, wrong)]
     slices = [i.hu for i in middle(series, MEASURED_SLICES)]
     result = ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0]))
     if len(series) > 1 and len(set(prints.values())) == 1 and result.status != NOT_MEASURED:
         result = replace(result, warnings=(*result.warnings, because("ct.slices_identical")))
     return [_reserved(result, order.reserved)]
+
+
+def _levels(stack: Stack, axis: Axis, k: int) -> tuple[float, float]:
+    """Return what the middle of the phantom and the air beside it read in a slice, HU."""
+    hu, (row, column) = stack.hu(k), axis.at(float(stack.positions[k]))
+    inside = hu[disc((hu.shape[0], hu.shape[1]), row, column, MIDDLE_PART * axis.diameter_mm / stack.pixel_mm)]
+    return median(inside), float(np.quantile(hu[hu > PADDING_HU], AIR_PART)) if (hu > PADDING_HU).any() else 0.0
 
 
 def _catphan(series: Sequence[Instance]) -> list[Result]:

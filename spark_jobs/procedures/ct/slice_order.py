@@ -11,12 +11,13 @@ from spark_jobs.qc.ct.ct_stack import Stack
 from spark_jobs.qc.numerics.foreign_object import pixel_noise
 from spark_jobs.reading import Instance
 
-__all__ = ["Order", "is_placed", "order_of", "same_pixels"]
+__all__ = ["Order", "is_placed", "order_of", "same_pixels", "shifted_slice"]
 
 SAME_MM = 0.01  # slices nearer to each other are two images of the same place
 UNEVEN_PART = 0.1
 BESIDE_PIXELS = 1.5  # by which a slice may lie off the line of the others
 TILTED_DEG = 0.5
+SHIFTED_HU, STEADY_HU = 8.0, 4.0  # by which a slice differs, and by which its neighbours may
 NOISY_HU = 0.6  # without noise the slices of an even phantom are alike
 
 
@@ -89,4 +90,25 @@ def same_pixels(stack: Stack, prints: Mapping[int, int]) -> str | None:
             if pixel_noise(hu, middle) > NOISY_HU:
                 return because("ct.slices_copied", first=met[value] + 1, second=k + 1)
         met[value] = k
+    return None
+
+
+def shifted_slice(levels: NDArray[np.float64]) -> str | None:
+    """Return which slice of an even phantom reads other CT numbers than the slices beside it, or None.
+
+    Parameters
+    ----------
+    levels
+        What the water and the air beside it read, in the order of the slices: slices × 2, HU. Where the phantom ends, the air goes on:
+        a slice counts where the air is shifted, or the water between two neighbours that agree.
+    """
+    for k in range(len(levels) if len(levels) > 2 else 0):
+        beside = [n for n in (k - 2, k - 1, k + 1, k + 2) if 0 <= n < len(levels)]
+        near = levels[[n for n in beside if abs(n - k) == 1] if 0 < k < len(levels) - 1 else beside]
+        steady = np.ptp(near, axis=0) < STEADY_HU
+        away = levels[k] - near.mean(0)
+        far = np.abs(away) > SHIFTED_HU
+        inner = 0 < k < len(levels) - 1
+        if steady.all() and (far[1] or (far[0] and inner)):
+            return because("ct.slice_shifted", slice=k + 1, slices=len(levels), hu=float(away[1] if far[1] else away[0]))
     return None

@@ -27,7 +27,7 @@ from spark_jobs.qc.pet.pet_cylinder import NOT_COLD, find_pet_cylinder
 from spark_jobs.qc.pet.pet_nema_iq import Filling
 from spark_jobs.qc.result import NOT_MEASURED, Result
 from spark_jobs.reading import Instance, Unreadable
-from spark_jobs.volumes import Volume, volume_of
+from spark_jobs.volumes import Volume, slices_of, volume_of
 
 __all__ = ["ROWS", "look"]
 
@@ -39,16 +39,16 @@ def look(series: Sequence[Instance]) -> Look | str | None:
     """Return which phantom the volume shows, or None when the series is no PET."""
     if series[0].modality != "PT":
         return None
-    volume = volume_of(series)
-    strange = find_iq_phantom(volume.values, volume.voxel_mm)
+    values, volume = slices_of(series)
+    strange = find_iq_phantom(values, volume.voxel_mm)
     if not isinstance(strange, str):
         return Look.PET_SPHERES
-    cylinder = find_pet_cylinder(volume.values, volume.voxel_mm)
+    cylinder = find_pet_cylinder(values, volume.voxel_mm)
     if not isinstance(cylinder, str):
         return Look.PET_CYLINDER
     if cylinder in (because(CUT_OFF), because(NOT_COLD)):
         return cylinder
-    if not isinstance(find_fiducials(volume.values, volume.voxel_mm, emission=True), str):
+    if not isinstance(find_fiducials(values, volume.voxel_mm, emission=True), str):
         return because("pet.compared_with_second", phantom=Look.FIDUCIALS)
     return because("pet.no_phantom", why=strange)
 

@@ -17,6 +17,7 @@ from messages import because
 from spark_jobs.qc.clinical import aspects
 from spark_jobs.qc.clinical.alignment import neighbour_shifts
 from spark_jobs.qc.clinical.aspects import ARTEFACT, CONTRAST, COUNTS, MOTION, POSITIONING, UNIFORMITY
+from spark_jobs.qc.numerics.layers import Values, blocks, layers
 from spark_jobs.qc.numerics.order import median, percentile
 from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
 
@@ -61,7 +62,7 @@ Mask = NDArray[np.bool_]
 
 
 def measure(
-    values: NDArray,
+    values: Values,
     voxel_mm: Voxel,
     *,
     suv_factor: float | None = None,
@@ -95,7 +96,8 @@ def measure(
     if body is None:
         return Result(PROCEDURE, NOT_MEASURED, because("pet_patient.no_body"), None, METHOD, VERSION)
     notes = list(warnings)
-    level = median(values[body])
+    inside = _within(values, body)
+    level = median(inside)
     planes = np.flatnonzero(body.any((1, 2)))
     measures = []
     if nec_cps is not None and not NEC_CPS[0] <= nec_cps <= NEC_CPS[1]:
@@ -116,7 +118,7 @@ def measure(
         measures.append(aspects.measure(COUNTS, "noise_percent", 100 * spread / mean, "%", "liver"))
         measures.append(aspects.measure(CONTRAST, "liver_body_ratio", mean / max(level, 1e-9), "1", "liver"))
     if suv_factor is not None:
-        whole, of_liver = suv_factor * float(values[body].mean()), suv_factor * (liver[0] if liver else 0.0)
+        whole, of_liver = suv_factor * float(inside.mean()), suv_factor * (liver[0] if liver else 0.0)
         litres, length = float(body.sum()) * float(np.prod(voxel_mm)) / 1e6, len(planes) * voxel_mm[0]
         wait = next((m.value for m in timing if m.name == "uptake_min"), None)
         absurd = _no_mass(litres, length, weight_kg, height_m) or _no_balance(whole, of_liver, litres, length, weight_kg, wait)
@@ -127,10 +129,10 @@ def measure(
             if liver is not None:
                 measures.append(aspects.measure(COUNTS, "liver_suv_mean", of_liver, "g/ml", "liver"))
             measures.append(aspects.measure(COUNTS, "body_suv_mean", whole, "g/ml"))
-    front = values.mean(1, dtype=np.float64)
+    front = np.concatenate([part.mean(1, dtype=np.float64) for _, part in layers(values)])
     measures.append(aspects.measure(CONTRAST, "gradient_energy_per_cm", _gradient(values, body, voxel_mm), "1/cm"))
     measures += _planes(values, body, voxel_mm)
-    measures += _coverage(values, body, planes, voxel_mm)
+    measures += _coverage(values, body, inside, planes, voxel_mm)
     measures += [*timing, *aspects.header(completeness)]
     figure = {
         "kind": PROCEDURE,
@@ -178,7 +180,7 @@ def noise_equivalent_cps(prompts: float, randoms: float, scatter_fraction: float
     return trues**2 / prompts / seconds if prompts > 0 and seconds > 0 else 0.0
 
 
-def body_of(values: NDArray, voxel_mm: Voxel) -> Mask | None:
+def body_of(values: Values, voxel_mm: Voxel) -> Mask | None:
     """Return the voxels of the largest connected body, or None."""
     from scipy import ndimage
 
@@ -202,7 +204,7 @@ def body_of(values: NDArray, voxel_mm: Voxel) -> Mask | None:
     return np.pad(out, pads, mode="edge")
 
 
-def is_like_a_patient(values: NDArray, voxel_mm: Voxel) -> bool:
+def is_like_a_patient(values: Values, voxel_mm: Voxel) -> bool:
     """Return whether a volume holds something as long as a trunk, of changing width and uneven content."""
     body = body_of(values, voxel_mm)
     if body is None:
@@ -210,7 +212,7 @@ def is_like_a_patient(values: NDArray, voxel_mm: Voxel) -> bool:
     area = body.sum((1, 2)).astype(np.float64)
     area = area[area > 0]
     inner = area[len(area) // 20 : len(area) - len(area) // 20]
-    inside = values[body]
+    inside = _within(values, body)
     return bool(
         len(area) * voxel_mm[0] >= SHORTEST_MM
         and inner.std() / inner.mean() >= UNEVEN
@@ -218,17 +220,19 @@ def is_like_a_patient(values: NDArray, voxel_mm: Voxel) -> bool:
     )
 
 
-def _coarse(values: NDArray, voxel_mm: Voxel) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+def _coarse(values: Values, voxel_mm: Voxel) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
     """Return the volume in blocks of about 8 mm, and how many voxels a block has along each axis."""
     step = tuple(max(1, round(COARSE_MM / v)) for v in voxel_mm)
-    cut = tuple(s // n * n for s, n in zip(values.shape, step, strict=True))
-    shape = [k for s, n in zip(cut, step, strict=True) for k in (s // n, n)]
-    blocks = values[: cut[0], : cut[1], : cut[2]].reshape(shape).mean((1, 3, 5), dtype=np.float64)
-    return blocks, (step[0], step[1], step[2])
+    return np.stack([b.mean((0, 2, 4), dtype=np.float64) for b in blocks(values, step)]), (step[0], step[1], step[2])
+
+
+def _within(values: Values, body: Mask) -> NDArray:
+    """Return the values of the voxels of the body."""
+    return np.concatenate([part[body[some]] for some, part in layers(values)])
 
 
 def _liver(
-    values: NDArray, body: Mask, voxel_mm: Voxel, right_first: bool, level: float
+    values: Values, body: Mask, voxel_mm: Voxel, right_first: bool, level: float
 ) -> tuple[float, float, tuple[int, int, int]] | None:
     """Return mean, standard deviation and centre of a sphere of 3 cm in the most even bright place at the right of the trunk.
 
@@ -238,7 +242,7 @@ def _liver(
     from scipy import ndimage
 
     small, step = _coarse(values, voxel_mm)
-    inside, _ = _coarse(body.astype(np.float32), voxel_mm)
+    inside, _ = _coarse(body, voxel_mm)
     mean = ndimage.uniform_filter(small, 5)
     square = ndimage.uniform_filter(small**2, 5)
     spread = np.sqrt(np.maximum(square - mean**2, 0))
@@ -261,29 +265,29 @@ def _liver(
         return None
     centre = tuple(int(b * n + n // 2) for b, n in zip(best, step, strict=True))
     reach = [int(np.ceil(LIVER_RADIUS_MM / v)) for v in voxel_mm]
-    part = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(centre, reach, strict=True))
-    grid = np.meshgrid(*(np.arange(p.start, min(p.stop, s)) for p, s in zip(part, values.shape, strict=True)), indexing="ij")
+    z, y, x = (slice(max(0, c - r), min(c + r + 1, n)) for c, r, n in zip(centre, reach, values.shape, strict=True))
+    grid = np.meshgrid(*(np.arange(p.start, p.stop) for p in (z, y, x)), indexing="ij")
     distance = np.sqrt(sum(((g - c) * v) ** 2 for g, c, v in zip(grid, centre, voxel_mm, strict=True)))
-    voxels = values[part][distance <= LIVER_RADIUS_MM].astype(np.float64)
+    voxels = values[z, y, x][distance <= LIVER_RADIUS_MM].astype(np.float64)
     return float(voxels.mean()), float(voxels.std(ddof=1)), (centre[0], centre[1], centre[2])
 
 
-def _gradient(values: NDArray, body: Mask, voxel_mm: Voxel) -> float:
+def _gradient(values: Values, body: Mask, voxel_mm: Voxel) -> float:
     """Return the root mean square gradient in the body over its mean, by blocks of 8 mm: blur lowers it, noise hardly counts."""
     small, step = _coarse(values, voxel_mm)
-    inside = _coarse(body.astype(np.float32), voxel_mm)[0] > 0.5
+    inside = _coarse(body, voxel_mm)[0] > 0.5
     squares = [(np.gradient(small, n * v / 10, axis=a) ** 2) for a, (n, v) in enumerate(zip(step, voxel_mm, strict=True))]
     energy: NDArray[np.float64] = np.sqrt(squares[0] + squares[1] + squares[2])
     return float(np.sqrt((energy[inside] ** 2).mean()) / max(small[inside].mean(), 1e-9))
 
 
-def _planes(values: NDArray, body: Mask, voxel_mm: Voxel) -> list[Measure]:
+def _planes(values: Values, body: Mask, voxel_mm: Voxel) -> list[Measure]:
     """Return the largest jump of level and of place from one layer of 8 mm to the next: seams of beds, and motion between beds.
 
     The level's jump is the middle of the voxels' own ratios: organs begin and end in some voxels of a layer, a seam is in all.
     """
     small, step = _coarse(values, voxel_mm)
-    inside = _coarse(body.astype(np.float32), voxel_mm)[0] > 0.5
+    inside = _coarse(body, voxel_mm)[0] > 0.5
     area = inside.sum((1, 2))
     layers = np.flatnonzero(area > TRUNK * area.max())  # at the neck everything changes by nature
     small, inside = small[layers[0] : layers[-1] + 1], inside[layers[0] : layers[-1] + 1]
@@ -316,12 +320,12 @@ def _middle(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _coverage(values: NDArray, body: Mask, planes: NDArray[np.int64], voxel_mm: Voxel) -> list[Measure]:
+def _coverage(values: Values, body: Mask, inside: NDArray, planes: NDArray[np.int64], voxel_mm: Voxel) -> list[Measure]:
     rim = np.concatenate([body[:, 0], body[:, -1], body[:, :, 0], body[:, :, -1]], axis=1)
     edge = np.asarray(rim.any(1), bool)[planes]
-    outside = ~body
-    negative = float((values[body] < 0).mean())
-    stray = float(np.maximum(values[outside], 0).sum() / max(float(values[body].sum()), 1e-9)) if outside.any() else 0.0
+    negative = float((inside < 0).mean())
+    beyond = sum(float(np.maximum(part[~body[some]], 0).sum(dtype=np.float64)) for some, part in layers(values))
+    stray = beyond / max(float(inside.sum(dtype=np.float64)), 1e-9)
     return [
         aspects.measure(POSITIONING, "truncation_percent", 100 * float(edge.mean()), "%"),
         aspects.measure(POSITIONING, "coverage_mm", len(planes) * voxel_mm[0], "mm"),

@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from messages import because
 from spark_jobs.qc.ct.acr_modules import acr_measures
 from spark_jobs.qc.ct.bar_pattern import bar_modulation, find_bars
-from spark_jobs.qc.ct.ct_kinds import ACR, Model
+from spark_jobs.qc.ct.ct_kinds import ACR, Insert, Model
 from spark_jobs.qc.ct.ct_stack import Axis, Stack, axis_of
 from spark_jobs.qc.ct.edge_mtf import mtf_at, mtf_of_edges, radial_edge
 from spark_jobs.qc.ct.low_contrast import contrast_to_noise
-from spark_jobs.qc.ct.noise_power import errors_of_disc, noise_power, patches
+from spark_jobs.qc.ct.noise_power import alike, errors_of_disc, noise_power, patches
 from spark_jobs.qc.ct.ramps import Thickness, slice_thickness, unblurred
-from spark_jobs.qc.ct.sensitometry import Match, Pose, find_module, fit_pose, module_slices
+from spark_jobs.qc.ct.sensitometry import Match, Pose, find_module, fit_pose, module_slices, ring_profile
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outline import disc
-from spark_jobs.qc.result import MEASURED, NOT_MEASURED, Measure, Result
+from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
 __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "catphan"
 METHOD = "CatPhan and ACR modules, geometry and materials checked"
-VERSION = "1.3.2"
+VERSION = "1.4.0"
 FORMULAE = (
     "CT number of a rod = mean of the middle half of its pixels, in HU",
     "slice thickness = FWHM of the wire ramp · tan 23°, in mm",
@@ -52,6 +52,9 @@ NEAR_MM = 8.0  # a module may lie so far from its place in the table
 EVEN_MM, EVEN_HU = 65.0, 15.0
 UNIFORM_HALF_MM = 6.0
 CENTRE_PART, EDGE_ROI_MM, NOISE_MM = 0.4, 10.0, 60.0
+SHIFTED_HU = 8.0  # by which all rods of a slice differ from those of the others
+SOFT_HU, OFF_HU, SCALED = 250.0, 20.0, 0.06  # rods that read the same at all voltages; CT numbers that are wrong as a whole
+AIR_HU, AIR_BAND_HU = -1000.0, 60.0
 AIR_ENDS_HU = -985.0  # scanners cut at -1000 or below
 NOISE_HU, PLATEAU_PART = 1.0, 0.2  # noise that whole numbers do not hide, and the part of it that a plateau still has
 
@@ -66,6 +69,14 @@ class _Rod:
     contrast: float
     row: float
     column: float
+
+
+@dataclass(frozen=True)
+class _Off:
+    """What is wrong with CT numbers as a whole: said how, and whether they are scaled."""
+
+    text: str
+    scaled: bool
 
 
 def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None, detector: str | None = None) -> Result:
@@ -89,7 +100,8 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     slices = module_slices(stack, axis, *found)
     ends = stack.positions[slices[0]] - NEAR_MM, stack.positions[slices[-1]] + NEAR_MM
     if any(not ends[0] <= stack.positions[k] <= ends[1] for k in found[1].places):
-        return refuse(because("ct.rods_scattered"))
+        off = _numbers_off(_profile_rods(stack, axis, *found))
+        return refuse(off.text if off else because("ct.rods_scattered"))
     if len(slices) >= MANY:
         slices = slices[1:-1]  # the outermost may hold a little of what comes next
     middle_mm = float((stack.positions[slices[0]] + stack.positions[slices[-1]]) / 2)
@@ -116,9 +128,14 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
     blur = np.sqrt(np.log(2) / 2) / np.pi / mtf[0].value if mtf else 0.0
     radius_mm = max(SMALLEST_MM, pose.kind.insert_mm / 2 - max(RIM_MM, BLUR_SIGMAS * blur))
     rods, background = _rods(stack, pose, used, radius_mm)
-    cut = _cut_off(rods)
+    cut = _cut_off(rods) or _shifted_slice(stack, pose, used, radius_mm)
     if cut:
         return refuse(cut)
+    off = _numbers_off([(r.hu, i) for r, i in zip(rods, pose.kind.inserts, strict=True)])
+    warnings += [off.text] if off and not off.scaled else []
+    air = min(r.hu for r in rods)
+    doubt: str | None = because("ct.air_of_rod", hu=air) if abs(air - AIR_HU) > AIR_BAND_HU and not off else None
+    doubt = off.text if off and off.scaled else doubt
     measures = [
         Measure(f"{r.name}_hu", round(r.hu, 3), "HU", round(r.error, 3), _at(r.row, r.column, middle_mm), None, r.label)
         for r in rods
@@ -162,7 +179,8 @@ def measure(stack: Stack, *, seen: tuple[Axis, tuple[int, Match]] | None = None,
         "ramps": thickness.ramps if isinstance(thickness, Thickness) else (),
         "background_hu": background,
     }
-    return Result(PROCEDURE, MEASURED, None, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
+    status = INDICATIVE if doubt else MEASURED
+    return Result(PROCEDURE, status, doubt, detector, METHOD, VERSION, tuple(measures), tuple(warnings), figure)
 
 
 def _believed(stack: Stack, thickness: Thickness, sigma_mm: float, warnings: list[str]) -> Thickness:
@@ -204,7 +222,7 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
             pixels[insert.name].append(hu[disc(shape, *pose.place(insert.angle, pose.ring_mm, z), radius)])
         between.append(hu[disc(shape, *pose.place(gap, pose.ring_mm, z), radius)])
     background = median(np.concatenate(between))
-    alike = max(1.0, _alike([pixels[i.name] for i in pose.kind.inserts]))
+    together = max(1.0, _alike([pixels[i.name] for i in pose.kind.inserts]))
     out = []
     for insert in pose.kind.inserts:
         values = np.sort(np.concatenate(pixels[insert.name]).astype(np.float64))
@@ -213,7 +231,7 @@ def _rods(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> tuple[
         row, column = pose.place(insert.angle, pose.ring_mm, float(np.mean(stack.positions[used])))
         mean = float(inner.mean())
         # the middle half of Gaussian noise is 1.09 times as uncertain as the mean
-        error = 1.09 * noise * np.sqrt(alike / len(values))
+        error = 1.09 * noise * np.sqrt(together / len(values))
         out.append(_Rod(insert.name, insert.label, mean, noise, float(error), mean - background, row, column))
     return out, background
 
@@ -223,9 +241,11 @@ def _alike(rods: list[list[NDArray]]) -> float:
 
     One slice tells nothing of that, and 1 is returned: the errors are then the least that they can be.
     """
-    spread = [float(np.var([s.mean() for s in r], ddof=1)) * np.mean([s.size for s in r]) for r in rods if len(r) > 1]
-    pixel = [float(np.mean([s.var(ddof=1) for s in r])) for r in rods if len(r) > 1]
-    parts = [s / p for s, p in zip(spread, pixel, strict=True) if p > 0]
+    parts = []
+    for r in rods:
+        variance = float(np.mean([s.var(ddof=1) for s in r]))
+        if len(r) > 1 and variance > 0:
+            parts.append(alike(np.array([s.mean() for s in r]), float(np.mean([s.size for s in r])), variance))
     return median(np.array(parts)) if parts else 1.0
 
 
@@ -238,6 +258,46 @@ def _cut_off(rods: list[_Rod]) -> str | None:
     if usual > NOISE_HU and thinnest.noise < PLATEAU_PART * usual and thinnest.hu > AIR_ENDS_HU:
         return because("ct.cut_off_below")
     return None
+
+
+def _shifted_slice(stack: Stack, pose: Pose, used: list[int], radius_mm: float) -> str | None:
+    """Return which of at least three slices reads other CT numbers in all rods than the others, or None."""
+    if len(used) < 3:
+        return None
+    levels = []
+    for k in used:
+        hu, z = stack.hu(k), float(stack.positions[k])
+        places = [pose.place(i.angle, pose.ring_mm, z) for i in pose.kind.inserts]
+        levels.append([median(hu[disc((hu.shape[0], hu.shape[1]), *p, radius_mm / stack.pixel_mm)]) for p in places])
+    table = np.array(levels)
+    away = np.median(table - np.median(table, axis=0), axis=1)
+    worst = int(np.abs(away).argmax())
+    if abs(float(away[worst])) <= SHIFTED_HU:
+        return None
+    return because("ct.slice_shifted", slice=used[worst] + 1, slices=len(stack.positions), hu=float(away[worst]))
+
+
+def _profile_rods(stack: Stack, axis: Axis, k: int, match: Match) -> list[tuple[float, Insert]]:
+    """Return what the rods of one slice read along its ring."""
+    profile = ring_profile(stack.hu(k), axis.at(float(stack.positions[k])), match.kind.ring_mm, stack.pixel_mm)
+    sign = -1 if match.mirrored else 1
+    return [(float(profile[round(sign * i.angle + match.roll) % 360]), i) for i in match.kind.inserts]
+
+
+def _numbers_off(rods: list[tuple[float, Insert]]) -> _Off | None:
+    """Return how the CT numbers of soft rods (HU, rod) are shifted or scaled as a whole, None where they are right.
+
+    A shift leaves noise, contrast and widths as they are, and the limits of the rods judge it; a scale is in all of them.
+    """
+    soft = [(hu, i.nominal_hu) for hu, i in rods if abs(i.nominal_hu) < SOFT_HU]
+    if len(soft) < 3:
+        return None
+    read, nominal = np.array(soft).T
+    times = float(np.polyfit(nominal, read, 1)[0])
+    shift = median(read - nominal)
+    if abs(times - 1) > SCALED:
+        return _Off(because("ct.numbers_scaled", times=times), True)
+    return _Off(because("ct.numbers_shifted", hu=shift), False) if abs(shift) > OFF_HU else None
 
 
 def _mtf(stack: Stack, pose: Pose, rods: list[_Rod], middle_mm: float, slices: list[int], warnings: list[str]) -> list[Measure]:
@@ -325,7 +385,7 @@ def _further_modules(stack: Stack, pose: Pose, middle_mm: float, layout: tuple[M
     out: list[Measure] = []
     uniform = middle_mm + way * model.uniform_mm
     if _inside(stack, uniform) and _even(stack, pose, uniform):
-        out += _uniform(stack, pose, uniform)
+        out += _uniform(stack, pose, uniform, warnings)
     else:
         warnings.append(because("ct.no_uniform_module"))
     if pose.kind.name == ACR:
@@ -344,7 +404,7 @@ def _further_modules(stack: Stack, pose: Pose, middle_mm: float, layout: tuple[M
     return out
 
 
-def _uniform(stack: Stack, pose: Pose, position_mm: float) -> list[Measure]:
+def _uniform(stack: Stack, pose: Pose, position_mm: float, warnings: list[str]) -> list[Measure]:
     """Return noise, uniformity and noise power of the uniform module, means over the slices about its middle."""
     slices = [k for k in stack.within(position_mm, UNIFORM_HALF_MM) if _even(stack, pose, float(stack.positions[k]))]
     places = {"top": -90.0, "right": 0.0, "bottom": 90.0, "left": 180.0}
@@ -362,6 +422,12 @@ def _uniform(stack: Stack, pose: Pose, position_mm: float) -> list[Measure]:
             y, x = row + r * np.sin(np.deg2rad(angle)), column + r * np.cos(np.deg2rad(angle))
             edges[name].append(float(hu[disc(shape, y, x, EDGE_ROI_MM / stack.pixel_mm)].mean()))
         regions += patches(hu, row, column, NOISE_MM / stack.pixel_mm)
+    away_of_slice = np.array(centre) - median(centre)
+    if len(centre) > 2 and np.abs(away_of_slice).max() > SHIFTED_HU:
+        worst_slice = int(np.abs(away_of_slice).argmax())
+        shift = float(away_of_slice[worst_slice])
+        warnings.append(because("ct.slice_shifted", slice=slices[worst_slice] + 1, slices=len(stack.positions), hu=shift))
+        return []
     middle, noise = float(np.mean(centre)), float(np.sqrt(np.mean(variance)))
     of_middle, of_noise = errors_of_disc(images, middles, radius, noise)
     away = {name: float(np.mean(v)) - middle for name, v in edges.items()}

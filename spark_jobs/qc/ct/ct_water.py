@@ -16,7 +16,7 @@ from messages import because
 from spark_jobs.qc.ct.noise_power import errors_of_disc, noise_power, patches
 from spark_jobs.qc.ct.wide_insert import WIDE_MM, Suspicion, insert_or_shade
 from spark_jobs.qc.numerics.cylinder import Cylinder, find_cylinder
-from spark_jobs.qc.numerics.foreign_object import cut_off, find_objects, water_of
+from spark_jobs.qc.numerics.foreign_object import cut_off, find_objects, is_streak, water_of
 from spark_jobs.qc.numerics.outline import disc
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -24,7 +24,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.5.0"
+VERSION = "1.6.0"
 FORMULAE = (
     "noise = 100 · SD / (water + 1000 HU − common shift of water and air), in percent, SD of the central region in HU",
     "noise for 10 mm = noise in percent · √(T / 10 mm), in percent, with slice thickness T in mm",
@@ -36,7 +36,7 @@ NOISE_PART = 0.6  # of the diameter: where the noise power is taken
 CENTRE_PART, EDGE_PART = 0.4, 0.1  # of the diameter of the water
 EDGE_MARGIN_MM = 10.0  # from the rim of the water to the rim of an edge ROI, as IEC 61223-3-5 has it
 AIR_HU = -1000.0  # nominal: what surrounds a phantom on its couch is not clean enough to be measured
-AIR_FROM_MM, AIR_TO_MM, AIR_PART, AIR_BAND_HU = 15.0, 40.0, 0.3, 100.0  # a ring beside the phantom; couches fill less of it
+AIR_FROM_MM, AIR_TO_MM, AIR_PART, AIR_BAND_HU = 15.0, 40.0, 0.3, 60.0  # a ring beside the phantom; couches fill less of it
 PADDING_HU = -1500.0  # below the reach of air: written outside the reconstructed circle
 FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the CT numbers are wrong
 SHIFTED_HU = 15.0  # water and air that are off by the same number, to so much, are water and air whose CT numbers are shifted
@@ -154,6 +154,8 @@ def _doubt(slices: Sequence[NDArray], found: Sequence[Cylinder], pixel_mm: float
         water = water_of(hu, c.row, c.column, c.diameter_mm / 2 / pixel_mm, pixel_mm)
         strange, faint = find_objects(water, pixel_mm, WIDE_MM) if water is not None else (None, None)
         wide += [faint] if faint is not None else []
+        if strange is not None and water is not None and is_streak(water, strange, pixel_mm):
+            return because("ct_water.streak", hu=strange.contrast_hu, row=strange.row, column=strange.column)
         if strange is not None:
             return because(
                 "ct_water.foreign_object", size_mm=strange.size_mm, hu=strange.contrast_hu, row=strange.row, column=strange.column

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.ct.ct_stack import Stack
+from spark_jobs.qc.ct.noise_power import alike
 from spark_jobs.qc.ct.sensitometry import Pose
 from spark_jobs.qc.numerics.outline import disc
 
@@ -59,9 +60,9 @@ def contrast_to_noise(stack: Stack, pose: Pose, middle_mm: float) -> tuple[list[
             return None
         place = pose.place(angle, distance, images[len(images) // 2][1])
         found.append(_Regions(diameter, np.array(signal), np.array(background), float(np.mean(variance)), size, beside, place))
-    alike = _alike(found)
-    out = [_disc(f, alike) for f in found]
-    if abs(out[0].contrast_hu) < SEEN * alike**0.5 * found[0].mean_error:
+    together = _alike(found)
+    out = [_disc(f, together) for f in found]
+    if abs(out[0].contrast_hu) < SEEN * together**0.5 * found[0].mean_error:
         return None
     return out, slices
 
@@ -86,13 +87,13 @@ class _Regions:
 
 def _alike(found: Sequence[_Regions]) -> float:
     """Return how many pixels vary as one (1: each for itself): the variance of means over background regions against that of pixels."""
-    spread = np.mean([f.background.var(ddof=1) * f.beside / f.background.size / f.variance for f in found])
+    spread = np.mean([alike(f.background, f.beside / f.background.size, f.variance) for f in found])
     return max(1.0, float(spread))
 
 
-def _disc(regions: _Regions, alike: float) -> Disc:
+def _disc(regions: _Regions, together: float) -> Disc:
     """Return what one disc gives; its error is that of the contrast and that of the noise by which it is divided."""
     noise, contrast = float(np.sqrt(regions.variance)), float(regions.signal.mean() - regions.background.mean())
     cnr = abs(contrast) / noise
-    error = float(np.hypot(regions.mean_error / noise, cnr / np.sqrt(2 * regions.beside)) * np.sqrt(alike))
+    error = float(np.hypot(regions.mean_error / noise, cnr / np.sqrt(2 * regions.beside)) * np.sqrt(together))
     return Disc(regions.diameter_mm, cnr, error, contrast, *regions.place)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NoisePower", "errors_of_disc", "noise_power", "patches"]
+__all__ = ["NoisePower", "alike", "errors_of_disc", "noise_power", "patches"]
 
 ACROSS, FEWEST_BLOCKS = 8, 8  # blocks across a disc: some times as wide as the grain of the noise, and enough to scatter
 SMALLEST, LARGEST = 16, 64  # pixels of a patch's side
@@ -73,6 +73,17 @@ def noise_power(regions: Sequence[NDArray[np.float64]], pixel_mm: float) -> Nois
         frequency,
         mean,
     )
+
+
+def alike(means: NDArray[np.float64], pixels: float, variance: float) -> float:
+    """Return how many pixels vary as one (1: each for itself): the variance of the means of like regions against that of their pixels.
+
+    Parameters
+    ----------
+    means
+        Of regions of the same material (HU); `pixels` is how many pixels one holds, `variance` that of a pixel (HU²).
+    """
+    return float(np.var(means, ddof=1) * pixels / variance)
 
 
 def errors_of_disc(

@@ -11,7 +11,7 @@ from spark_jobs.qc.ct.ct_stack import Axis, Stack
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outline import disc, sampled
 
-__all__ = ["Match", "Pose", "find_module", "fit_pose", "match_profile", "module_slices", "ring_profile"]
+__all__ = ["Match", "Pose", "find_module", "fit_pose", "match_profile", "module_slices", "numbers_of_rods", "ring_profile"]
 
 WRONG_HU, WRONG_PART = 70.0, 0.15  # how far a material may read from nominal before it is another material
 ORDER_HU = 15.0  # materials in the order of their density; noise may turn two by this much
@@ -23,6 +23,7 @@ KNOWN_PLACE_MM = 0.5  # a rod whose place is less certain does not vote on the g
 COARSE_MM = 4.0
 LONGEST_MM = 45.0
 TILT_DEG = 5.0
+MOST_TIMES, SCALED = 2.0, 0.04  # CT numbers that are scaled by so much, and by so little that a shift tells more of them
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,31 @@ def find_module(stack: Stack, axis: Axis) -> tuple[int, Match] | None:
         return None
     best, match = min(found, key=lambda f: f[1].error)
     return best, replace(match, places=tuple(k for k, m in found if m.kind is match.kind))
+
+
+def numbers_of_rods(stack: Stack, axis: Axis) -> str | None:
+    """Return what is wrong with the CT numbers of rods that lie where those of a known phantom do, None where there are none.
+
+    The darkest and the densest place of the ring are taken for air and for the densest rod of each kind: numbers that fit then were
+    shifted or scaled as a whole.
+    """
+    step = max(1, int(COARSE_MM / stack.spacing_mm)) if stack.spacing_mm else 1
+    for k in range(step // 2, len(stack.positions), step):
+        hu, centre = stack.hu(k), axis.at(float(stack.positions[k]))
+        for kind in KINDS:
+            profile = ring_profile(hu, centre, kind.ring_mm, stack.pixel_mm)
+            nominal = [i.nominal_hu for i in kind.inserts]
+            times = float(np.ptp(profile)) / (max(nominal) - min(nominal))
+            if not 1 / MOST_TIMES < times < MOST_TIMES or abs(axis.diameter_mm / kind.diameter_mm - 1) >= DIAMETER_PART:
+                continue
+            right = (profile - float(profile.min())) / times + min(nominal)
+            if match_profile(right, kind) is not None:
+                return _numbers(float(profile.min()) - min(nominal), times)
+    return None
+
+
+def _numbers(shift: float, times: float) -> str:
+    return because("ct.numbers_shifted", hu=shift) if abs(times - 1) < SCALED else because("ct.numbers_scaled", times=times)
 
 
 def module_slices(stack: Stack, axis: Axis, start: int, match: Match) -> list[int]:

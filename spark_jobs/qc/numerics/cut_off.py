@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.numerics.layers import Values, layers
 from spark_jobs.qc.numerics.order import median, percentile
 
 __all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
@@ -123,12 +124,14 @@ def _is_random(
     return True
 
 
-def is_tomogram_cut_off(volume: NDArray) -> bool:
+def is_tomogram_cut_off(volume: Values) -> bool:
     """Return whether many voxels (slices × rows × columns) hold the same largest value without lying side by side as a plateau does."""
-    top = float(volume.max())
-    at_top = volume >= top * (1 - SAME)
+    top = max(float(part.max()) for _, part in layers(volume))
+    at_top = np.concatenate([part >= top * (1 - SAME) for _, part in layers(volume)])
     piled = int(at_top.sum())
-    if top <= 0 or piled <= FEWEST_PIXELS or piled <= LEAST_PART_OF_VOLUME * int((volume > top / 2).sum()):
+    if top <= 0 or piled <= FEWEST_PIXELS:
+        return False
+    if piled <= LEAST_PART_OF_VOLUME * sum(int((part > top / 2).sum()) for _, part in layers(volume)):
         return False
     if _beside(at_top) > COMPACT * 2 * piled:
         return False
@@ -137,7 +140,8 @@ def is_tomogram_cut_off(volume: NDArray) -> bool:
     rim[:, :-1] |= at_top[:, 1:]
     rim[:, :, 1:] |= at_top[:, :, :-1]
     rim[:, :, :-1] |= at_top[:, :, 1:]
-    beside = volume[rim & ~at_top].astype(np.float64)
+    rim &= ~at_top
+    beside = np.concatenate([part[rim[some]] for some, part in layers(volume)]).astype(np.float64)
     levels = np.unique(beside)
     step = max(float(np.diff(levels).min(initial=np.inf)), LEAST_STEP * top)
     return median(top - beside) > STEEP * step

@@ -1,14 +1,14 @@
 """Small bright sources in a volume: how many, and where their centroids lie."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
-from spark_jobs.qc.numerics.order import median
+from spark_jobs.qc.numerics.layers import Values, blocks
+from spark_jobs.qc.numerics.order import median, median_of_parts
 
 __all__ = ["Fiducials", "find_fiducials"]
 
@@ -23,14 +23,6 @@ WIDE_MM = 24.0  # blocks in which a body shows and counting noise does not
 FAINTEST = 0.04  # of the peak: beyond it, what is left of a source is noise
 SIGMAS = 8.0  # above the noise of the rest
 BESIDE = 8  # voxels about the box of a source that are read with it: its centre moves
-
-
-class Values(Protocol):
-    """An array (slices × rows × columns), or values that are read where they are asked for: boxes of them come as arrays."""
-
-    shape: tuple[int, int, int]
-
-    def __getitem__(self, box: tuple[slice, slice, slice], /) -> NDArray: ...
 
 
 @dataclass(frozen=True)
@@ -53,23 +45,29 @@ def find_fiducials(values: Values, voxel_mm: tuple[float, float, float], emissio
     from scipy import ndimage
 
     steps = [max(1, round(COARSE_MM / v)) for v in voxel_mm]
-    coarse = np.stack([b.mean((0, 2, 4)) if emission else b.max((0, 2, 4)) for b in _blocks(values, steps)])
     size = [v * s for v, s in zip(voxel_mm, steps, strict=True)]
-    rest = median(coarse)
-    spread = 1.4826 * median(np.abs(coarse - rest))
-    peak = float(coarse.max()) - rest
+
+    def coarse() -> Iterator[NDArray[np.float32]]:
+        return ((b.mean((0, 2, 4)) if emission else b.max((0, 2, 4))).astype(np.float32) for b in blocks(values, steps))
+
+    rest = median_of_parts(coarse)
+    spread = 1.4826 * median_of_parts(lambda: (np.abs(layer - rest) for layer in coarse()))
+    peak = max((float(layer.max()) for layer in coarse()), default=0.0) - rest
     if peak <= 0 or peak < SIGMAS * spread:
         return because("fiducials.nothing")
     if emission and rest > WARM * peak:
         return because("fiducials.not_cold")
-    found = _small(coarse - rest, peak, size)
+    found = _small((layer - rest for layer in coarse()), peak, size)
     if isinstance(found, str) and not emission:
         # a phantom of even density around the sources: what is wider than a source is its surroundings
         window = [max(3, 2 * int(LARGEST_MM / 2 / s) + 1) for s in size]
-        opened = ndimage.maximum_filter(ndimage.minimum_filter(coarse, window), window)
-        hat = np.where(opened > rest + 0.3 * peak, coarse - opened, 0)
-        inner = ndimage.minimum_filter((opened > rest + 0.3 * peak).astype(np.uint8), 3) > 0
-        hat = np.where(inner, hat, 0)
+        whole = np.stack(list(coarse()))
+        opened = ndimage.maximum_filter(ndimage.minimum_filter(whole, window), window)
+        filled = opened > rest + 0.3 * peak
+        inner = ndimage.minimum_filter(filled.astype(np.uint8), 3) > 0
+        hat = np.subtract(whole, opened, out=opened)
+        hat[~(filled & inner)] = 0
+        del whole, opened
         top = float(hat.max())
         noise = 1.4826 * median(np.abs(hat[inner] - median(hat[inner]))) if inner.any() else 0.0
         found = _small(hat, top, size) if top > max(SIGMAS * noise, 0.1 * peak) else found
@@ -79,25 +77,30 @@ def find_fiducials(values: Values, voxel_mm: tuple[float, float, float], emissio
     return _centroids(values, voxel_mm, index, emission)
 
 
-def _blocks(values: Values, steps: list[int]) -> Iterator[NDArray]:
-    """Yield the values of each layer of blocks: slices × rows of blocks × rows × columns of blocks × columns."""
-    layers, rows, columns = (n // s for n, s in zip(values.shape, steps, strict=True))
-    across = slice(0, rows * steps[1]), slice(0, columns * steps[2])
-    for k in range(layers):
-        yield values[slice(k * steps[0], (k + 1) * steps[0]), *across].reshape(steps[0], rows, steps[1], columns, steps[2])
-
-
-def _small(excess: NDArray, peak: float, size: list[float]) -> NDArray | str:
-    """Return the coarse places of bright groups when all are small, or the reason."""
+def _small(excess: Iterable[NDArray], peak: float, size: list[float]) -> NDArray | str:
+    """Return the coarse places of bright groups when all are small, or the reason; `excess` is given layer by layer."""
     from scipy import ndimage
 
-    labels, groups = ndimage.label(excess > BRIGHT * peak, np.ones((3, 3, 3)))
+    bright: list[NDArray[np.bool_]] = []
+    kept: list[tuple[NDArray, NDArray[np.intp]]] = []  # of each layer what is bright, and where
+    for layer in excess:
+        bright.append(layer > BRIGHT * peak)
+        kept.append((layer[bright[-1]], np.flatnonzero(bright[-1])))
+    labels, groups = ndimage.label(np.stack(bright), np.ones((3, 3, 3)))
     if groups > MOST:
         return because("fiducials.places_other", places=groups)
     for box in ndimage.find_objects(labels):
         if any((s.stop - s.start - 1) * m > LARGEST_MM for s, m in zip(box, size, strict=True)):
             return because("fiducials.region_large")
-    return np.array(ndimage.center_of_mass(np.maximum(excess, 0), labels, np.arange(1, groups + 1)))
+    places = np.zeros((groups, 3))
+    for number, box in enumerate(ndimage.find_objects(labels)):
+        weights = np.zeros(labels[box].shape)
+        for k in range(box[0].start, box[0].stop):
+            plane = np.zeros(labels.shape[1:])
+            plane.reshape(-1)[kept[k][1]] = kept[k][0]
+            weights[k - box[0].start] = plane[box[1:]]
+        places[number] = np.array(ndimage.center_of_mass(weights * (labels[box] == number + 1))) + [s.start for s in box]
+    return places
 
 
 def _centroids(values: Values, voxel_mm: tuple[float, float, float], index: NDArray, emission: bool) -> Fiducials | str:
@@ -144,7 +147,7 @@ def _centroids(values: Values, voxel_mm: tuple[float, float, float], index: NDAr
 def _shining(values: Values, voxel_mm: tuple[float, float, float]) -> float:
     """Return the sum of what stands above an even, noisy ground in blocks of about 24 mm: sources, and a body if there is one."""
     steps = [max(1, min(n, round(WIDE_MM / v))) for n, v in zip(values.shape, voxel_mm, strict=True)]
-    means = np.stack([b.mean((0, 2, 4), dtype=np.float64) for b in _blocks(values, steps)])
+    means = np.stack([b.mean((0, 2, 4), dtype=np.float64) for b in blocks(values, steps)])
     ground = median(means)
     spread = 1.4826 * median(np.abs(means - ground))
     return float(np.where(means > ground + 4 * spread, means - ground, 0).sum() * np.prod(steps))

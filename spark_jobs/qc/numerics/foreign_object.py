@@ -9,7 +9,7 @@ from spark_jobs.qc.numerics.field import shifted
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.outline import disc
 
-__all__ = ["ForeignObject", "Water", "cut_off", "find_objects", "pixel_noise", "water_of"]
+__all__ = ["ForeignObject", "Water", "cut_off", "find_objects", "is_streak", "pixel_noise", "water_of"]
 
 CELL_MM = 2.0
 SIZES = (1, 3, 5, 9, 15, 31)  # cells: sides of the squares whose means are looked at
@@ -23,6 +23,8 @@ CORRELATED = 4.0  # reconstruction makes neighbouring cells alike: means scatter
 RIM_MM = 3.0  # the wall is blurred into the water so far
 ENOUGH_CELLS = 200
 MOST_CELLS = 55  # along a radius: cells of a large phantom are larger
+DIRECTIONS, STREAK_PART, STREAK_Z = 36, 0.35, 6.0  # of the contrast of an object that goes on beyond it; standard errors
+STREAK_MM, BAND_CELLS = 15.0, 1.5  # from the middle of the object; half the width of the band that is looked along
 CUT_Z, CUT_LEVELS, CUT_HU = 4.0, 4, 1.0
 
 
@@ -126,6 +128,26 @@ def find_objects(water: Water, pixel_mm: float, wide_mm: float) -> tuple[Foreign
                 seen[kind] = True
             mean[piece] = 0.0
     return found[0], found[1]
+
+
+def is_streak(water: Water, found: ForeignObject, pixel_mm: float) -> bool:
+    """Return whether a faint object is a part of something long: in one direction the same contrast goes on beyond it."""
+    if abs(found.contrast_hu) >= STRONG_HU:
+        return False
+    size = water.step * pixel_mm
+    ys, xs = np.nonzero(water.inside)
+    y, x = ys - ((found.row + 0.5) / water.step - 0.5), xs - ((found.column + 0.5) / water.step - 0.5)
+    values = water.rest[ys, xs] * np.sign(found.contrast_hu)
+    for angle in np.arange(DIRECTIONS) * np.pi / DIRECTIONS:
+        along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        band = (np.abs(across) <= BAND_CELLS) & (np.abs(along) * size > max(STREAK_MM, found.size_mm))
+        there = values[band]
+        if there.size < 2 * BAND_CELLS * STREAK_MM / size:
+            continue
+        mean = float(there.mean())
+        if mean > STREAK_PART * abs(found.contrast_hu) and mean > STREAK_Z * water.noise / np.sqrt(there.size):
+            return True
+    return False
 
 
 def _rest(

@@ -1,9 +1,11 @@
 """Median and percentile of all values, as NumPy says them, which loads numpy.ma for it (1.4 MB) and takes ten times as long over a few."""
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Callable, Iterable
 
-__all__ = ["median", "percentile"]
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["median", "median_of_parts", "percentile"]
 
 
 def median(values: ArrayLike) -> float:
@@ -14,6 +16,44 @@ def median(values: ArrayLike) -> float:
     half = flat.size // 2
     low, high = _at(flat, half - 1 + flat.size % 2, half)
     return float(low) if flat.size % 2 else float((low + high) / 2)
+
+
+def median_of_parts(parts: Callable[[], Iterable[NDArray[np.float32]]]) -> float:
+    """Return the median of values in single precision that are never in memory together; `parts` gives them anew each time it is called.
+
+    The middle value is found by counting: first the upper halves of the words, ordered as the values are, then the lower ones.
+    """
+    high = np.zeros(2**16, np.int64)
+    for part in parts():
+        if np.isnan(part).any():
+            return float("nan")
+        high += np.bincount(_ordered(part) >> 16, minlength=2**16)
+    size = int(high.sum())
+    if not size:
+        return float("nan")
+    places = [(size - 1) // 2, size // 2]
+    ends = high.cumsum()
+    uppers = [int(np.searchsorted(ends, p, "right")) for p in places]
+    words = []
+    for upper, place in zip(uppers, places, strict=True):
+        low = np.zeros(2**16, np.int64)
+        for part in parts():
+            word = _ordered(part)
+            low += np.bincount(word[word >> 16 == upper] & 0xFFFF, minlength=2**16)
+        words.append(upper << 16 | int(np.searchsorted(low.cumsum(), place - (ends[upper] - high[upper]), "right")))
+    first, second = (_value(w) for w in words)
+    return float(first) if size % 2 else float((first + second) / 2)
+
+
+def _ordered(part: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return the words of values (IEEE 754) so that they are in the order of the values: all bits of negative ones turned, else the sign's."""
+    word = np.ascontiguousarray(part, np.float32).reshape(-1).view(np.uint32)
+    return np.where(word >> 31, ~word, word | np.uint32(2**31))
+
+
+def _value(word: int) -> np.float32:
+    bits = word & 0x7FFFFFFF if word >> 31 else ~word & 0xFFFFFFFF
+    return np.array([bits], np.uint32).view(np.float32)[0]
 
 
 def percentile(values: ArrayLike, percent: float) -> float:

@@ -13,6 +13,7 @@ FLANK_TOP = 0.15  # of the range: the flank of a steep source beside the pixels 
 FLANK_COUNTS = 50  # at the foot of a flank: with fewer its course is noise
 FALLS = 0.9  # of the neighbour: a source does not fall on its way to the peak
 CLOSE = 0.15  # of the course of the flank
+HOT = 3.0  # times each of its neighbours: a hot pixel is no flank
 FEWEST_COURSES, MOST_OF_THEM = 3, 0.5
 NARROW = 25  # pixels above a tenth of the largest: a source of some 2.5 pixels FWHM has no flank whose course could be followed
 NEARER = 3.0  # times nearer to each other than they seem, when the low one is taken as overflowed
@@ -59,13 +60,21 @@ def may_be_wrapped(frames: NDArray, bits: int) -> bool:
     return any(int((frame > 0.1 * float(frame.max())).sum()) <= NARROW for frame in bright)
 
 
+def _without_hot(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a frame in which pixels that count some times what any neighbour does count as their neighbours."""
+    rows, columns = frame.shape
+    wide = np.pad(frame, 1)
+    around = np.max([wide[y : y + rows, x : x + columns] for y in range(3) for x in range(3) if (y, x) != (1, 1)], axis=0)
+    return np.where(frame > HOT * around, around, frame)
+
+
 def _is_steep_source(frames: NDArray, size: float) -> bool:
     """Return whether flanks of a source run on across the end of the range, where the next pixel falls by that range (once or more).
 
     The logarithm of a point source is a parabola along a row, and a sum of one of its row and one of its column: three pixels of a flank
     tell the fourth, either in line or at the corners of a square.
     """
-    for frame in _with_values(frames, FLANK_TOP * size):
+    for frame in map(_without_hot, _with_values(frames, FLANK_TOP * size)):
         ahead, seen = [], []
         for view in (frame, frame[:, ::-1], frame.T, frame.T[:, ::-1]):
             foot, middle, top, after = view[:, :-3], view[:, 1:-2], view[:, 2:-1], view[:, 3:]

@@ -1,6 +1,7 @@
 """The NEMA image-quality body phantom in a PET volume: where its six spheres lie; geometry before numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.numerics.blurred_sphere import SphereFit, fit_sphere
+from spark_jobs.qc.numerics.layers import Values, smoothed, smoothed_box
 from spark_jobs.qc.numerics.order import median, percentile
 
 __all__ = ["DIAMETERS_MM", "IqPhantom", "find_iq_phantom", "lit_level"]
@@ -17,6 +19,8 @@ CIRCLE_MM, CIRCLE_SPREAD_MM = 57.2, 4.0  # radius of the circle of the spheres (
 HOT = 1.3  # of the background: smaller spheres of low ratio reach about 1.5 after smoothing
 COLD = 0.75  # of the background, in the middle 16 mm of a sphere of water; an absent sphere leaves the background
 COLD_LEVEL = (0.6, 1.15)  # of the background: what is missing in the largest of them; scatter leaves some
+SMOOTH_MM = 2.5  # σ of the image in which the spheres are looked for
+BESIDE_MM = 40.0  # about the body: what a sphere at its rim is looked at with
 SIZE_SPREAD = (0.15, 0.15, 0.15, 0.18, 0.25, 0.35)  # how far a diameter from the sphere's content may be off
 
 
@@ -31,24 +35,50 @@ class IqPhantom:
     cold: int = 0  # how many of the largest are filled with water (NU 2 before 2018: two), the others being hot
 
 
-def lit_level(values: NDArray) -> float:
+def lit_level(values: Values) -> float:
     """Return the middle value of what shines in a volume, 0 when nothing does."""
     sample = values[:: max(1, values.shape[0] // 40), :: max(1, values.shape[1] // 96), :: max(1, values.shape[2] // 96)]
     bright = percentile(sample, 99)
     return median(sample[sample > 0.4 * bright]) if bright > 0 else 0.0
 
 
-def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> IqPhantom | str:
-    """Return the phantom, or the reason why it is none."""
-    from scipy import ndimage
-
+def find_iq_phantom(values: Values, voxel_mm: tuple[float, float, float]) -> IqPhantom | str:
+    """Return the phantom, or the reason why it is none. The volume is read by parts, and the box about the body then kept."""
     level = lit_level(values)
     if level <= 0:
         return because("look.nothing_shines")
-    smooth = ndimage.gaussian_filter(values, [2.5 / v for v in voxel_mm])
-    body = _body(smooth > 0.5 * level, voxel_mm)
+    sigma = [SMOOTH_MM / v for v in voxel_mm]
+    lit = np.empty(values.shape, bool)
+    for some, smooth in smoothed(values, sigma):
+        lit[some] = smooth > 0.5 * level
+    body = _body(lit, voxel_mm)
     if body is None:
         return because("iq.no_body")
+    box = _box(body, [int(np.ceil(BESIDE_MM / v)) for v in voxel_mm])
+    whole, body, smooth = body, body[box], smoothed_box(values, box, sigma)
+    found = _in_box(values[box], smooth, body, level, voxel_mm)
+    if isinstance(found, str):
+        return found
+    moved = [b.start for b in box]
+    spheres = tuple(replace(s, centre=tuple(c + m for c, m in zip(s.centre, moved, strict=True))) for s in found.spheres)
+    return replace(found, spheres=spheres, centre=tuple(c + m for c, m in zip(found.centre, moved, strict=True)), body=whole)
+
+
+def _box(mask: NDArray[np.bool_], beside: Sequence[int]) -> tuple[slice, slice, slice]:
+    """Return the box about the voxels of a mask, and so many voxels more to each side."""
+    out = []
+    for axis, more in enumerate(beside):
+        there = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
+        out.append(slice(max(0, int(there[0]) - more), min(mask.shape[axis], int(there[-1]) + 1 + more)))
+    return out[0], out[1], out[2]
+
+
+def _in_box(
+    values: NDArray, smooth: NDArray, body: NDArray[np.bool_], level: float, voxel_mm: tuple[float, float, float]
+) -> IqPhantom | str:
+    """Return the phantom in the box about a body, or the reason why it is none; the places count from the corner of the box."""
+    from scipy import ndimage
+
     filled = values[body & (smooth > 0.7 * level) & (smooth < HOT * level)]
     if not filled.size:
         return because("iq.no_background")
@@ -56,10 +86,10 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
     labels, pieces = ndimage.label((smooth > HOT * level) & body)
     if pieces < 4:
         return because("iq.hot_places_other", places=pieces)
-    index = np.arange(1, pieces + 1)
-    content = ndimage.sum_labels(smooth - level, labels, index)
-    strongest = index[np.argsort(content, kind="stable")[::-1][:8]]
-    centres = np.array(ndimage.center_of_mass(np.maximum(smooth - level, 0), labels, strongest))
+    own = [(labels[s] == k) * (smooth[s] - level) for k, s in enumerate(ndimage.find_objects(labels), 1)]
+    strongest = np.argsort([o.sum(dtype=np.float64) for o in own], kind="stable")[::-1][:8]
+    corners = [[s.start for s in piece] for piece in ndimage.find_objects(labels)]
+    centres = np.array([ndimage.center_of_mass(np.maximum(own[k], 0)) + np.array(corners[k]) for k in strongest])
     circle = _circle(centres, voxel_mm)
     if circle is None:
         return because("iq.hot_places_off_circle")
@@ -75,17 +105,23 @@ def find_iq_phantom(values: NDArray, voxel_mm: tuple[float, float, float]) -> Iq
 
 
 def _body(lit: NDArray[np.bool_], voxel_mm: tuple[float, float, float]) -> NDArray[np.bool_] | None:
-    """Return the largest lit body, holes of each slice filled, or None when it is no body phantom's size."""
+    """Return the largest lit body, holes of each slice filled, or None when it is no body phantom's size; it is written over `lit`."""
     from scipy import ndimage
 
-    labels, pieces = ndimage.label(lit)
-    if not pieces:
+    if not lit.any():
         return None
-    sizes = ndimage.sum_labels(lit, labels, np.arange(1, pieces + 1))
-    body = labels == 1 + int(np.argmax(sizes))
-    filled = np.stack([ndimage.binary_fill_holes(s) for s in body])
+    box = _box(lit, (0, 0, 0))
+    labels, pieces = ndimage.label(lit[box])
+    sizes = np.sum([np.bincount(plane.ravel(), minlength=pieces + 1)[1:] for plane in labels], axis=0)
+    filled = labels == 1 + int(np.argmax(sizes))
+    for plane in filled:
+        plane[:] = ndimage.binary_fill_holes(plane)
     area = filled.sum((1, 2)) * voxel_mm[1] * voxel_mm[2]
-    return filled if 20_000 <= percentile(area[area > 0], 75) <= 160_000 else None
+    if not 20_000 <= percentile(area[area > 0], 75) <= 160_000:
+        return None
+    lit[:] = False
+    lit[box] = filled
+    return lit
 
 
 def _circle(centres: NDArray, voxel_mm: tuple[float, float, float]) -> tuple[NDArray, float] | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.numerics.cut_off import CUT_OFF, is_tomogram_cut_off
+from spark_jobs.qc.numerics.layers import Values, smoothed, smoothed_box
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.pet.iq_phantom import lit_level
 
@@ -16,6 +17,7 @@ SMALLEST_MM, LARGEST_MM = 100.0, 350.0
 FEWEST_SLICES = 5
 END_MM = 12.0  # slices next to the ends are blurred by the point-spread function
 INNER = 0.8  # of the radius: what is looked at for evenness
+SMOOTH_MM = 3.0
 ODD, ODD_PART = 0.25, 0.03  # an inside with more than 3 % of its area off by a quarter has inserts or organs
 ROUND = 0.06
 NOT_COLD = "cylinder.surroundings_warm"
@@ -42,22 +44,20 @@ class PetCylinder:
         return out
 
 
-def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> PetCylinder | str:
-    """Return the cylinder, or the reason why the volume shows none."""
-    from scipy import ndimage
-
+def find_pet_cylinder(values: Values, voxel_mm: tuple[float, float, float]) -> PetCylinder | str:
+    """Return the cylinder, or the reason why the volume shows none. The volume is read by parts."""
     level = lit_level(values)
     if level <= 0:
         return because("look.nothing_shines")
     if is_tomogram_cut_off(values):
         return because(CUT_OFF)
-    smooth = ndimage.gaussian_filter(values, [3.0 / v for v in voxel_mm])
-    level = median(smooth[smooth > 0.5 * level])
-    count = len(values)
-    rows, columns, radii = (np.full(count, np.nan) for _ in range(3))
-    for k in range(count):
-        lit = smooth[k] > 0.5 * level
-        area = float(lit.sum()) * voxel_mm[1] * voxel_mm[2]
+    sigma = [SMOOTH_MM / v for v in voxel_mm]
+    level = median(np.concatenate([smooth[smooth > 0.5 * level] for _, smooth in smoothed(values, sigma)]))
+    count, high, wide = values.shape
+    rows, columns, radii, areas = (np.full(count, np.nan) for _ in range(4))
+    for k, plane in ((some.start + n, plane) for some, smooth in smoothed(values, sigma) for n, plane in enumerate(smooth)):
+        lit = plane > 0.5 * level
+        areas[k] = area = float(lit.sum()) * voxel_mm[1] * voxel_mm[2]
         if area < np.pi / 4 * SMALLEST_MM**2:
             continue
         ys, xs = np.nonzero(lit)
@@ -76,7 +76,7 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
         return because("cylinder.size_other", diameter_mm=2 * radius)
     whole = there[np.abs(radii[there] - radius) < 0.06 * radius]
     first, last = int(whole.min()), int(whole.max())
-    lit_slices = int(((smooth > 0.5 * level).sum((1, 2)) * voxel_mm[1] * voxel_mm[2] > np.pi / 8 * SMALLEST_MM**2).sum())
+    lit_slices = int((areas > np.pi / 8 * SMALLEST_MM**2).sum())
     if len(whole) < 0.8 * (last - first + 1) or len(whole) < 0.7 * lit_slices:
         return because("cylinder.shape_changes")
     cut = int(np.ceil(END_MM / voxel_mm[0]))
@@ -87,10 +87,11 @@ def find_pet_cylinder(values: NDArray, voxel_mm: tuple[float, float, float]) -> 
     fit = np.arange(count)
     line_rows, line_columns = (np.polyval(np.polyfit(whole, c[whole], 1), fit).astype(np.float64) for c in (rows, columns))
     found = PetCylinder(first, last, line_rows, line_columns, radius)
+    smooth = smoothed_box(values, (slice(first, last + 1), slice(0, high), slice(0, wide)), sigma)
     around = ~found.inside(values.shape, voxel_mm, 1 + AWAY_MM / radius)[first : last + 1]
-    if around.any() and median(smooth[first : last + 1][around]) > COLD * level:
+    if around.any() and median(smooth[around]) > COLD * level:
         return because(NOT_COLD)
-    inner = found.inside(values.shape, voxel_mm, INNER)
+    inner = found.inside(values.shape, voxel_mm, INNER)[first : last + 1]
     odd = (np.abs(smooth - level) > ODD * level) & inner
-    part = odd.sum((1, 2))[first : last + 1] / inner.sum((1, 2))[first : last + 1]
+    part = odd.sum((1, 2)) / inner.sum((1, 2))
     return because("cylinder.not_even") if float(part.max()) > ODD_PART else found
