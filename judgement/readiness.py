@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from judgement.days import local_day
 from judgement.laboratory import Result, is_result, result, verdict
 from judgement.newest import happened_at, in_order, precision_s
-from judgement.order_states import state_of, whole
+from judgement.order_states import History
 from judgement.rows import Drug, Form, LaboratoryUnit, Plan, Preparation, Rule
 from judgement.validity import in_force, newest
 from messages import because
@@ -109,9 +109,9 @@ def readiness(
     """
     told = _Told(list(events), at)
     day = local_day(at, zone)
-    order = told.order()
+    order, state = told.order()
     code = order["exam_code"] if order else None
-    unknown = _unplanned(order, required, day, step)
+    unknown = _unplanned(order, state, required, day, step)
     if unknown is not None:
         found = [unknown]
     else:
@@ -134,7 +134,7 @@ def next_step(events: Iterable[Fact]) -> str:
     return "acquisition" if done else "injection"
 
 
-def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, step: str) -> _Shortfall | None:
+def _unplanned(order: dict[str, Any] | None, state: str, required: Requirements, day: date, step: str) -> _Shortfall | None:
     """Return why nothing can be said about a step, None when order and plan say what it needs."""
 
     def order_is(known: bool, why: str) -> _Shortfall:
@@ -142,7 +142,7 @@ def _unplanned(order: dict[str, Any] | None, required: Requirements, day: date, 
 
     if order is None:
         return order_is(False, because("order.unknown"))
-    match state_of(order):
+    match state:
         case "ended":
             return order_is(True, because("order.cancelled"))
         case "completed":
@@ -168,10 +168,13 @@ class _Told:
     def __init__(self, events: Sequence[Fact], at: datetime) -> None:
         self._events, self._at = events, at
 
-    def order(self) -> dict[str, Any] | None:
-        """Return the order as its newest tellings have it."""
-        orders = in_order((happened_at(e), precision_s(e), e) for e in self._of("his.order") if happened_at(e) <= self._at)
-        return whole([e.data for _, e in orders])
+    def order(self) -> tuple[dict[str, Any] | None, str]:
+        """Return the order as its tellings have it, and its state."""
+        history = History()
+        for event in self._of("his.order"):
+            if happened_at(event) <= self._at:
+                history.add(event)
+        return history.whole(), history.state()
 
     def person(self) -> tuple[str | None, int | None]:
         """Return sex and year of birth as the newest message that says them has it."""

@@ -140,7 +140,7 @@ RESULTS = (
 STATES = {f"T-{control}-{status}": permitted for (control, status), permitted in FORBIDDING.items()}
 
 
-TOLD = 200  # orders
+TOLD = 300  # orders
 # examinations of a day that is over: what the order says, and which steps were done
 HELD, STRANGE, NO_TIME = {"order_control": "HD"}, {"order_control": "SC", "order_status": "ZZ"}, {"scheduled_at_utc": None}
 WAITING: dict[str, tuple[Data, tuple[str, ...]]] = {
@@ -265,7 +265,17 @@ class Hospital:
                 if precision != "fraction" and precision:
                     moment = moment.replace(**cut.get(precision, {}), microsecond=0)
                 control, status = chance.choice(
-                    (("NW", ""), ("CA", ""), ("HD", ""), ("RL", ""), ("XO", ""), ("DC", ""), ("SC", "CM"), ("SC", "ZZ"))
+                    (
+                        ("NW", ""),
+                        ("CA", ""),
+                        ("HD", ""),
+                        ("HD", ""),
+                        ("RL", ""),
+                        ("XO", ""),
+                        ("UC", ""),
+                        ("SC", "CM"),
+                        ("SC", "ZZ"),
+                    )
                 )
                 is_whole = k == 0 or control in ("NW", "XO") or chance.random() < 0.5
                 order = {

@@ -1,12 +1,18 @@
 """Which orders may be acted on: every code of the tables, the worklist beside them, and the same codes in the warehouse."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from random import Random
 
+import duckdb
+import pyarrow as pa
 import pytest
+from jinja2 import Environment
 
 from connectors.dicom.worklist.orders import Orders
 from connectors.events import Event
@@ -21,10 +27,11 @@ from connectors.stores.journal.memory import MemoryJournal
 from connectors.stores.journal.sqlite import SqliteJournal
 from connectors.stores.object_store.memory import MemoryObjectStore
 from judgement.days import site_zone
-from judgement.order_states import CONTROLS, STATUSES, order_state, state_of
+from judgement.newest import PRECISION_S
+from judgement.order_states import CONTROLS, STATUSES, History, effect_of, order_state
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
-MACRO = Path(__file__).parents[2] / "dbt_project" / "macros" / "order.sql"
+MACROS = Path(__file__).parents[2] / "dbt_project" / "macros"
 
 
 def order(control: str, status: str = "", at: datetime = NOW, number: int = 0) -> Event:
@@ -54,21 +61,178 @@ def test_the_worse_of_control_and_status_counts() -> None:
     assert order_state("CA", "CM") == "ended"
 
 
+def after(*said: str, step: timedelta = timedelta(minutes=1)) -> str:
+    """Return the state after messages of one minute after the other: a control, with its status behind a slash."""
+    history = History()
+    for n, (control, _, status) in enumerate(one.partition("/") for one in said):
+        history.add(order(control, status, at=NOW - timedelta(days=1) + n * step, number=n))
+    return history.state()
+
+
+NOT_OPEN = {
+    **dict.fromkeys(("CA", "DC", "OC", "RP", "UA", "CR", "OD", "RU", "SC/CA"), "ended"), "SC/CM": "completed",
+    "RE/CM": "completed", "HD": "held", "OH": "held",
+}  # fmt: skip
+# asks, answers and notes of table 0119
+NEUTRAL = (
+    "OK", "NA", "SN", "XO", "XR", "XX", "UX", "UF", "RE", "CN", "PR", "LI", "UN", "RF", "AF", "FU", "RR", "SC", "SS", "SR", "PA", "CH", "PY",
+    "OP", "OF", "MC", "UU",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("ended", "state"), NOT_OPEN.items())
+def test_what_is_over_comes_back_by_what_says_so_and_by_nothing_else(ended: str, state: str) -> None:
+    for code in NEUTRAL:
+        assert after("NW", ended, code) == state, code
+        assert after("NW", ended, code, code, "SS") == state, code
+    for code in ("NW", "RO", "SC/IP", "SC/SC", "XO/IP", "SC/A"):
+        assert after("NW", ended, code) == "open", code
+    for code in ("RL", "OE", "OR"):
+        assert after("NW", ended, code) == ("open" if state == "held" else state), code
+    for code in ("UC", "UD", "UM"):  # unable to cancel: an answer to who asked for it, and to nobody else
+        assert after("NW", ended, code) == ("open" if ended in ("CA", "DC", "RP") else state), code
+    assert after("NW", ended, "UH") == ("open" if ended == "HD" else state)
+    assert after("NW", ended, "UR") == state
+    assert after("NW", ended, "DE") == ("unknown" if state == "held" else state)
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (("NW", "SC/CM", "CA", "UC"), "completed"),  # too late to cancel: it was done
+        (("NW", "HD", "CA", "UC"), "held"),
+        (("NW", "CA", "CA", "UC"), "open"),
+        (("NW", "CA", "CR", "UC"), "ended"),  # confirmed: the answer is to nobody
+        (("NW", "CA", "UC", "CA"), "ended"),
+        (("NW", "CA", "SS", "UC"), "open"),
+        (("NW", "OH", "HD", "UH"), "held"),  # the filler's own hold stands
+        (("NW", "HD", "HR", "UH"), "held"),
+        (("NW", "CA", "HD", "RL"), "ended"),
+        (("NW", "SC/CM", "HD", "RL"), "completed"),
+        (("NW", "HD", "RL", "UR"), "held"),
+        (("NW", "HD", "XO", "RL"), "open"),
+        (("NW", "RP", "RO"), "open"),
+        (("NW", "SC/ZZ", "XO"), "unknown"),
+        (("NW", "SC/ZZ", "HD", "RL"), "unknown"),
+        (("NW", "SC/ZZ", "SC/IP"), "open"),
+        (("NW", "CA", "SC/ZZ"), "ended"),
+        (("XO",), "open"),
+        (("RL",), "open"),
+    ],
+)
+def test_requests_answers_and_holds_in_turn(said: tuple[str, ...], state: str) -> None:
+    assert after(*said) == state
+
+
+def test_an_order_told_again_with_its_old_time_does_not_come_back() -> None:
+    for precision, again in product(("day", "minute", "second", "fraction", None), ("NW", "SC/IP")):
+        history, moment = History(), NOW.replace(hour=0)
+        for n, one in enumerate((again, "CA", again, "XO", again)):
+            control, _, status = one.partition("/")
+            event = order(control, status, at=moment, number=n)
+            history.add(replace(event, data=event.data | ({"occurred_precision": precision} if precision else {})))
+        assert history.state() == "ended", (precision, again)
+    assert after("NW", "RP", "RO", step=timedelta(0)) == "open"  # of one message
+    assert after("NW", "CA", "NW", step=timedelta(seconds=1)) == "open"  # of a later moment it is ordered anew
+    assert after("NW", "HD", "RL", step=timedelta(0)) == "open"
+
+
+def test_a_message_of_before_changes_nothing() -> None:
+    for late in CONTROLS:
+        history = History()
+        for control, minutes in (("NW", 0), ("CA", 10), (late, 5)):
+            history.add(order(control, at=NOW - timedelta(hours=1) + timedelta(minutes=minutes)))
+        assert history.state() == "ended", late
+
+
+def test_an_order_of_long_ago_stays_ended_when_it_is_spoken_of_again() -> None:
+    hl7 = MemoryJournal()
+    orders = Orders(hl7, MemoryJournal())
+    old = NOW - timedelta(days=30)
+    hl7.append([order("NW", at=old), order("CA", at=old + timedelta(minutes=1), number=1)])
+    assert orders.open(NOW) == []
+    hl7.append([order("SS", at=NOW, number=2)])
+    assert orders.open(NOW) == [] and Orders(hl7, MemoryJournal()).open(NOW) == []
+    hl7.append([order("NW", at=NOW, number=3)])
+    assert len(orders.open(NOW)) == 1
+
+
 def test_a_cancellation_of_a_fast_clock_ends_what_follows_a_slow_one() -> None:
     hl7 = MemoryJournal()
     hl7.append([order("NW", at=NOW + timedelta(hours=2)), order("CA", at=NOW + timedelta(seconds=1), number=1)])
     assert Orders(hl7, MemoryJournal()).open(NOW) == []
 
 
-def test_the_warehouse_holds_the_same_codes() -> None:
-    text = MACRO.read_text()
-    lists = [re.findall(r"'([A-Z]{1,2})'", part) for part in re.findall(r" in \(([^)]*)\)", text)]
-    ended, ended_by, completed, held, held_by, open_, open_by = (set(codes) for codes in lists)
-    for codes, table, state in (
-        (ended, CONTROLS, "ended"), (held, CONTROLS, "held"), (open_, CONTROLS, "open"),
-        (ended_by, STATUSES, "ended"), (completed, STATUSES, "completed"), (held_by, STATUSES, "held"), (open_by, STATUSES, "open"),
-    ):  # fmt: skip
-        assert codes == {c for c, s in table.items() if s == state}
+def warehouse(query: str) -> str:
+    """Return a query with the macros of the warehouse, as dbt would give it to DuckDB."""
+    macros = "\n".join((MACROS / f"{name}.sql").read_text() for name in ("engine", "told", "order"))
+    return Environment().from_string(macros + query).render(target={"type": "duckdb"})
+
+
+def histories(count: int) -> Iterator[tuple[int, list[Event]]]:
+    """Yield histories of up to nine messages within minutes, to any precision, some told again, in any order of arrival."""
+    chance = Random(119)
+    codes = [*CONTROLS, *(["NW", "CA", "HD", "RL", "UC"] * 6), "ZZ"]
+    for number in range(count):
+        told: list[Event] = []
+        for n in range(chance.randint(1, 9)):
+            moment = NOW + timedelta(
+                seconds=chance.choice((0, 1, 40, 61, 130, 3700, 3700)), milliseconds=chance.choice((0, 0, 500))
+            )
+            precision = chance.choice(("day", "hour", "minute", "second", "fraction", None))
+            cut = {"day": {"hour": 0, "minute": 0, "second": 0}, "hour": {"minute": 0, "second": 0}, "minute": {"second": 0}}
+            moment = moment.replace(
+                **cut.get(precision, {}), microsecond=moment.microsecond if precision in ("fraction", None) else 0
+            )
+            event = order(chance.choice(codes), chance.choice(("", "", "", "", "ZZ", *STATUSES)), at=moment, number=n)
+            if told and chance.random() < 0.2:
+                event = replace(chance.choice(told), id=str(n))
+            data = (
+                event.data
+                if "occurred_precision" in event.data or precision is None
+                else event.data | {"occurred_precision": precision}
+            )
+            told.append(replace(event, id=f"{number}/{n}", recorded_at=NOW + timedelta(hours=2, seconds=n // 2), data=data))
+        yield number, told
+
+
+def test_the_warehouse_makes_the_same_of_ten_thousand_histories() -> None:
+    rows, expected = [], {}
+    for number, told in histories(10_000):
+        history = History()
+        for offset, e in enumerate(told):
+            history.add(e)
+            at, recorded = (m.replace(tzinfo=None) for m in (e.occurred_at, e.recorded_at))
+            rows.append((
+                str(number), e.id, at, recorded, offset, PRECISION_S.get(e.data.get("occurred_precision", ""), 0), e.data["order_control"],
+                e.data["order_status"],
+            ))  # fmt: skip
+        expected[str(number)] = history.state()
+    assert {s: n for s, n in Counter(expected.values()).items() if n > 300}.keys() == {
+        "open",
+        "held",
+        "ended",
+        "completed",
+        "unknown",
+    }
+    names = (
+        "accession_number", "event_id", "occurred_at_utc", "recorded_at_utc", "journal_offset", "occurred_precision_s", "order_control",
+        "order_status",
+    )  # fmt: skip
+    told = pa.table({n: [row[i] for row in rows] for i, n in enumerate(names)})
+    with duckdb.connect() as db:
+        db.register("told", told)
+        made = db.execute(
+            warehouse(
+                "WITH placed AS ({{ as_told('told', ['accession_number']) }})"
+                " SELECT * FROM ({{ order_states('placed', ['accession_number']) }})"
+            )
+        ).fetchall()
+        codes = [(c, s) for c in (*CONTROLS, "ZZ", " nw ") for s in (None, "", " cm", *STATUSES, "ZZ")]
+        db.register("codes", pa.table({"control": [c for c, _ in codes], "status": [s for _, s in codes]}))
+        effects = db.execute(warehouse("SELECT control, status, {{ order_effect('control', 'status') }} FROM codes")).fetchall()
+    assert dict(made) == expected
+    assert effects == [(c, s, effect_of(c, s)) for c, s in codes]
 
 
 def test_a_code_that_no_table_holds_is_not_taken_in() -> None:
@@ -84,7 +248,9 @@ def test_a_code_that_no_table_holds_is_not_taken_in() -> None:
     assert (refused.value.error, refused.value.location) == ("103", "ORC^1^1")
     assert (said(" ca ")["order_control"], said("sc", "hd")["order_status"]) == ("CA", "HD")
     doubtful = said("SC", "LOCAL")
-    assert {"field": "ORC-5", "doubt": "unreadable"} in doubtful["doubts"] and state_of(doubtful) == "unknown"
+    assert {"field": "ORC-5", "doubt": "unreadable"} in doubtful["doubts"] and order_state(
+        doubtful["order_control"], doubtful["order_status"]
+    ) == "unknown"
 
 
 class Hospital:

@@ -417,7 +417,7 @@ def test_an_unknown_patient_and_a_number_that_would_be_cut_are_not_offered(house
 def test_an_order_under_a_code_that_nobody_knows_is_listed_with_the_reason(house: House, control: str, status: str) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     house.order("A1")
-    house.order("A2", control=control, order_status=status)
+    house.order("A2", control=control, order_status=status, said=NOW - timedelta(minutes=1))
     house.order("A3", control="HD")
     assert house.offered("GC1") == ["A1"]
     house.holds._show()

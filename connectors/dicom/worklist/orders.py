@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from connectors.events import Event
 from connectors.stores.journal.port import Journal
-from judgement.newest import Place, Tellings, happened_at, precision_s
-from judgement.order_states import state_of
+from judgement.newest import Place, happened_at
+from judgement.order_states import History
 
 __all__ = ["PAST", "Order", "Orders"]
 
@@ -17,7 +18,7 @@ PAST = timedelta(days=7)  # an order that nobody has done for so long after its 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One ordered examination as the newest message about it says it."""
+    """One ordered examination as the messages about it make it."""
 
     accession_number: str
     pseudonym: str
@@ -32,61 +33,84 @@ class Order:
     study_uid: str | None
 
 
+class _Known:
+    """One order: what is told of it, and what that makes; made anew after a message."""
+
+    def __init__(self) -> None:
+        self._history = History()
+        self._made: tuple[str, Order | None, datetime] | None = None
+        self._newest: Place | None = None  # of the messages that name an examination
+        self._given = datetime.min.replace(tzinfo=UTC)
+
+    def add(self, event: Event) -> None:
+        place = self._history.add(event)
+        if event.data["exam_code"] and (self._newest is None or self._newest <= place):
+            self._newest, self._given = place, happened_at(event)
+        elif self._newest is None:
+            self._given = max(self._given, happened_at(event))
+        self._made = None
+
+    def made(self) -> tuple[str, Order | None, datetime]:
+        """Return state, order (None: nobody has told an examination) and when it starts."""
+        if self._made is None:
+            said = self._history.whole()
+            order = order_of(said, self._given) if said and said["exam_code"] else None
+            self._made = self._history.state(), order, order.starts_at if order else self._given
+        return self._made
+
+
 class Orders:
     """The open orders; reads what is new in the journals when somebody asks, and nothing in between."""
 
     def __init__(self, hl7: Journal, door: Journal) -> None:
         self._hl7, self._door, self._lock = hl7, door, threading.Lock()
         self._at = {"hl7": 0, "door": 0}
-        self._states: dict[str, tuple[Place, str]] = {}  # where the newest telling of all stands, and the state that it says
-        self._newest: dict[str, tuple[Place, Order]] = {}  # the same of those that name an examination
-        self._tellings: dict[str, Tellings] = {}
+        self._known: dict[str, _Known] = {}
+        self._over = set[
+            str
+        ]()  # orders of long ago; one that is spoken of again is read again, for its state is what all messages make
         self._acquired: set[str] = set()
 
     def open(self, now: datetime) -> list[Order]:
         """Return the orders that wait to be done, the earliest first."""
-        with self._lock:
-            self._read(now)
-            found = [o for a, (_, o) in self._newest.items() if self._states[a][1] == "open" and a not in self._acquired]
-        return sorted((o for o in found if o.starts_at > now - PAST), key=lambda o: (o.starts_at, o.accession_number))
+        found = [order for _, order, _ in self._waiting(now, "open") if order]
+        return sorted(found, key=lambda o: (o.starts_at, o.accession_number))
 
     def unclear(self, now: datetime) -> set[str]:
-        """Return the accession numbers of orders that may wait to be done: their newest message says a code that no table holds."""
+        """Return the accession numbers of orders that may wait to be done: what is told of them holds a code that no table holds."""
+        return {accession for accession, _, _ in self._waiting(now, "unknown")}
+
+    def _waiting(self, now: datetime, wanted: str) -> list[tuple[str, Order | None, datetime]]:
         with self._lock:
             self._read(now)
-            found = {a for a, (_, state) in self._states.items() if state == "unknown" and a not in self._acquired}
-            return {a for a in found if self._starts(a) > now - PAST}
-
-    def _starts(self, accession: str) -> datetime:
-        order = self._newest.get(accession)
-        return order[1].starts_at if order else self._states[accession][0].at
+            made = [(a, *k.made()) for a, k in self._known.items() if a not in self._acquired]
+            return [(a, order, starts) for a, state, order, starts in made if state == wanted and starts > now - PAST]
 
     def _read(self, now: datetime) -> None:
         for offset, event in self._hl7.since(self._at["hl7"], "his.order"):
-            accession = event.subject
-            place = self._tellings.setdefault(accession, Tellings()).place(happened_at(event), precision_s(event))
-            if accession not in self._states or self._states[accession][0] <= place:  # a message that was late changes nothing
-                self._states[accession] = place, state_of(event.data)
-            if event.data["exam_code"] and (accession not in self._newest or self._newest[accession][0] <= place):
-                self._newest[accession] = place, order_of(event)
+            known = self._known.setdefault(event.subject, _Known())
+            if event.subject in self._over:
+                self._over.remove(event.subject)
+                for earlier, told in self._hl7.of("his.order", event.subject):
+                    if earlier < offset:
+                        known.add(told)
+            known.add(event)
             self._at["hl7"] = offset
         for offset, event in self._door.since(self._at["door"], "examination.step"):
             if event.data["step"] == "acquisition" and event.data["result"] == "done":
                 self._acquired.add(event.data["accession_number"])
             self._at["door"] = offset
-        old = [a for a in self._states if self._starts(a) < now - 2 * PAST]
+        old = [a for a, known in self._known.items() if known.made()[2] < now - 2 * PAST]
         for accession in old:
-            del self._states[accession], self._tellings[accession]
-            self._newest.pop(accession, None)
-        self._acquired -= set(old)
+            del self._known[accession]
+        self._over |= set(old)
 
 
-def order_of(event: Event) -> Order:
-    """Return what an order's event says."""
-    said: Mapping = event.data
+def order_of(said: Mapping[str, Any], given: datetime) -> Order:
+    """Return what the messages about an order make; `given` is when it was ordered."""
     accession, starts = said["accession_number"], said["scheduled_at_utc"]
     return Order(
         accession, said["patient_pseudonym"], said["exam_code"], said["exam_name"] or said["exam_code"],
-        datetime.fromisoformat(starts) if starts else happened_at(event), bool(starts), said.get("weight_kg"),
+        datetime.fromisoformat(starts) if starts else given, bool(starts), said.get("weight_kg"),
         tuple(said.get("stations") or ()), said.get("procedure_id") or accession, said.get("step_id") or accession, said.get("study_uid"),
     )  # fmt: skip

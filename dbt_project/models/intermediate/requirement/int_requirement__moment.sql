@@ -37,10 +37,7 @@ told as (
 ),
 
 orders as (
-    select
-        site_id, accession_number, step, {{ order_state('order_control', 'order_status') }} as order_state,
-        row_number() over (partition by site_id, accession_number, step order by {{ newest_told() }}) as newest_first
-    from told
+    {{ order_states('told', ['site_id', 'accession_number', 'step']) }}
 ),
 
 visits as (
@@ -79,7 +76,7 @@ select
 from steps as t
 inner join {{ ref('sites') }} as s on t.site_id = s.site_id
 inner join {{ ref('int_examination__known') }} as e on t.site_id = e.site_id and t.accession_number = e.accession_number
-left join orders as o on t.site_id = o.site_id and t.accession_number = o.accession_number and t.step = o.step and o.newest_first = 1
+left join orders as o on t.site_id = o.site_id and t.accession_number = o.accession_number and t.step = o.step
 left join sexes as x on e.site_id = x.site_id and e.patient_pseudonym = x.patient_pseudonym and x.newest_first = 1
 left join births as b on e.site_id = b.site_id and e.patient_pseudonym = b.patient_pseudonym and b.newest_first = 1
 -- as the live answer has it: an examination without plan, or whose plan has no such step, has nothing that could be asked for

@@ -18,6 +18,7 @@ select
     {{ json_utc('data', '$.scheduled_at_utc') }} as scheduled_at_utc,
     {{ json_text('data', '$.placer') }} as placer,
     {{ json_number('data', '$.prescribed_activity_mbq') }} as prescribed_activity_mbq,
-    {{ json_number('data', '$.weight_kg') }} as weight_kg
+    {{ json_number('data', '$.weight_kg') }} as weight_kg,
+    {{ json_text('data', '$.deleted') }} as deleted
 from {{ ref('stg_lake__event') }}
 where type = 'his.order'
