@@ -45,7 +45,9 @@ class Kept:
             return self._answers.get(key)
 
     def put(self, key: str, answer: bytes) -> None:
-        """Keep an answer."""
+        """Keep an answer, unless it is larger than all of the room."""
+        if len(answer) > self._largest:
+            return
         with self._lock:
             self._size += len(answer) - len(self._answers.pop(key, b""))
             self._answers[key] = answer

@@ -207,7 +207,7 @@ class _Language:
         made = {}
         for name, column in (source.get("columns") or {}).items():
             sql = " ".join(self._say(column["sql"]).replace("{lang}", self.language).split())
-            sql = re.sub(r"\{number:([\w.]+)\}", lambda found: _number(found[1]), sql)
+            sql = re.sub(r"\{number:([\w.]+)\}", lambda found: _number(str(found[1])), sql)
             sql = re.sub(r"\{link:(\w+)\}", lambda found: self.words["links"][found[1]][self.language], sql)
             for table in re.findall(r"\{word:(\w+)\((\S+?)\)\}", sql):
                 sql = sql.replace(f"{{word:{table[0]}({table[1]})}}", self._case(table[1], table[0]))

@@ -132,9 +132,12 @@ def times(executable: str, url: str, user: str, password: str, visits: int = 4) 
     with sync_playwright() as p:
         for locale, suffix in (("en-GB", ""), ("zh-CN", "-zh")):
             with tempfile.TemporaryDirectory() as profile:
-                sight = {"width": WIDTH, "height": HEIGHT}
                 browser = p.chromium.launch_persistent_context(
-                    profile, executable_path=executable, args=arguments, viewport=sight, locale=locale
+                    profile,
+                    executable_path=executable,
+                    args=arguments,
+                    viewport={"width": WIDTH, "height": HEIGHT},
+                    locale=locale,
                 )
                 page = browser.new_page()
                 login(page, url, user, password)

@@ -82,3 +82,27 @@ def test_one_failure_ends_nothing_and_time_does(warm: Any, tmp_path: Path) -> No
     times = iter([0.0, 1.0, 2.0, 300.0, 300.0])
     account = _rounds(warm, tmp_path, ["a"], lambda *_: True, questions, seconds=180.0, clock=lambda: next(times))
     assert (account["answered"], account["left"]) == (2, 1)
+
+
+def test_answers_are_kept_by_size_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "dashboards"))
+    import answers
+
+    kept = answers.Kept(largest=10)
+    for key, answer in (("a", b"1234"), ("b", b"1234"), ("a", b"12345")):
+        kept.put(key, answer)
+    assert kept.get("b") == b"1234", "what is put again counts once"
+    kept.put("c", b"123")
+    assert (kept.get("a"), kept.get("b"), kept.get("c")) == (None, b"1234", b"123"), "the one that nobody asked for the longest"
+    kept.put("d", b"12345678901")
+    assert kept.get("d") is None and kept.get("c") == b"123", "an answer larger than all of the room drives nothing out"
+
+
+def test_an_answer_is_of_one_reader_release_state_and_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "dashboards"))
+    import answers
+
+    asked = ("manager en", "release 1", "rights 1", "POST", "/api/v1/chart/data?dashboard_id=1", b"{}")
+    others = [asked[:at] + ((b"x",) if at == 5 else ("x",)) + asked[at + 1 :] for at in range(len(asked))]
+    assert len({answers.key_of(*question) for question in (asked, *others)}) == 7
+    assert answers.key_of(*asked) == answers.key_of(*asked)
