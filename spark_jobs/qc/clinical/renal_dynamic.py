@@ -152,19 +152,24 @@ def _bolus(
     early = times.start_s < dynamic.BOLUS_S
     if early.sum() < 8 or median(times.duration_s[early]) > LONGEST_BOLUS_FRAME_S:
         return [], [because("renal.bolus_frames_long", longest_s=LONGEST_BOLUS_FRAME_S)]
-    first = frames[early].astype(np.float64)
+    first = frames[early]
     time = times.middle_s[early]
     if not np.allclose(times.duration_s[early], times.duration_s[early][0]):
         return [], [because("renal.bolus_frames_uneven")]
-    smooth = aspects.binomial(first, int(np.clip(round(2 * (8.0 / pixel_mm) ** 2), 2, 12)))
+    passes, last = int(np.clip(round(2 * (8.0 / pixel_mm) ** 2), 2, 12)), max(3, len(first) // 6)
+    brightest, end = np.full(first.shape[1:], -np.inf), np.zeros(first.shape[1:])
+    for k, frame in enumerate(first):  # one at a time: those of 512 × 512 in double precision are 2 MB each
+        smooth = aspects.binomial(frame.astype(np.float64), passes)
+        brightest = np.maximum(brightest, smooth)
+        end += smooth if k >= len(first) - last else 0.0
     # a vessel is bright early and less so at the end of the minute; kidneys only grow
-    passing = smooth.max(0) - smooth[-max(3, len(smooth) // 6) :].mean(0)
+    passing = brightest - end / last
     for kidney in kidneys:
         passing[kidney] = 0
     if passing.max() <= 0:
         return [], [because("renal.no_bolus")]
     vessel = passing > 0.6 * passing.max()
-    fit = fit_bolus(time, first[:, vessel].sum(1))
+    fit = fit_bolus(time, first[:, vessel].sum(1, dtype=np.float64))
     if fit is None or not fit.good:
         how = because("curve.points_few") if fit is None else f"R² {fit.r2:.2f}"
         return [], [because("renal.no_bolus_curve", how=how)]
