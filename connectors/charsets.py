@@ -1,7 +1,8 @@
 """Which character set bytes are in, whatever they are declared to be.
 
-A single-byte set fits any bytes, so that its declaration proves nothing: text that is valid in a set of several bytes is read in that,
-and what was read otherwise than declared is doubtful. Used by HL7 (MSH-18) and DICOM (0008,0005) alike.
+A single-byte set fits any bytes, so that its declaration alone proves nothing: it holds where it makes words of its own script. Other text
+that is valid in a set of several bytes is read in that, and what was read otherwise than declared is doubtful.
+Used by HL7 (MSH-18) and DICOM (0008,0005) alike.
 """
 
 import codecs
@@ -17,6 +18,12 @@ SEVERAL = ("utf-8", "gb18030", "big5", "cp932", "cp949", "euc_jp")
 SEVEN_BITS = ("iso2022_jp_2", "iso2022_kr", "hz")
 SINGLE = "iso-8859-1"
 SINGLES = ("cp1251", "koi8_r", "iso-8859-5", "iso-8859-7", "iso-8859-2", "iso-8859-9", "tis_620")
+# letters and the marks on them; of a set of one byte a symbol beside one of its letters, or beside another symbol, is no text
+WITHOUT_CAPITALS = ("8859-6", "8859-8", "8859-11", "cp1255", "cp1256", "tis-620")
+OTHER_SCRIPTS = (*WITHOUT_CAPITALS, "8859-5", "8859-7", "cp1251", "cp1253")
+WORD = re.compile(r"(?:[^\W\d_ªºµ]|[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0e31-\u0e3a\u0e47-\u0e4e])+")
+SYMBOL = r"[\xa0-\xbf\xd7\xf7]"
+STRAY = re.compile(rf"{SYMBOL}{{2}}|{SYMBOL}(?=[^\x00-\xbf])|(?<=[^\x00-\xbf]){SYMBOL}")
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 # what stands beside Han characters in a Chinese or Japanese text, and Hangul
 EASTERN = re.compile(
@@ -60,8 +67,16 @@ def reading(content: bytes, declared: str | None) -> Reading:
     # two bytes of a common Chinese character can be valid UTF-8, of a letter that no such text holds
     if utf8 is not None and not (gb is not None and not HAN.search(utf8) and _common(gb)):
         return Reading(utf8, "utf-8", True)
-    latin = declared in (None, "ascii", "utf-8") or str(declared).endswith(("8859-1", "8859-15"))
+    common = gb is not None and _common(gb)
+    # of names in scripts without capitals one in fifty is a common Chinese text too, of Cyrillic and Greek ones none in a hundred; of the
+    # Chinese names that are declared so, most are
+    believed = not common or str(declared).endswith(WITHOUT_CAPITALS)
+    if said is not None and believed and _single(declared) and _of_words(said, str(declared)):
+        return Reading(said, str(declared), common)
+    latin = declared in (None, "ascii", "utf-8") or (_single(declared) and _is_latin(str(declared)))
     if gb is not None and (_chinese(gb) if latin else _common(gb)):
+        return Reading(gb, "gb18030", True)
+    if gb is not None and said is not None and latin and _all_common(gb):  # beside letters: X光, and no words of the set
         return Reading(gb, "gb18030", True)
     if said is not None:
         return Reading(said, str(declared), _single(declared) and _symbols_alone(said, content))
@@ -127,6 +142,38 @@ def _single(codec: str | None) -> bool:
     return str(codec).startswith(("iso-8859", "cp125", "tis"))
 
 
+def _of_words(text: str, codec: str) -> bool:
+    """Return whether a text in a set of one byte is made of words as its languages write them.
+
+    No controls; symbols stand beside digits and blanks, never beside a letter of the set; a word is in one script, and its capitals lead it
+    or fill it. A word of a Latin set has letters of ASCII beside its own, or is short and beside such a word: bytes of a Chinese character
+    (GB 2312: two above 0xA0, of which the first is mostly a capital or a symbol of such a set) make runs of capitals and symbols instead.
+    """
+    is_latin = _is_latin(codec)
+    if any("\x7f" < c < "\xa0" for c in text) or STRAY.search(text):
+        return False
+    mixed = not is_latin
+    for word in WORD.findall(text):
+        if word.isascii():
+            continue
+        has_ascii = re.search("[A-Za-z]", word) is not None
+        parts = re.split("(?<=[a-z])(?=[A-Z][a-z]?)", word) if is_latin else [word]
+        if not all(map(_is_cased, parts)) or (has_ascii and not is_latin) or (not has_ascii and is_latin and len(word) > 4):
+            return False
+        mixed |= has_ascii
+    return mixed
+
+
+def _is_latin(codec: str) -> bool:
+    return not codec.endswith(OTHER_SCRIPTS)
+
+
+def _is_cased(word: str) -> bool:
+    """Return whether a word is all small, all capital, capital at its head, or of a script without capitals."""
+    cased = [c for c in word if c.upper() != c.lower() and c != "ß"]
+    return all(c.islower() for c in cased[1:]) or all(c.isupper() for c in cased)
+
+
 def _symbols_alone(text: str, content: bytes) -> bool:
     """Return whether a text in a set of one byte is more likely one of two bytes (Big5): controls, or more symbols than letters."""
     above = [c for c in text if c > "\x7f"]
@@ -140,8 +187,12 @@ def _symbols_alone(text: str, content: bytes) -> bool:
 
 def _common(text: str) -> bool:
     """Return whether a text in GB18030 holds common Chinese characters alone (GB 2312 level 1): what chance does not give."""
+    return _chinese(text) and _all_common(text)
+
+
+def _all_common(text: str) -> bool:
     han = HAN.findall(text)
-    return bool(han) and _chinese(text) and all(0xB0 <= _gb2312(c) <= 0xD7 for c in han)
+    return bool(han) and EASTERN.sub("", text).isascii() and all(0xB0 <= _gb2312(c) <= 0xD7 for c in han)
 
 
 def _gb2312(char: str) -> int:

@@ -15,18 +15,25 @@ from judgement.rows import LaboratoryUnit
 __all__ = ["Range", "Result", "is_result", "result", "verdict"]
 
 Range = tuple[float, float]  # the values that a result can mean, bounds included
-WITHDRAWN = ("D", "W", "X")  # OBX-11, HL7 table 0085: deleted, of another patient, cannot be obtained
-NOT_YET = ("I", "N", "O")  # pending, not asked, order detail only
+# OBX-11, HL7 table 0085: final, corrected, preliminary, entered and not verified, partial, final without retransmission; and of later
+# versions amended, appended, verified. Deleted, of another patient, not obtained, pending, not asked, order detail alone, and what no
+# table holds, are no result
+GOOD = ("F", "C", "P", "R", "S", "U", "A", "B", "V")
+NOT_YET = ("I", "N", "O")
 TOLD = re.compile(r"([<>]?)=? *([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 DECIMALS = re.compile(r"[+-]?[0-9]+\.([0-9]+)")
 U_FOR_MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u", " ": None})
 
 
 class Result(NamedTuple):
-    """What a result can mean in the unit that was asked for, None if nothing; `unit`: the one that nobody knows to convert."""
+    """What a result can mean in the unit that was asked for, None if nothing; `unit`: the one that nobody knows to convert.
+
+    `why`: what makes it nothing, as the end of a code of `preparation.…`.
+    """
 
     said: Range | None
     unit: str | None = None
+    why: str = "result_unusable"
 
 
 def is_result(observation: Mapping[str, Any]) -> bool:
@@ -41,7 +48,7 @@ def result(
     units: Iterable[LaboratoryUnit] = (),
     bounds: Sequence[float] = (),
 ) -> Result:
-    """Return what a result of an item can mean in a unit; nothing: no number, a unit that no row converts, or withdrawn (OBX-11).
+    """Return what a result of an item can mean in a unit; nothing: no number, a unit that no row converts, or no result by OBX-11.
 
     Parameters
     ----------
@@ -50,7 +57,10 @@ def result(
         told: 200 mg/dL is 11.1 mmol/L, not 11.101.
     """
     match = TOLD.fullmatch(str(observation.get("value") or ""))
-    if match is None or observation.get("status") in WITHDRAWN:
+    status = observation.get("status")
+    if status and status.strip().upper() not in GOOD:
+        return Result(None, None, "result_status")
+    if match is None:
         return Result(None)
     value = float(match[2])
     if not abs(value) < 1e300:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["PRECISION_S", "Place", "Tellings", "happened_at", "in_order", "precision_s"]
+__all__ = ["PRECISION_S", "Place", "Tellings", "happened_at", "in_order", "precision_s", "told_at"]
 
 # of a time stamp (HL7 v2 DTM: as many digits as are known), in seconds: how long it may stand for
 PRECISION_S = {"year": 366 * 86400, "month": 31 * 86400, "day": 86400, "hour": 3600, "minute": 60, "second": 1, "fraction": 0}
@@ -59,9 +59,18 @@ def happened_at(event: Telling) -> datetime:
     return min(event.occurred_at, event.recorded_at)
 
 
+def told_at(event: Telling, said: datetime) -> datetime:
+    """Return a moment that an event says, at the latest when it was recorded, for the same reason; the staging models say the same."""
+    return min(said, event.recorded_at)
+
+
 def precision_s(event: Telling, name: str = "occurred_precision") -> float:
-    """Return to how many seconds a moment of an event was told, 0 where it does not say it (events of before)."""
-    return PRECISION_S.get(event.data.get(name) or "", 0)
+    """Return to how many seconds a moment of an event was told, 0 where it does not say it (events of before).
+
+    `…_span_s` says it where a day, a month or an hour lasts longer or shorter than such a one mostly does.
+    """
+    span = event.data.get(name.removesuffix("precision") + "span_s")
+    return PRECISION_S.get(event.data.get(name) or "", 0) if span is None else span
 
 
 def in_order(told: Iterable[tuple[datetime, float, T]]) -> list[tuple[datetime, T]]:

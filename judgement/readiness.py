@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
-from judgement.laboratory import Result, is_result, result, verdict
-from judgement.newest import happened_at, in_order, precision_s
+from judgement.laboratory import Range, Result, is_result, result, verdict
+from judgement.newest import happened_at, in_order, precision_s, told_at
 from judgement.order_states import History
-from judgement.rows import Drug, Form, LaboratoryUnit, Plan, Preparation, Rule
+from judgement.physical import physical_range
+from judgement.rows import Drug, Form, LaboratoryUnit, PhysicalRange, Plan, Preparation, Rule
 from judgement.validity import in_force, newest
 from messages import because
 
@@ -42,13 +43,14 @@ class Fact(Protocol):
 class Requirements:
     """All versions of the rows that say what a step needs."""
 
-    TABLES: ClassVar[tuple[type, ...]] = (Plan, Form, Preparation, Drug, Rule, LaboratoryUnit)
+    TABLES: ClassVar[tuple[type, ...]] = (Plan, Form, Preparation, Drug, Rule, LaboratoryUnit, PhysicalRange)
     plans: tuple[Plan, ...]
     forms: tuple[Form, ...]
     preparation: tuple[Preparation, ...]
     drugs: tuple[Drug, ...]
     rules: tuple[Rule, ...]
     units: tuple[LaboratoryUnit, ...]
+    ranges: tuple[PhysicalRange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def readiness(
         Of this accession number and its patient, in the order of their recording: `his.order`, `his.patient`, `his.observation`,
         `form.signed`, `examination.preparation`; other types are passed over.
     at
-        Aware. What was signed, asked or measured later does not count; rows in force on the local day of this moment do.
+        Aware. What was signed, asked or measured later does not count; rows in force on the local day of this moment do. What a
+        sender dates later than it arrived counts from its arrival: its clock is fast.
     """
     told = _Told(list(events), at)
     day = local_day(at, zone)
@@ -179,7 +182,7 @@ class _Told:
     def person(self) -> tuple[str | None, int | None]:
         """Return sex and year of birth as the newest message that says them has it."""
         sex, born = None, None
-        for _, event in in_order((e.occurred_at, precision_s(e), e) for e in self._of("his.patient")):
+        for _, event in in_order((happened_at(e), precision_s(e), e) for e in self._of("his.patient")):
             sex = event.data.get("sex") or sex
             born = event.data.get("birth_year") or born
         return sex, born
@@ -200,19 +203,19 @@ class _Told:
         past = self._past("asked_at_utc", told)
         return _moment(past[-1][1].data[name]) if past else None
 
-    def observed(self, row: Preparation, units: Sequence[LaboratoryUnit]) -> tuple[datetime, Result] | None:
-        """Return the newest laboratory result of an item: when, and what it can mean in the unit of its row."""
+    def observed(self, row: Preparation, units: Sequence[LaboratoryUnit]) -> tuple[datetime, datetime, float, Result] | None:
+        """Return the newest laboratory result of an item: when it counts from, when it was measured, to how many seconds, and its value."""
         found, codes = [], (row.observation_codes or "").split()
         bounds = [b for b in (row.block_low, row.block_high, row.warn_low, row.warn_high) if b is not None]
         for e in self._of("his.observation"):
             observed = _moment(e.data.get("observed_at_utc"))
-            moment = min(observed or e.occurred_at, e.recorded_at)
+            moment = told_at(e, observed or e.occurred_at)
             precision = precision_s(e, "observed_precision" if observed else "occurred_precision")
             for o in e.data["observations"]:
                 if o["code"] in codes and is_result(o) and moment <= self._at:
-                    found.append((moment, precision, result(o, row.item, row.unit, units, bounds)))
+                    found.append((moment, precision, (moment, precision, result(o, row.item, row.unit, units, bounds))))
         placed = in_order(found)
-        return placed[-1] if placed else None
+        return (placed[-1][0], *placed[-1][1]) if placed else None
 
     def asked(self, name: str) -> datetime | None:
         """Return when the newest answer to a question was given."""
@@ -221,7 +224,8 @@ class _Told:
 
     def _past(self, when: str, events: Iterable[Fact]) -> list[tuple[datetime, Fact]]:
         """Return the events that say a time before the moment, the newest last."""
-        timed = [(t, e) for e in events if (t := _moment(e.data.get(when))) is not None and t <= self._at]
+        told = ((_moment(e.data.get(when)), e) for e in events)
+        timed = [(m, e) for t, e in told if t is not None and (m := told_at(e, t)) <= self._at]
         return sorted(timed, key=lambda s: (s[0], s[1].recorded_at))
 
     def _of(self, kind: str) -> Iterator[Fact]:
@@ -261,7 +265,7 @@ def _preparation(
     told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date
 ) -> Iterator[_Shortfall]:
     for row in _of(required.preparation, code, step, day):
-        got = _value(told, row, at, required.units)
+        got = _value(told, row, at, required)
         if got is None:
             if row.on_unknown in ("block", "warn"):
                 why = because("preparation.not_asked", item=_named(row))
@@ -273,32 +277,61 @@ def _preparation(
             within = verdict(said, low, high) if said else None
             if within is None:
                 if row.on_unknown in ("block", "warn"):
-                    why = because("preparation.result_unusable", item=_named(row), unit=row.unit, told=got.unit)
-                    yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, why)
+                    yield _Shortfall("PREPARATION", row, row.item, row.on_unknown, False, _unusable(row, got))
                 break
             if not within:
-                limit, value = _limits(low, high, row.unit), next(v for v in said or () if math.isfinite(v))
-                why = because("preparation.outside", item=_named(row), value=round(value, 3), unit=row.unit, limit=limit)
+                limit = _limits(low, high, row.unit)
+                why = because("preparation.outside", item=_named(row), value=_shown(said), unit=row.unit, limit=limit)
                 yield _Shortfall("PREPARATION", row, row.item, effect, True, why)
                 break
 
 
-def _value(told: _Told, row: Preparation, at: datetime, units: Sequence[LaboratoryUnit]) -> Result | None:
+def _unusable(row: Preparation, got: Result) -> str:
+    more: dict[str, Any] = {"unit": row.unit, "told": got.unit} if got.why == "result_unusable" else {}
+    if got.why == "result_too_old" and row.valid_hours is not None:
+        more = {"valid_hours": round(row.valid_hours, 3)}
+    return because(f"preparation.{got.why}", item=_named(row), **more)
+
+
+def _shown(said: Range | None) -> float | str:
+    """Return a value as a reason has it: a number, with its sign where it is only known to lie beyond it."""
+    least, most = said or (math.nan, math.nan)
+    if math.isinf(most):
+        return f"> {_rounded(least)}"
+    return f"< {_rounded(most)}" if math.isinf(least) else round(least, 3)
+
+
+def _value(told: _Told, row: Preparation, at: datetime, required: Requirements) -> Result | None:
     """Return what an item of the preparation can be, None where nobody asked.
 
-    Of the two witnesses of a laboratory value the newer one counts.
+    Of the two witnesses of a laboratory value the newer one counts. It is nothing when it is older than the row lets it be, or told to a
+    longer time than that, and when it lies outside what its quantity can be.
     """
     item = row.item
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
         return None if told.answer("medication") is None else _exactly(0.0)
     if item == "fasting_h":
         since = told.since("fasting_since_utc")
-        return None if since is None else _exactly((at - since).total_seconds() / 3600)
-    said, measured = told.answer(item), told.observed(row, units)
+        if since is None:
+            return None
+        return _exactly((at - since).total_seconds() / 3600) if since <= at else Result(None, None, "since_ahead")
+    said, measured = told.answer(item), told.observed(row, required.units)
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
-        return measured[1]
-    return None if said is None else _exactly(float(said))
+        _, moment, precision, got = measured
+    elif said is not None and when is not None:
+        moment, precision, got = when, 0.0, _exactly(float(said))
+    else:
+        return None
+    low, high = physical_range(item, "", required.ranges)
+    if got.said is not None and not all(low <= v <= high for v in got.said if math.isfinite(v)):
+        return Result(None, None, "result_impossible")
+    if got.said is not None and row.valid_hours is not None:
+        if precision > row.valid_hours * 3600:
+            return Result(None, None, "result_time_coarse")
+        if (at - moment).total_seconds() > row.valid_hours * 3600:
+            return Result(None, None, "result_too_old")
+    return got
 
 
 def _exactly(value: float) -> Result:

@@ -253,6 +253,7 @@ class Preparation:
     block_high: float | None
     on_unknown: Literal["block", "warn", "ignore"]
     observation_codes: str | None
+    valid_hours: float | None  # how long a value counts; None: as long as none is newer
     valid_from: Day
     valid_until: Day | None
 

@@ -13,6 +13,7 @@ from connectors.free_text import BLOT, Secrets, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
+from judgement.newest import PRECISION_S
 from judgement.order_states import CONTROLS, STATUSES, WHOLE, order_state
 from messages import because
 
@@ -198,7 +199,10 @@ class _Said:
         unsure = dict.fromkeys(t.place for t in (happened, *more_told) if t and t.place)
         doubts += [{"field": place, "doubt": "clock_change"} for place in unsure]
         doubts += [{"field": "MSH-18", "doubt": "character_set"}] if self.message.is_doubtful else []
-        more = {"occurred_precision": happened.precision} | ({"doubts": doubts[:32]} if doubts else {})
+        ends = data.get("order_control") and order_state(data["order_control"], data.get("order_status")) != "open"
+        span = happened.span_s + (happened.again_s if ends else 0)  # what stops an order is read as late as it can be meant
+        more: dict[str, Any] = {"occurred_precision": happened.precision} | ({"doubts": doubts[:32]} if doubts else {})
+        more |= {"occurred_span_s": span} if span != PRECISION_S[happened.precision] else {}
         return Fact(type_, subject, happened.at, data | more)
 
 

@@ -12,9 +12,9 @@ __all__ = ["InvalidMessage", "Message", "Segment", "declared_name", "parse"]
 CHARACTER_SETS = {
     "UNICODE UTF-8": "utf-8", "UTF-8": "utf-8", "UTF8": "utf-8", "UNICODE": "utf-8", "ASCII": "ascii",
     "GB 18030-2000": "gb18030", "GB 18030": "gb18030", "GB18030": "gb18030", "GBK": "gb18030", "GB2312": "gb18030",
-    "8859/1": "iso-8859-1", "8859/2": "iso-8859-2", "8859/5": "iso-8859-5", "8859/7": "iso-8859-7", "8859/9": "iso-8859-9",
-    "8859/15": "iso-8859-15", "ISO IR87": "iso2022_jp", "BIG-5": "big5", "KS X 1001": "euc_kr",
+    **{f"8859/{n}": f"iso-8859-{n}" for n in (*range(1, 12), 13, 14, 15, 16)}, "ISO IR87": "iso2022_jp", "BIG-5": "big5", "KS X 1001": "euc_kr",
 }  # fmt: skip
+ISO_8859 = re.compile(r"^(?:ISO[ _-]?)?8859[/ _-](\d{1,2})$")
 SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
@@ -160,7 +160,7 @@ def _marks(text: str) -> str:
 
 def _declared(content: bytes) -> str:
     head = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode("latin-1").split(chr(content[3]))
-    said = [name.strip().upper() for name in re.split(r"[~\\^]", head[17])] if len(head) > 17 else []
+    said = [ISO_8859.sub(r"8859/\1", name.strip().upper()) for name in re.split(r"[~\\^]", head[17])] if len(head) > 17 else []
     # a repetition is a set that the message switches to: it holds what the first one holds
     return next((name for name in reversed(said) if str(CHARACTER_SETS.get(name)).startswith("iso2022")), said[0] if said else "")
 

@@ -1,10 +1,11 @@
 """Time stamps of messages: absent, read, or present and not readable; each with the precision that it was written to."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from judgement.days import from_wall, is_doubtful
+from judgement.newest import PRECISION_S
 
 __all__ = ["Told", "Unreadable", "read_time", "zone_of"]
 
@@ -25,12 +26,16 @@ class Unreadable(ValueError):
 class Told:
     """A moment as a message says it: the first instant that it can mean, in UTC, and what it was written to.
 
-    `place` names the field of a time without an offset that comes twice on the site's wall clock, or does not exist on it.
+    `place` names the field of a time without an offset that comes twice on the site's wall clock, or does not exist on it. `span_s`: how
+    many seconds it stands for, on the wall clock that it is told by: a local day has 23, 24 or 25 hours. `again_s`: how much later it may
+    be, because the clock is put back.
     """
 
     at: datetime
     precision: str  # one of PARTS
     place: str = ""
+    span_s: int = field(default=0, compare=False)
+    again_s: int = field(default=0, compare=False)
 
 
 def read_time(text: str, zone: tzinfo, degree: str = "", place: str = "") -> Told | None:
@@ -75,9 +80,22 @@ def read_time(text: str, zone: tzinfo, degree: str = "", place: str = "") -> Tol
     try:
         wall = datetime(year, month, day, hour, minute, second, micro)
         unsure = own is None and precision not in PARTS[:3] and is_doubtful(wall, zone)
-        return Told(from_wall(wall, own or zone), precision, place if unsure else "")
+        at = from_wall(wall, own or zone)
+        end = _next(wall, precision)
+        span = PRECISION_S[precision] if end is None else int((from_wall(end, own or zone) - at).total_seconds())
+        again = int((wall.replace(tzinfo=zone, fold=1).astimezone(UTC) - at).total_seconds()) if unsure else 0
+        return Told(at, precision, place if unsure else "", span, max(again, 0))
     except (ValueError, OverflowError):
         raise Unreadable from None
+
+
+def _next(wall: datetime, precision: str) -> datetime | None:
+    """Return the local midnight at which a year, a month or a day ends, None for what is told finer."""
+    if precision == "day":
+        return wall + timedelta(days=1)
+    if precision == "month":
+        return (wall + timedelta(days=31)).replace(day=1)
+    return wall.replace(year=wall.year + 1) if precision == "year" else None
 
 
 def zone_of(text: str) -> timezone | None:

@@ -234,6 +234,9 @@ class Hospital:
                 data["glucose_mmol_per_l"] = 5.5
             changed = change(kind, data, injected)
             if changed is not None:
+                # what was signed later came later; dated ahead of its arrival, it would count from then
+                if kind == "form.signed":
+                    moment = max(moment, datetime.fromisoformat(changed["signed_at_utc"]))
                 self._event(kind, changed if kind == "his.patient" else changed | {"accession_number": accession}, moment)
 
     def results(self, accession: str, result: tuple[str | None, str | None, str]) -> None:

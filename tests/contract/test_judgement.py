@@ -38,7 +38,7 @@ class Made:
     """A hospital of generated rows and facts, its release, and what the same facts are as events."""
 
     def __init__(self, root: Path) -> None:
-        self.dice, self.lake = random.Random(17), LakeWriter()
+        self.dice, self.other, self.lake = random.Random(17), random.Random(18), LakeWriter()
         self.project, self.settings = root / "project", load(home=root / "var")
         self.seeds = self.project / "seeds"
         shutil.copytree(PROJECT, self.project)
@@ -105,7 +105,9 @@ class Made:
                 [self._one("", 4), self._one("", 8), self._one("", 2), self._one("", 12)] if item != "medication" else [""] * 4
             )
             about = f"P{n % 8},{n},{code},{item},injection,Item {n},项 {n},{unit},{','.join(map(str, bounds))}"
-            preparation.append(f"{about},{self._one('block', 'warn', 'ignore')},{codes},{self._span()}{OWN}")
+            preparation.append(
+                f"{about},{self._one('block', 'warn', 'ignore')},{codes},{('', '', 1)[n % 3] if codes else ''},{self._span()}{OWN}"
+            )
         for n in range(30):
             code, atc = ("BONE", "THYROID")[n % 2], ("H03", "H03AA", "H03AA01", "H03AA02", "V08")[n // 2 % 5]
             about = f"D{n % 10},{n},{code},{atc},Drug {n},药 {n}"
@@ -206,7 +208,7 @@ class Made:
             ]
             answers = {
                 "fasting_since_utc": text(begun - timedelta(hours=self._one(1, 2, 4, 8, 12, 13))), "hydration_ml": self._one(1, 2, 4, 8, 12, 500),
-                "glucose_mmol_per_l": self._one(1.9, 2, 4, 8, 12, 12.1), "medication": taken[: self.dice.randrange(3)],
+                "glucose_mmol_per_l": self.other.choice((*[self._one(1.9, 2, 4, 8, 12, 12.1)] * 4, 0)), "medication": taken[: self.dice.randrange(3)],
             }  # fmt: skip
             said = {k: self._one(v, None) for k, v in answers.items()}
             self.lake.event(
@@ -218,7 +220,8 @@ class Made:
             when = begun - timedelta(minutes=self._one(90, 45, 30, -1))
             one = {
                 "code": self._one("GLU", "LAB", "NA"),
-                "value": self._one("5.5", "12.5", "1", "high", "nan"),
+                "value": self.other.choice((self._one("5.5", "12.5", "1", "high", "nan"), "0", "> 33", "< 1", "900", "5")),
+                "status": self.other.choice(("F", "F", None, "N", "Z", "f")),
                 "unit": self._one("mmol/L", "mmol/L", "mg/dL"),
             }
             values = {
@@ -228,6 +231,7 @@ class Made:
                 "patient_pseudonym": f"p-{accession}",
                 "observations": [one],
             }
+            values["observed_precision"] = self.other.choice(("second", "second", "day"))
             self.lake.event("his.observation", when, {**values, "observed_at_utc": self._one(text(when), None)})
         self.lake.step(accession, "injection", begun)
         return begun

@@ -328,10 +328,62 @@ def test_an_older_result_never_stands_in_for_the_newest(
     assert ask(reference, [*told, first]).permitted is True
     answer = ask(reference, [*told, first, then])
     assert answer.permitted is permitted
-    assert all("the newest laboratory result is no value in mmol/L" in c.reason for c in answer.blocks if not c.known)
+    told_why = "is no value in mmol/L" if status == "F" else "is no result by its status (OBX-11)"
+    assert all(told_why in c.reason for c in answer.blocks if not c.known)
     # what somebody measured after it at the bedside counts
     again = prepared(40, AT - timedelta(minutes=1), glucose_mmol_per_l=6.0)
     assert ask(reference, [*told, first, then, again]).permitted is True
+
+
+def laboratory(value: str, measured: str, status: str = "F", precision: str = "second") -> Event:
+    return event("his.observation", 1, {
+        "message_type": "ORU", "trigger": "R01", "accession_number": "A1", "patient_pseudonym": "P", "observed_at_utc": measured,
+        "observed_precision": precision, "observations": [{"code": "GLUCOSE", "value": value, "unit": "mmol/L", "status": status}],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("result, permitted, why", [
+    (laboratory("5.5", text(AT - timedelta(hours=4))), True, ""),
+    (laboratory("5.5", text(AT - timedelta(hours=4, seconds=1))), None, "the newest value is older than 4.0 h"),
+    (laboratory("5.5", "2026-02-10T00:00:00Z"), None, "the newest value is older than 4.0 h"),
+    (laboratory("5.5", "2026-03-10T00:00:00Z", precision="day"), None, "names no time of day"),
+    (laboratory("5.5", "2026-03-01T00:00:00Z", precision="month"), None, "names no time of day"),
+    (laboratory("5.5", "2026-01-01T00:00:00Z", precision="year"), None, "names no time of day"),
+    *((laboratory("5.5", text(AT - timedelta(minutes=30)), s), None, "is no result by its status (OBX-11)") for s in "NOIZXDW"),
+    *((laboratory("5.5", text(AT - timedelta(minutes=30)), s), True, "") for s in ("F", "C", "P", "R", "f", "")),
+    (laboratory("0", text(AT - timedelta(minutes=30))), None, "the newest value is none that this quantity can have"),
+    (laboratory("555", text(AT - timedelta(minutes=30))), None, "the newest value is none that this quantity can have"),
+    (laboratory("> 33.3", text(AT - timedelta(minutes=30))), False, "a value of > 33.3 mmol/L is outside ≤ 11.1 mmol/L"),
+    (prepared(9, AT - timedelta(hours=4), glucose_mmol_per_l=5.5), True, ""),
+    (prepared(9, AT - timedelta(hours=5), glucose_mmol_per_l=5.5), None, "the newest value is older than 4.0 h"),
+    (prepared(9, glucose_mmol_per_l=0), None, "the newest value is none that this quantity can have"),
+    (prepared(9, fasting_since_utc="2035-03-10T00:00:00Z", glucose_mmol_per_l=5.5), None, "the moment that was told lies in the future"),
+])  # fmt: skip
+def test_a_value_that_is_old_impossible_or_no_result_is_unknown(
+    reference: Requirements, result: Event, permitted: bool | None, why: str
+) -> None:
+    newest = replace(next(r for r in reference.preparation if r.valid_hours), valid_from="2020-01-01")
+    assert (newest.item, newest.valid_hours) == ("glucose_mmol_per_l", 4)  # every row of glucose that is in force now says it
+    required = replace(reference, preparation=(*(r for r in reference.preparation if r.item != newest.item), newest))
+    told = good("FDG", fasting_since_utc=text(AT - timedelta(hours=6)))
+    answer = ask(required, [*told, result])
+    assert answer.permitted is permitted and (len(answer.blocks) == 1 and why in answer.blocks[0].reason if why else True), answer
+
+
+def test_what_a_fast_clock_dates_after_its_arrival_counts_from_then(reference: Requirements) -> None:
+    def ahead(e: Event) -> Event:
+        return replace(e, recorded_at=AT - timedelta(seconds=5))
+
+    soon = AT + timedelta(minutes=4)
+    fit = good("FDG", fasting_since_utc=text(AT - timedelta(hours=6)), glucose_mmol_per_l=5.5)
+    told = [replace(e, recorded_at=AT - timedelta(minutes=20)) for e in fit]
+    assert ask(reference, told).permitted is True
+    assert ask(reference, [*told, ahead(prepared(20, soon, glucose_mmol_per_l=20.0))]).permitted is False
+    assert ask(reference, [*told, ahead(form("consent", soon, complete=False, number=20))]).permitted is False
+    insulin = [{"atc": "A10AB01", "last_taken_at_utc": text(AT - timedelta(minutes=2))}]
+    assert ask(reference, [*told, ahead(prepared(20, soon, medication=insulin))]).permitted is False
+    unsigned = [e for e in told if e.data.get("form") != "consent"]
+    assert ask(reference, [*unsigned, ahead(form("consent", AT + timedelta(days=365)))]).permitted is True
 
 
 def test_times_that_are_none_are_as_if_nobody_had_said_them(reference: Requirements) -> None:

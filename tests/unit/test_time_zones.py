@@ -14,6 +14,7 @@ from test_worklist_holds import House
 
 from connectors.dicom.storage.facts import acquired_at, clock_doubts
 from connectors.documents import utc_of
+from connectors.events import Event
 from connectors.his.facts import Fact, facts, patient
 from connectors.his.message import parse
 from connectors.settings import load
@@ -32,6 +33,7 @@ from judgement.days import (
     with_local_times,
     zone_text,
 )
+from judgement.newest import happened_at, in_order, precision_s
 from judgement.rows import Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -293,3 +295,28 @@ def test_moments_in_a_sentence_are_shown_on_the_clock_of_the_site() -> None:
     shown = "worst hour 2026-10-08 14:00, flagged on 2026-11-05, again 2027-01-01 07:30; T06:00Z"
     assert with_local_times(said, CHINA) == shown
     assert with_local_times("from 2026-07-01T10:00Z on", BERLIN, named=True) == f"from 2026-07-01 12:00 {zone_text(BERLIN)} on"
+
+
+@pytest.mark.parametrize(("new", "stop", "is_open"), [
+    ("20261025233000", "20261025", False), ("20261025235959", "20261025", False), ("20261025233000", "20261024", True),
+    ("20261026003000", "20261025", True), ("20260330003000", "20260329", True), ("20260329233000", "20260329", False),
+    ("20261031233000", "202610", False), ("20261101003000", "202610", True), ("20260301003000", "202602", True),
+    ("20261025023000+0100", "2026102502", False), ("20261025023030+0100", "202610250230", False), ("20261025033000", "2026102502", True),
+    ("20261025023000", "20261025021500", False), ("20261025123000", "20261025121500", True), ("20261025023000+0100", "20261025021500+0200", True),
+])  # fmt: skip
+@pytest.mark.parametrize("by", ["orc", "msh"])
+def test_what_stops_an_order_is_read_as_late_as_it_can_be_meant(new: str, stop: str, is_open: bool, by: str) -> None:
+    def event(n: int, control: str, told: str) -> Event:
+        orc9, msh7 = (told, "20261201080000") if by == "orc" else ("", told)
+        content = f"MSH|^~\\&|H|H|P|M|{msh7}||ORM^O01|{n}|P|2.5.1\rPID|1||P1||A^B\rORC|{control}||A1||||||{orc9}\rOBR|1|||BONE\r"
+        message = parse(content.encode())
+        (fact,) = facts(message, "PT-1", patient(message), BERLIN)
+        return Event(
+            fact.type, "s", str(n), "S", "A1", fact.occurred_at, utc("2026-12-01T08:00") + timedelta(seconds=n), fact.data
+        )
+
+    told = [event(1, "NW", new), event(2, "CA", stop)]
+    ordered = in_order((happened_at(e), precision_s(e), e) for e in told)
+    assert (ordered[-1][1].data["order_control"] == "NW") == is_open
+    late = [event(1, "CA", "20261025025000"), event(2, "NW", "20261025021000")]  # sent before, and came late
+    assert in_order((happened_at(e), precision_s(e), e) for e in late)[-1][1].data["order_control"] == "CA"

@@ -1,13 +1,15 @@
 """Who is offered what: state and policy and override to a decision, each change told once, orders that are over."""
 
+import io
 import json
 import shutil
+import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from connectors.dicom.worklist.answer import Worklist
 from connectors.dicom.worklist.blocks import Blocks
@@ -385,7 +387,7 @@ def test_statuses_of_a_limit_a_cancel_and_keys_that_cannot_be_used(house: House)
     "asked, used",
     [
         ("", "ISO_IR 192"), ("GB18030", "GB18030"), ("ISO_IR 100", "ISO_IR 192"), ("GBK", "GBK"), ("nonsense", "ISO_IR 192"),
-        (["", "ISO 2022 IR 58"], "ISO_IR 192"),  # pydicom writes GB 2312 without its escape sequence
+        (["", "ISO 2022 IR 58"], ["", "ISO 2022 IR 58"]), (["ISO 2022 IR 6", "ISO 2022 IR 58"], ["ISO 2022 IR 6", "ISO 2022 IR 58"]),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -394,6 +396,27 @@ def test_the_answer_is_in_the_requested_character_set_when_it_holds_the_text(hou
     house.order("A1")
     (said,) = house.ask("GC1", SpecificCharacterSet=asked)[1]
     assert said.SpecificCharacterSet == used
+
+
+def test_a_chinese_name_is_found_and_answered_in_iso_2022_ir_58(house: House) -> None:
+    house.states(GC1=FIT, SPCT1=FIT)
+    house.order("A1")
+    sets = ["", "ISO 2022 IR 58"]
+
+    def read(raw: bytes) -> Dataset:
+        said = b"\\ISO 2022 IR 58"
+        coded = [(b"\x08\x00\x05\x00CS", said + b" " * (len(said) % 2)), (b"\x10\x00\x10\x00PN", raw + b" " * (len(raw) % 2))]
+        return dcmread(io.BytesIO(b"".join(t + struct.pack("<H", len(v)) + v for t, v in coded)), force=True)
+
+    zhang, san = (b"\x1b$)A" + c.encode("gb2312") for c in "张三")
+    for key in (zhang + b"*", zhang + b"^" + san, b"Zhang^San=" + zhang + b"^" + san, b"zhang*", b""):
+        (found,) = [d for _, d in house.worklist.find("GC1", lambda key=key: read(key), lambda: False) if d is not None]  # type: ignore[misc]
+        assert (str(found.PatientName), list(found.SpecificCharacterSet)) == ("Zhang^San=张^三", sets)
+        written = io.BytesIO()
+        found.save_as(written, implicit_vr=False, little_endian=True, enforce_file_format=False)
+        assert b"Zhang^San=" + zhang + b"^" + san in written.getvalue()
+    other = b"\x1b$)A" + "李".encode("gb2312")
+    assert [d for _, d in house.worklist.find("GC1", lambda: read(other + b"*"), lambda: False) if d is not None] == []
 
 
 def test_an_unknown_patient_and_a_number_that_would_be_cut_are_not_offered(house: House) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import Dataset, charset
 from pydicom.charset import convert_encodings, decode_bytes, encode_string
 
 from connectors.dicom.worklist.blocks import Blocks
@@ -27,6 +27,9 @@ from messages import Message, because
 __all__ = ["LIMIT", "Worklist"]
 
 LOG = logging.getLogger("photopeak.dicom")
+# pydicom 3 takes GB 2312 (ISO 2022 IR 58) for a codec that knows its own escapes, as those of Japanese do: it leaves them in what it reads and
+# out of what it writes (PS3.5 annex K has them in each component group)
+charset.handled_encodings = tuple(e for e in charset.handled_encodings if e != "iso_ir_58")  # type: ignore[assignment]
 LIMIT = 500  # answers to one question
 NO_TIME = "NO TIME: "  # before the description of a step whose order names no time: the standard wants one all the same
 NUMBER_LENGTH = 16  # of VR SH; a number that is cut is another number
@@ -79,13 +82,13 @@ class Worklist:
         here = decisions[station.device_id]
         held = " (held)" if here.action == "held" else ""
         LOG.info("worklist: %s asked, %d entries, %d blocked%s", calling_ae, len(found), len(blocked), held)
-        charset = _values(wanted.get_item("SpecificCharacterSet") and wanted["SpecificCharacterSet"])
+        asked = _values(wanted.get_item("SpecificCharacterSet") and wanted["SpecificCharacterSet"])
         for entry in found[: self._limit]:
             if is_cancelled():
                 yield CANCELLED, None
                 return
             said, whole = answer(wanted, entry)
-            yield (PENDING if whole else PENDING_WARNING), _encoded(said, charset)
+            yield (PENDING if whole else PENDING_WARNING), _encoded(said, asked)
         if len(found) > self._limit:
             yield _failure(OUT_OF_RESOURCES, because("worklist.too_many", limit=self._limit)), None
 

@@ -41,7 +41,7 @@ orders as (
 ),
 
 visits as (
-    {{ as_told(ref('stg_his__patient'), ['site_id', 'patient_pseudonym']) }}
+    {{ as_told(ref('stg_his__patient'), ['site_id', 'patient_pseudonym'], 'happened_at_utc') }}
 ),
 
 sexes as (

@@ -2,7 +2,7 @@
 with required as (
     select
         m.*, p.requirement_id, p.version as requirement_version, p.item, p.unit, p.warn_low, p.warn_high, p.block_low, p.block_high, p.on_unknown,
-        p.observation_codes, p.name_en, p.name_zh,
+        p.observation_codes, p.valid_hours, p.name_en, p.name_zh,
         row_number() over (partition by m.site_id, m.accession_number, m.step, p.requirement_id order by p.version desc) as newest_first
     from {{ ref('int_requirement__moment') }} as m
     inner join {{ ref('exam_preparation') }} as p
@@ -30,10 +30,11 @@ measured as (
         least(o.measured_at_utc, o.recorded_at_utc) as measured_at_utc,
         -- the newest is chosen before it is read: one that cannot be used must not let an older one stand in its place
         case
-            when coalesce(o.status, '') not in ('D', 'W', 'X')
+            when {{ is_result_status('o.status') }}
                 then try_cast(regexp_extract(o.value, '^[<>]?=? *([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?)$', 1) as double)
         end as number,
         power(10.0, coalesce(length(nullif(regexp_extract(o.value, '^[<>]?=? *[+-]?[0-9]+[.]([0-9]+)$', 1), '')), 0)) as steps,
+        {{ is_result_status('o.status') }} as is_result,
         o.unit as told_unit,
         {{ unit_plain('o.unit') }} = {{ unit_plain('r.unit') }} as is_same_unit,
         u.per_base as per_told,
@@ -73,7 +74,7 @@ placed as (
 
 observed as (
     select
-        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, relation, unknown_unit,
+        site_id, accession_number, step, requirement_id, told_at_utc as observed_at_utc, measured_at_utc, observed_precision_s, is_result, relation, unknown_unit,
         case when abs(value) < 1e300 then value end as value, -- a number: neither NaN nor infinite
         row_number() over (partition by site_id, accession_number, step, requirement_id order by {{ newest_told() }}) as newest_first
     from placed
@@ -82,8 +83,12 @@ observed as (
 valued as (
     select
         r.*,
+        b.low as possible_low,
+        b.high as possible_high,
+        r.item = 'fasting_h' and a.since_utc > r.at_utc as is_ahead,
         case
             when r.item = 'medication' and a.asked_at_utc is not null then 0.0
+            when r.item = 'fasting_h' and a.since_utc > r.at_utc then null
             when r.item = 'fasting_h' then {{ seconds_between('a.since_utc', 'r.at_utc') }} / 3600.0
             -- of two witnesses the newer one
             when o.observed_at_utc > a.asked_at_utc or a.asked_at_utc is null then o.value
@@ -96,8 +101,13 @@ valued as (
         end as relation,
         r.item not in ('medication', 'fasting_h') and o.observed_at_utc is not null
         and (a.asked_at_utc is null or o.observed_at_utc > a.asked_at_utc) as is_of_laboratory,
-        o.unknown_unit
+        o.unknown_unit,
+        o.is_result,
+        o.observed_precision_s,
+        o.measured_at_utc,
+        a.asked_at_utc
     from required as r
+    left join {{ ref('physical_ranges') }} as b on r.item = b.quantity and b.sensor_id is null
     left join answered as a
         on r.site_id = a.site_id and r.accession_number = a.accession_number and r.step = a.step and r.requirement_id = a.requirement_id and a.newest_first = 1
     left join observed as o
@@ -105,19 +115,34 @@ valued as (
     where r.newest_first = 1
 ),
 
+-- why a value is none: what nobody can have, at a time that is not told well enough, too old
+weighed as (
+    select
+        *,
+        case
+            when is_ahead then 'since_ahead'
+            when is_of_laboratory and not is_result then 'result_status'
+            when told_value < possible_low or told_value > possible_high then 'result_impossible'
+            when told_value is null or valid_hours is null or item in ('medication', 'fasting_h') then null
+            when is_of_laboratory and observed_precision_s > valid_hours * 3600 then 'result_time_coarse'
+            when {{ seconds_between('case when is_of_laboratory then measured_at_utc else asked_at_utc end', 'at_utc') }} > valid_hours * 3600 then 'result_too_old'
+        end as flaw
+    from valued
+),
+
 ranged as (
     select
         *,
-        case when relation = '<' then -1e300 else told_value end as least,
-        case when relation = '>' then 1e300 else told_value end as most
-    from valued
+        case when flaw is null then case when relation = '<' then -1e300 else told_value end end as least,
+        case when flaw is null then case when relation = '>' then 1e300 else told_value end end as most
+    from weighed
 ),
 
 compared as (
     select
         *,
         case
-            when told_value is null then 'unknown'
+            when told_value is null or flaw is not null then 'unknown'
             when most < block_low or least > block_high then 'block'
             when least < block_low or most > block_high then 'unknown'
             when most < warn_low or least > warn_high then 'warn'
@@ -144,9 +169,21 @@ select
     end as limit_text,
     case
         when effect is null then null
+        {%- for flaw in ['since_ahead', 'result_status', 'result_impossible', 'result_time_coarse'] %}
+        when flaw = '{{ flaw }}' then {{ because('preparation.' ~ flaw, {'item': named('name_en', 'name_zh')}) }}
+        {%- endfor %}
+        when flaw = 'result_too_old'
+            then {{ because('preparation.result_too_old', {'item': named('name_en', 'name_zh'), 'valid_hours': rounded('valid_hours')}) }}
         when value is null and is_of_laboratory
             then {{ because('preparation.result_unusable', {'item': named('name_en', 'name_zh'), 'unit': 'unit', 'told': 'unknown_unit'}) }}
         when value is null then {{ because('preparation.not_asked', {'item': named('name_en', 'name_zh')}) }}
+        {%- for sign in ['<', '>'] %}
+        when relation = '{{ sign }}'
+            then
+                {{ because('preparation.outside', {'item': named('name_en', 'name_zh'), 'value': "'" ~ sign ~ " ' || " ~ text(rounded('value')), 'unit': 'unit',
+                    'limit': "case effect when 'block' then " ~ limit_text('block_low', 'block_high', 'unit') ~ " else "
+                    ~ limit_text('warn_low', 'warn_high', 'unit') ~ " end"}) }}
+        {%- endfor %}
         else
             {{ because('preparation.outside', {'item': named('name_en', 'name_zh'), 'value': rounded('value'), 'unit': 'unit',
                 'limit': "case effect when 'block' then " ~ limit_text('block_low', 'block_high', 'unit') ~ " else "

@@ -6,7 +6,7 @@ with told as (
         recorded_at_utc,
         journal_offset,
         {{ json_text('data', '$.accession_number') }} as accession_number,
-        {{ json_utc('data', '$.asked_at_utc') }} as asked_at_utc,
+        {{ told_moment('$.asked_at_utc') }} as asked_at_utc,
         {{ json_text('data', '$.staff_id') }} as staff_id,
         {{ json_utc('data', '$.fasting_since_utc') }} as fasting_since_utc,
         {{ json_number('data', '$.hydration_ml') }} as hydration_ml,

@@ -1,3 +1,4 @@
+{%- set happened = 'greatest(' ~ json_utc('data', '$.assayed_at_utc') ~ ', ' ~ json_utc('data', '$.administered_at_utc') ~ ')' -%}
 select
     site_id,
     event_id,
@@ -9,10 +10,10 @@ select
     {{ json_text('data', '$.nuclide') }} as nuclide,
     {{ json_number('data', '$.prescribed_mbq') }} as prescribed_mbq,
     {{ json_number('data', '$.assayed_mbq') }} as assayed_mbq,
-    {{ json_utc('data', '$.assayed_at_utc') }} as assayed_at_utc,
+    {{ by_arrival('$.assayed_at_utc', happened) }} as assayed_at_utc,
     {{ json_number('data', '$.residual_mbq') }} as residual_mbq,
-    {{ json_utc('data', '$.residual_at_utc') }} as residual_at_utc,
-    {{ json_utc('data', '$.administered_at_utc') }} as administered_at_utc,
+    {{ by_arrival('$.residual_at_utc', happened) }} as residual_at_utc,
+    {{ by_arrival('$.administered_at_utc', happened) }} as administered_at_utc,
     {{ json_text('data', '$.lot') }} as lot,
     {{ json_utc('data', '$.lot_expires_at_utc') }} as lot_expires_at_utc,
     {{ json_text('data', '$.route') }} as route,

@@ -1,3 +1,4 @@
+{%- set happened = json_utc('data', '$.started_at_utc') -%}
 select
     site_id,
     event_id,
@@ -7,8 +8,8 @@ select
     {{ json_text('data', '$.accession_number') }} as accession_number,
     {{ json_text('data', '$.step') }} as step,
     try_cast({{ json_text('data', '$.occurrence') }} as integer) as occurrence,
-    {{ json_utc('data', '$.started_at_utc') }} as started_at_utc,
-    {{ json_utc('data', '$.ended_at_utc') }} as ended_at_utc,
+    {{ by_arrival('$.started_at_utc', happened) }} as started_at_utc,
+    {{ by_arrival('$.ended_at_utc', happened) }} as ended_at_utc,
     {{ json_text('data', '$.staff_id') }} as staff_id,
     {{ json_text('data', '$.device_id') }} as device_id,
     {{ json_text('data', '$.room_id') }} as room_id,

@@ -17,7 +17,7 @@ select
     journal_offset,
     case
         when {{ json_utc('data', '$.observed_at_utc') }} is not null then {{ precision_s(json_text('data', '$.observed_precision')) }}
-        else {{ precision_s(json_text('data', '$.occurred_precision')) }}
+        else {{ precision_s(json_text('data', '$.occurred_precision'), json_text('data', '$.occurred_span_s')) }}
     end as observed_precision_s,
     coalesce({{ json_utc('data', '$.observed_at_utc') }}, occurred_at_utc) as measured_at_utc,
     {{ json_text('data', '$.accession_number') }} as accession_number,

@@ -6,7 +6,7 @@ select
     least(occurred_at_utc, recorded_at_utc) as happened_at_utc,
     recorded_at_utc,
     journal_offset,
-    {{ precision_s(json_text('data', '$.occurred_precision')) }} as occurred_precision_s,
+    {{ precision_s(json_text('data', '$.occurred_precision'), json_text('data', '$.occurred_span_s')) }} as occurred_precision_s,
     {{ json_text('data', '$.trigger') }} as trigger,
     {{ json_text('data', '$.order_control') }} as order_control,
     {{ json_text('data', '$.order_status') }} as order_status,

@@ -2,9 +2,11 @@ select
     site_id,
     event_id,
     occurred_at_utc,
+    -- a sender's clock that is fast tells nothing of the future
+    least(occurred_at_utc, recorded_at_utc) as happened_at_utc,
     recorded_at_utc,
     journal_offset,
-    {{ precision_s(json_text('data', '$.occurred_precision')) }} as occurred_precision_s,
+    {{ precision_s(json_text('data', '$.occurred_precision'), json_text('data', '$.occurred_span_s')) }} as occurred_precision_s,
     {{ json_text('data', '$.trigger') }} as trigger,
     {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
     {{ json_text('data', '$.sex') }} as sex,
