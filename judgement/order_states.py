@@ -106,6 +106,8 @@ class History:
                 saying = (d for d in saying if d["exam_code"] in (None, newest["exam_code"]))
             said = next(saying, {})
             made[name] = None if name in said.get("deleted", ()) else said.get(name)
+            if name == "scheduled_at_utc":
+                made["scheduled_precision"] = said.get("scheduled_precision")
         return made
 
 

@@ -17,7 +17,7 @@ from judgement.newest import PRECISION_S
 from judgement.order_states import CONTROLS, STATUSES, WHOLE, order_state
 from messages import because
 
-__all__ = ["Fact", "Patient", "facts", "patient", "said_at"]
+__all__ = ["PID_FIELDS", "Fact", "Patient", "facts", "named_orders", "nobody", "patient", "said_at"]
 
 ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
 PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times
@@ -29,7 +29,9 @@ BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on re
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
-DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing", "unmatched")
+DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing", "unmatched", "several", "far", "no_station")
+FAR = timedelta(days=2 * 366)  # an appointment further from its message is a slip or a placeholder (1900, 9999)
+PID_FIELDS = {"birth_date": 7, "sex": 8}  # what a later message may leave empty and does not take back
 Find = Callable[[str, str], str | None]  # of filler and placer number (ORC-3, ORC-2; empty: not told)
 
 
@@ -101,7 +103,14 @@ def patient(message: Message) -> Patient:
     # a name in another character set than declared, or in none that is declared, may be meant in any of them
     identity["readings"] = "" if written.isascii() else "\n".join(meant)
     secrets = Secrets((*names, *meant), numbers_too, (written,))
-    return Patient(patient_id, {k: v or None for k, v in identity.items()}, secrets)
+    told = {k: v or None for k, v in identity.items()}
+    told |= {name: "" for name, field in PID_FIELDS.items() if pid.is_deleted(field)}
+    return Patient(patient_id, told, secrets)
+
+
+def nobody() -> Patient:
+    """Return the patient of a message that names none: it may end an order that is known, and tells nothing else."""
+    return Patient("", {}, Secrets((), (), ()))
 
 
 def _birth(pid: Segment) -> Told | None:
@@ -157,7 +166,9 @@ def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Fi
     elif (code, trigger) in ORDERS:
         found = [_order(said, g) for g in _groups(message)]
     elif (code, trigger) == ("ORU", "R01"):
-        found = [_results(said, g) for g in _groups(message) if g.obx]
+        groups = list(_groups(message))
+        found = [_results(said, g) for g in groups if g.obx]
+        found += [order for g in groups if (order := _cancelled(said, g))]
     else:
         kind = (
             because("hl7.type", type=code, trigger=trigger) if KIND.fullmatch(f"{code}^{trigger}") else because("hl7.this_type")
@@ -282,19 +293,58 @@ def _birth_doubts(said: _Said) -> list[dict[str, str]]:
     return [{"field": "PID-7", "doubt": "unreadable"}] if pid and pid.get(7) and _birth_year(said) is None else []
 
 
+def named_orders(message: Message) -> list[tuple[str, str]]:
+    """Return filler and placer number of the orders that a message ends or holds; none where one of its orders is open, or it is no order."""
+    if message.kind not in ORDERS:
+        return []
+    groups = list(_groups(message))
+    if any(g.orc is None or order_state(g.orc.get(1), g.orc.get(5)) == "open" for g in groups):
+        return []
+    return [(_accession(g) or "", _placer(g)) for g in groups]
+
+
+def _cancelled(said: _Said, group: _Group) -> Fact | None:
+    """Return that an order is cancelled, of results that say so (OBR-25 X: table 0123, or ORC); None where they do not, or of no order here."""
+    orc, obr = group.orc, group.obr
+    ends = orc is not None and order_state(orc.get(1), orc.get(5)) == "ended"
+    if not ends and not (obr and obr.get(25).upper() == "X"):
+        return None
+    accession = said.find(_accession(group) or "", _placer(group))
+    if accession is None:
+        return None
+    doubts: list[dict[str, str]] = []
+    return said.fact("his.order", accession, _first(_time(obr, 22, said.zone), _ordered_at(said, orc, True, doubts)), {
+        "message_type": "ORU", "trigger": "R01", "order_control": orc.get(1).upper() if orc and orc.get(1).upper() in CONTROLS else "SC",
+        "order_status": "CA", "accession_number": accession, "patient_pseudonym": said.pseudonym, "exam_code": None, "exam_name": None,
+        "indication": None, "scheduled_at_utc": None, "placer": None, "prescribed_activity_mbq": None,
+    }, doubts)  # fmt: skip
+
+
+def _ordered_at(said: _Said, orc: Segment | None, ends: bool, doubts: list[dict[str, str]]) -> Told | None:
+    """Return ORC-9; one that cannot be read dates a cancellation by its message, and may not enter otherwise."""
+    try:
+        return _time(orc, 9, said.zone)
+    except InvalidMessage:
+        if not ends:
+            raise
+        doubts.append({"field": "ORC-9", "doubt": "unreadable"})
+        return None
+
+
 def _order(said: _Said, group: _Group) -> Fact:
     code, trigger = said.message.kind
-    orc, obr = group.orc, group.obr
+    orc = group.orc
+    obr = group.obr if said.who.patient_id else None  # whose texts nobody can tell from a name
     control = orc.get(1).upper() if orc else ""
     is_open = order_state(control, orc.get(5) if orc else "") == "open"
     exam = obr.get(4)[:MAX_TEXT] if obr else ""
     if not exam and (orc is None or control in WHOLE):
         raise InvalidMessage(because("hl7.no_exam_code", type=code, trigger=trigger), error="101")
     accession, known = _accession(group), None
-    if not exam:
-        known = said.find(accession or "", _placer(group))
+    if not exam or accession is None or not is_open:
+        known = said.find(accession or "", "" if exam and accession else _placer(group))
         accession = known or accession
-        if accession is None or (known is None and is_open):
+        if not exam and (accession is None or (known is None and is_open)):
             raise InvalidMessage(because("hl7.no_such_order"), error="101", location="ORC^1^2")
     if accession is None:
         raise InvalidMessage(because("hl7.no_accession_number"), error="101")
@@ -302,31 +352,65 @@ def _order(said: _Said, group: _Group) -> Fact:
         raise InvalidMessage(because("hl7.no_order_control"), error="101")
     if control not in CONTROLS:
         raise InvalidMessage(because("hl7.order_control_unknown"), error="103", location="ORC^1^1")
-    unread = [{"field": "ORC-3", "doubt": "unmatched"}] if not exam and known is None else []
+    doubts = [{"field": "ORC-3", "doubt": "unmatched"}] if known is None and not is_open else []
+    planned, again = None, False
     try:
-        timings = [_planned(tq1, 7, said.zone) for tq1 in group.tq1]
-        planned = _first(_planned(obr, 36, said.zone), *timings, _planned(orc, 7, said.zone, 4), _planned(obr, 27, said.zone, 4))
+        planned, again = _appointment(said, group)
     except InvalidMessage:
         if is_open:
             raise
-        planned = None  # a cancellation holds without it
-        unread.append({"field": "OBR-36", "doubt": "unreadable"})
-    doubts = [*unread, {"field": "accession_number", "doubt": "too_long"}] if len(accession) > WORKLIST_TEXT else unread
+        doubts.append({"field": "OBR-36", "doubt": "unreadable"})  # a cancellation holds without it
+    if again:
+        doubts.append({"field": "OBR-36", "doubt": "several"})
+    if planned and abs(planned.at - said.sent.at) > FAR:
+        doubts.append({"field": "OBR-36", "doubt": "far"})
+    if len(accession) > WORKLIST_TEXT:
+        doubts.append({"field": "accession_number", "doubt": "too_long"})
     doubts += _birth_doubts(said)
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
-    if planned is None and is_open and exam:
+    if planned is None and control in ("NW", "RO") and is_open and exam:
         doubts.append({"field": "OBR-36", "doubt": "missing"})
-    return said.fact("his.order", accession, _time(orc, 9, said.zone), {
+    told = _ordered_at(said, orc, not is_open, doubts)
+    activity, weight = (
+        _quantity(group, *q, doubts) for q in (("PRESCRIBED_MBQ", MBQ, (0.0, math.inf)), ("WEIGHT_KG", KG, BODY_KG))
+    )
+    deleted = [
+        name
+        for name, is_so in (
+            ("scheduled_at_utc", planned is None and obr is not None and obr.is_deleted(36)),
+            ("indication", obr is not None and (obr.is_deleted(31) or obr.is_deleted(13))),
+            ("stations", group.ipc is not None and group.ipc.is_deleted(9)),
+            ("prescribed_activity_mbq", activity is None and _is_told(group, "PRESCRIBED_MBQ")),
+            ("weight_kg", weight is None and _is_told(group, "WEIGHT_KG")),
+        )
+        if is_so
+    ]
+    return said.fact("his.order", accession, told, {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
         "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, exam) or exam or None,
         "exam_name": said.clean(obr, obr.get(4, 2)) if obr else None,
         "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)) if obr else None,
         "scheduled_at_utc": utc_text(planned.at) if planned else None,
-        "placer": said.clean(orc or obr, _placer(group)),
-        "prescribed_activity_mbq": _quantity(group, "PRESCRIBED_MBQ", MBQ, doubts), "weight_kg": _quantity(group, "WEIGHT_KG", KG, doubts, BODY_KG),
-        **_step(group),
+        "placer": said.clean(orc or obr, _placer(group)) if said.who.patient_id else None,
+        "prescribed_activity_mbq": activity, "weight_kg": weight,
+        **({"scheduled_precision": planned.precision} if planned and planned.precision == "day" else {}),
+        **({"deleted": deleted} if deleted else {}), **_step(group),
     }, doubts, planned)  # fmt: skip
+
+
+def _appointment(said: _Said, group: _Group) -> tuple[Told | None, bool]:
+    """Return when an examination is planned, and whether the message says another time as well: the first of them is taken."""
+    told = [_planned(group.obr, 36, said.zone), *(_planned(tq1, 7, said.zone) for tq1 in group.tq1)]
+    told += [_planned(group.orc, 7, said.zone, 4), _planned(group.obr, 27, said.zone, 4)]
+    planned = _first(*told)
+    return planned, planned is not None and any(_differ(planned, t) for t in told if t)
+
+
+def _differ(one: Told, other: Told) -> bool:
+    """Return whether two times cannot be the same one, told to unequal precision."""
+    first, then = sorted((one, other), key=lambda t: t.at)
+    return (then.at - first.at).total_seconds() >= max(PRECISION_S[first.precision], 1)
 
 
 def _step(group: _Group) -> dict[str, Any]:
@@ -335,7 +419,7 @@ def _step(group: _Group) -> dict[str, Any]:
     uid = (ipc.get(3) if ipc else "") or (group.zds.get(1) if group.zds else "")
     said = {
         "order_status": orc.get(5).upper() if orc else "",
-        "stations": [ae[:16] for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
+        "stations": [ae[:MAX_TEXT] for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
         "procedure_id": (ipc.get(2) if ipc else "") or (obr.get(19) if obr else ""),
         "step_id": (ipc.get(4) if ipc else "") or (obr.get(20) if obr else ""),
         "study_uid": uid if UID.fullmatch(uid) else "",
@@ -402,12 +486,12 @@ def _placer(group: _Group) -> str:
     return (group.orc.get(2) if group.orc else "") or (group.obr.get(2) if group.obr else "")
 
 
+def _is_told(group: _Group, code: str) -> bool:
+    return any(x.get(3) == code and (x.get(5) or x.is_deleted(5)) for x in group.obx)
+
+
 def _quantity(
-    group: _Group,
-    code: str,
-    units: Mapping[str, float],
-    doubts: list[dict[str, str]],
-    within: tuple[float, float] = (0.0, math.inf),
+    group: _Group, code: str, units: Mapping[str, float], within: tuple[float, float], doubts: list[dict[str, str]]
 ) -> float | None:
     """Return the value of an order's OBX in the unit that its code names, null when the order does not say one, and for certain."""
     told = [(text, x.get(6)) for x in group.obx if x.get(3) == code for text in x.repetitions(5) if text and text != '""']

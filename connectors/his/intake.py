@@ -1,15 +1,15 @@
 """One message from the wire to its acknowledgement: sealed, in the vault, in the journal, then answered."""
 
 import errno
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
 from connectors.his.acknowledge import acknowledgement
-from connectors.his.facts import Patient, facts, patient, said_at
+from connectors.his.facts import PID_FIELDS, Fact, Patient, facts, named_orders, nobody, patient, said_at
 from connectors.his.framing import Frame
 from connectors.his.message import InvalidMessage, Message, parse
 from connectors.identity import Keys, Vault
@@ -17,6 +17,8 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal, Receipt
 from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
+from judgement import reference
+from judgement.days import present_day
 from messages import because
 
 __all__ = ["Intake"]
@@ -103,7 +105,8 @@ class Intake:
             self._journal.append([self._outcome(message, content, now, "duplicate", _sender(message))])
         # behind the journal, so that a refused message changes no identity; a duplicate comes here too, after a kill in between
         for event in events:
-            self._vault.remember(event.data["patient_pseudonym"], "hl7", who, event.data.get("accession_number"))
+            if who:
+                self._vault.remember(event.data["patient_pseudonym"], "hl7", who, event.data.get("accession_number"))
         return answer
 
     def _read(self, message: Message, digest: str, now: datetime) -> tuple[list[Event], dict[str, str | None]]:
@@ -111,10 +114,17 @@ class Intake:
         if not control_id or len(control_id) > 200:
             raise InvalidMessage(because("hl7.control_id_unusable"), error="101")
         said_at(message, self._settings.zone)
-        who = patient(message)
-        pseudonym = self._keys.pseudonym(who.patient_id)
+        try:
+            who = patient(message)
+            pseudonym = self._keys.pseudonym(who.patient_id)
+        except InvalidMessage:  # the orders that it ends say whose they are
+            pseudonym = self._of_orders(message, now) or ""
+            if not pseudonym:
+                raise
+            who = nobody()
         find = partial(self._ordered, pseudonym, now - PLACED)
         found = facts(message, pseudonym, who, self._settings.zone, find)
+        found = [self._offered(f, now) for f in found]
         source = f"urn:photopeak:hl7:{self._named(_sender(message), who)}"
         control_id = self._named(control_id, who)
         events = [
@@ -126,24 +136,48 @@ class Intake:
         ]  # fmt: skip
         for event in events:
             validate(event)
-        return events, who.identity
+        return events, self._kept(pseudonym, who.identity)
+
+    def _of_orders(self, message: Message, now: datetime) -> str | None:
+        """Return the one patient of all orders that a message without patient ends or holds, None where they are not known or of several."""
+        found = [self._named_by(None, now - PLACED, *numbers) for numbers in named_orders(message)]
+        patients = {p for orders in found for _, p in orders}
+        return patients.pop() if len(patients) == 1 and all(len(orders) == 1 for orders in found) else None
+
+    def _offered(self, fact: Fact, now: datetime) -> Fact:
+        """Return a fact with the doubt that no registered station has an AE title which the order names; without reference data none is known."""
+        named = {ae.strip().upper() for ae in fact.data.get("stations", ())}
+        if not named:
+            return fact
+        try:
+            known = reference.stations(self._settings.site_id, present_day(now, self._zone)).stations
+        except (OSError, ValueError):
+            return fact
+        if not known or any(ae.strip().upper() in named for ae in known):
+            return fact
+        doubts = [*fact.data.get("doubts", ()), {"field": "IPC-9", "doubt": "no_station"}]
+        return replace(fact, data=fact.data | {"doubts": doubts[-32:]})
+
+    def _kept(self, pseudonym: str, told: dict[str, str | None]) -> dict[str, str | None]:
+        """Return an identity with what the message leaves empty as an earlier one said it."""
+        empty = [name for name in PID_FIELDS if told and told[name] is None]
+        known = self._vault.recall(pseudonym).get("hl7", {}) if empty else {}
+        return told | {name: known.get(name) for name in empty}
 
     def _ordered(self, pseudonym: str, since: datetime, filler: str, placer: str) -> str | None:
         """Return the accession number of the one order of a patient that a filler or else a placer number names, None where none is known."""
-        if filler and any(
-            e.data["exam_code"] and e.data["patient_pseudonym"] == pseudonym for _, e in self._journal.of("his.order", filler)
-        ):
-            return filler
-        if not placer:
-            return None
+        found = self._named_by(pseudonym, since, filler, placer)
+        return found.pop()[0] if len(found) == 1 else None
+
+    def _named_by(self, pseudonym: str | None, since: datetime, filler: str, placer: str) -> set[tuple[str, str]]:
+        """Return accession number and patient of the orders that a filler or else a placer number names, of one patient or (None) of all."""
+        told = [(e.subject, e.data) for _, e in self._journal.of("his.order", filler)] if filler else []
+        found = _whole(told, pseudonym)
+        if found or not placer:
+            return found
         fields = ("placer", "patient_pseudonym", "exam_code")
-        told = self._journal.excerpts(self._journal.first_since(since) - 1, "his.order", fields=fields)
-        found = {
-            o.subject
-            for o in told
-            if o.data["placer"] == placer and o.data["patient_pseudonym"] == pseudonym and o.data["exam_code"]
-        }
-        return found.pop() if len(found) == 1 else None
+        excerpts = self._journal.excerpts(self._journal.first_since(since) - 1, "his.order", fields=fields)
+        return _whole([(o.subject, o.data) for o in excerpts if o.data["placer"] == placer], pseudonym)
 
     def _quarantine(self, content: Blob, message: Message | None, now: datetime, peer: str, why: ValueError) -> _Answer:
         code, error = (why.code, why.error) if isinstance(why, InvalidMessage) else ("AE", "102")
@@ -172,6 +206,12 @@ class Intake:
         if who is None or not who.secrets.stand_in(name):
             return name
         return f"{who.secrets.blotted(name)}~{self._keys.mark(name.encode())[:16]}"
+
+
+def _whole(told: Sequence[tuple[str, Mapping[str, Any]]], pseudonym: str | None) -> set[tuple[str, str]]:
+    """Return accession number and patient of what tells an examination."""
+    found = {(accession, data["patient_pseudonym"]) for accession, data in told if data["exam_code"]}
+    return {(a, p) for a, p in found if pseudonym in (None, p)}
 
 
 def _refusal(exc: OSError) -> _Answer:

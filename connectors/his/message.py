@@ -64,6 +64,10 @@ class Segment:
         firsts = (r.split(self.marks[1])[0] for r in self.raw(field).split(self.marks[2]))
         return any(part.strip() for first in firsts for part in first.split(self.marks[4])[1:])
 
+    def is_deleted(self, field: int) -> bool:
+        """Return whether a field takes back what earlier messages said (HL7 v2 chapter 2: two quotation marks); an empty one leaves it."""
+        return field < len(self.fields) and self.fields[field].strip() == '""'
+
     def _component(self, repetition: str, component: int) -> str:
         parts = repetition.split(self.marks[1])
         part = parts[component - 1] if component <= len(parts) else ""

@@ -19,6 +19,7 @@ from connectors.events import Event
 from connectors.settings import load
 from connectors.stores.journal.memory import MemoryJournal
 from judgement.days import site_zone
+from judgement.order_states import History
 from judgement.readiness import readiness
 from judgement.reference import requirements
 from simulator.events import day_events, first_events
@@ -205,6 +206,12 @@ class Hospital:
                     "SELECT accession_number, order_state, exam_code, scheduled_at_utc FROM intermediate.int_examination__order"
                 ).fetchall()
             }
+            self.contents = {
+                a: tuple(rest)
+                for a, *rest in db.execute(
+                    "SELECT accession_number, indication, prescribed_activity_mbq, weight_kg, exam_name FROM intermediate.int_examination__order"
+                ).fetchall()
+            }
             self.statuses = dict(db.execute("SELECT accession_number, status FROM marts.fct_examination").fetchall())
 
     def _clean(self, code: str) -> Exam:
@@ -268,24 +275,17 @@ class Hospital:
                 if precision != "fraction" and precision:
                     moment = moment.replace(**cut.get(precision, {}), microsecond=0)
                 control, status = chance.choice(
-                    (
-                        ("NW", ""),
-                        ("CA", ""),
-                        ("HD", ""),
-                        ("HD", ""),
-                        ("RL", ""),
-                        ("XO", ""),
-                        ("UC", ""),
-                        ("SC", "CM"),
-                        ("SC", "ZZ"),
-                    )
+                    (("NW", ""), ("CA", ""), *2 * [("HD", "")], ("RL", ""), ("XO", ""), ("UC", ""), ("SC", "CM"), ("SC", "ZZ"))
                 )
                 is_whole = k == 0 or control in ("NW", "XO") or chance.random() < 0.5
                 order = {
                     "message_type": "ORM", "trigger": "O01", "order_control": control, "order_status": status, "accession_number": f"W-{n}",
                     "patient_pseudonym": f"p-W-{n}", "exam_code": clean.code if is_whole else None, "exam_name": "bone" if is_whole else None,
-                    "indication": None, "scheduled_at_utc": text(begin + timedelta(days=1)) if is_whole else None, "placer": None,
-                    "prescribed_activity_mbq": None, **({"occurred_precision": precision} if precision else {}),
+                    "indication": chance.choice((None, "C50.9", "C61")), "placer": None,
+                    "scheduled_at_utc": text(begin + timedelta(days=1)) if is_whole else None,
+                    "prescribed_activity_mbq": chance.choice((None, None, 700, 740)), "weight_kg": chance.choice((None, None, 70, 71.5)),
+                    "deleted": chance.sample(("weight_kg", "indication"), k=chance.choice((0, 0, 0, 1))),
+                    **({"occurred_precision": precision} if precision else {}),
                 }  # fmt: skip
                 for again in range(chance.choice((1, 1, 1, 2))):
                     self.lake.event("his.order", moment, order, recorded=begin + timedelta(days=1, minutes=k // 2 + 3 * again))
@@ -395,6 +395,14 @@ def test_worklist_readiness_and_marts_agree_on_the_newest_telling(hospital: Hosp
         assert [says[state]] == [c.reason for c in answer.blocks] if state in says else answer.blocks, (accession, state)
         assert (hospital.statuses[accession] == "cancelled") == (state == "ended")
         assert (answer.exam_code, is_scheduled) == (code, True) and code
+        history = History()
+        for e in told:
+            history.add(e)
+        whole = history.whole() or {}
+        assert (
+            tuple(whole[name] for name in ("indication", "prescribed_activity_mbq", "weight_kg", "exam_name"))
+            == hospital.contents[accession]
+        )
         journal.append([replace(e, subject=accession) for e in told])
     orders, at = Orders(journal, MemoryJournal()), datetime(2026, 1, 6, tzinfo=UTC)
     by_state = {state: {f"W-{n}" for n in range(TOLD) if hospital.orders[f"W-{n}"][0] == state} for state in states}

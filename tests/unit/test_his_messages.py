@@ -256,12 +256,52 @@ def test_an_appointment_that_is_there_is_read_or_refused(fields: dict[str, str])
 def test_an_order_without_an_appointment_says_so_while_it_is_open() -> None:
     assert ordered(obr36="").data["doubts"] == [{"field": "OBR-36", "doubt": "missing"}]
     (ended,) = said(text("ORM^O01", PID, "ORC|CA||A1", "OBR|1|||BONE").encode())
-    assert "doubts" not in ended.data and ended.data["scheduled_at_utc"] is None
+    assert ended.data["doubts"] == [{"field": "ORC-3", "doubt": "unmatched"}] and ended.data["scheduled_at_utc"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "doubt"),
+    [
+        ({"tq1": "TQ1|1||||||20261204100000"}, "several"), ({"tq1": "TQ1|1||||||20261203100000\rTQ1|2||||||20261203140000"}, "several"),
+        ({"orc7": "1^^^20261204"}, "several"), ({"tq1": "TQ1|1||||||20261203100000"}, None), ({"tq1": "TQ1|1||||||20261203"}, None),
+        ({"obr36": "19000101"}, "far"), ({"obr36": "99991231235959"}, "far"), ({"obr36": "20270303"}, None),
+    ],
+)  # fmt: skip
+def test_appointments_that_differ_or_are_far_are_told(fields: dict[str, str], doubt: str | None) -> None:
+    fields = {"obr36": "20261203100000", "orc7": "", **fields}
+    (fact,) = said(
+        text(
+            "ORM^O01",
+            PID,
+            f"ORC|NW||A1||||{fields['orc7']}",
+            f"OBR|1|||BONE{'|' * 32}{fields['obr36']}",
+            fields.get("tq1", "NTE|1"),
+        ).encode()
+    )
+    data = fact.data
+    assert data.get("doubts", []) == ([{"field": "OBR-36", "doubt": doubt}] if doubt else [])
+    assert ("scheduled_precision" in data) is (len(fields["obr36"]) == 8)
+
+
+def test_what_a_message_takes_back_is_told_apart_from_what_it_leaves_empty() -> None:
+    obx = "OBX|1|NM|WEIGHT_KG||{}|kg\rOBX|2|NM|PRESCRIBED_MBQ||{}|MBq|||||{}"
+
+    def deleted(obr: str, *observed: str) -> list[str]:
+        (fact,) = said(text("ORM^O01", PID, "ORC|XO||A1", f"OBR|1|||BONE{obr}", obx.format(*observed)).encode())
+        return fact.data.get("deleted", [])
+
+    assert deleted("", "", "", "F") == [] and deleted("", "70", "700", "F") == []
+    assert deleted("|" * 32 + '""', '""', '""', "F") == ["scheduled_at_utc", "prescribed_activity_mbq", "weight_kg"]
+    assert deleted("|" * 27 + '""', "7O", "700", "D") == [
+        "indication",
+        "prescribed_activity_mbq",
+        "weight_kg",
+    ]  # what was told holds no more
 
 
 def test_a_cancellation_is_not_refused_for_the_appointment_that_it_ends() -> None:
     (ended,) = said(text("ORM^O01", PID, "ORC|CA||A1", "OBR|1|||BONE" + "|" * 32 + "soon").encode())
-    assert (ended.data["order_control"], ended.data["doubts"]) == ("CA", [{"field": "OBR-36", "doubt": "unreadable"}])
+    assert ended.data["order_control"] == "CA" and {"field": "OBR-36", "doubt": "unreadable"} in ended.data["doubts"]
 
 
 def appointment(obr36: str = "", orc7: str = "", obr27: str = "", tq1: str = "") -> str | None:

@@ -265,11 +265,12 @@ class Hospital:
     def _clock(self) -> datetime:
         return NOW + timedelta(seconds=self.n)
 
-    def say(self, *segments: str, patient: str = "P1", at: str = "") -> str:
+    def say(self, *segments: str, patient: str | None = "P1", at: str = "", kind: str = "ORM^O01", pid: str = "") -> str:
         """Send a message of now, or of another local time; return MSA-1 and what became of it."""
         self.n += 1
-        head = f"MSH|^~\\&|H|H|P|M|{at or f'202603100900{self.n:02}'}||ORM^O01|M{self.n}|P|2.5.1"
-        answer, became = self.intake.receive(Frame("\r".join((head, f"PID|1||{patient}||X^Y", *segments)).encode()), "peer")
+        head = f"MSH|^~\\&|H|H|P|M|{at or f'202603100900{self.n:02}'}||{kind}|M{self.n}|P|2.5.1"
+        lines = (head, *([] if patient is None else [f"PID|1||{patient}||X^Y||{pid}"]), *segments)
+        answer, became = self.intake.receive(Frame("\r".join(lines).encode()), "peer")
         return f"{re.findall(rb'MSA.(..)', answer)[0].decode()} {became}"
 
     def order(self, accession: str = "A1", placer: str = "PL1", **more: str) -> str:
@@ -357,3 +358,82 @@ def test_an_order_under_an_unknown_code_is_listed_until_it_is_done_or_old(hospit
     assert orders.unclear(NOW + timedelta(days=8)) == set()
     hospital.say("ORC|SC|PL1|A1||IP")
     assert orders.unclear(NOW) == set() and len(orders.open(NOW)) == 2
+
+
+X_PL1 = "OBR|1|PL1|{}|BONE^Bone scan" + "|" * 21 + "X"
+
+
+@pytest.mark.parametrize(
+    ("how", "segments", "doubts"),
+    [
+        ({"patient": None}, ("ORC|CA|PL1|A1",), []),
+        ({"patient": None}, ("ORC|CA|PL1",), []),
+        ({"patient": ""}, ("ORC|CA||A1", "OBR|1||A1|BONE^Bone of Y X"), []),
+        ({}, ("ORC|CA|PL1|", "OBR|1|PL1||BONE^Bone"), []),
+        ({}, ("ORC|CA|PL1|A1||||||1.12.2026 09:00", "OBR|1|PL1|A1|BONE"), ["ORC-9 unreadable"]),
+        ({"kind": "ORU^R01"}, ("ORC|OC|PL1|A1", X_PL1.format("A1")), []),
+        ({"kind": "ORU^R01"}, ("ORC|RE|PL1|A1", X_PL1.format("A1")), []),
+        ({"kind": "ORU^R01"}, (X_PL1.format(""),), []),
+    ],
+)
+def test_a_cancellation_needs_the_number_of_its_order_alone(
+    hospital: Hospital, how: dict, segments: tuple[str, ...], doubts: list[str]
+) -> None:
+    hospital.order(pid="19500102|F"), hospital.order("A2", "PL2")
+    if "1.12" in segments[0]:
+        assert (
+            hospital.say(segments[0].replace("CA", "NW"), *segments[1:]) == "AE quarantined"
+        )  # no order begins at a time that nobody can read
+    assert hospital.say(*segments, **how) == "AA stored"
+    assert hospital.state() == (["A2"], "order.cancelled", "BONE", doubts)
+    (who,) = {e.data["patient_pseudonym"] for _, e in hospital.journal.of("his.order", "A1")}
+    assert (told := hospital.intake._vault.recall(who)["hl7"])["name"] == "X Y" and told["birth_date"] == "19500102"
+    assert "Y X" not in str([e.data for _, e in hospital.journal.of("his.order", "A1")])
+
+
+def test_a_message_without_patient_ends_one_known_order_or_nothing(hospital: Hospital) -> None:
+    hospital.order("A1", "PL1"), hospital.order("A2", "PL1", patient="P2")
+    for orc in ("CA|PL1", "CA||A9", "RL|PL1|A1", "SC||A1", "NW||A1"):
+        assert hospital.say(f"ORC|{orc}", "OBR|1|||BONE" if orc[0] == "N" else "NTE|1", patient=None) == "AE quarantined", orc
+    assert hospital.say("ORC|CA||A1", "ORC|CA||A2", patient=None) == "AE quarantined"  # of two patients
+    assert hospital.say(X_PL1.format("L77"), kind="ORU^R01", patient="P3") == "AE quarantined"
+    assert hospital.state()[:2] == (["A1", "A2"], None)
+
+
+def test_a_cancellation_of_an_order_that_nobody_knows_is_told(hospital: Hospital) -> None:
+    hospital.order()
+    assert hospital.say("ORC|CA|PL9|a1", "OBR|1|PL9|a1|BONE") == "AA stored"
+    assert hospital.state("a1") == (["A1"], "order.cancelled", "BONE", ["ORC-3 unmatched"])
+
+
+def test_a_status_leaves_what_it_does_not_say(hospital: Hospital) -> None:
+    weight = "OBX|1|NM|WEIGHT_KG||{}|kg"
+    obr = f"OBR|1|||BONE^Bone{'|' * 27}C50.9{'|' * 5}20260312140000"
+    assert (
+        hospital.say("ORC|NW|PL1|A1", obr, weight.format("70.5"), "OBX|2|NM|PRESCRIBED_MBQ||700|MBq", pid="19500102|F")
+        == "AA stored"
+    )
+    for control in ("SC", "XO", "NA", "OK"):
+        assert hospital.say(f"ORC|{control}|PL1|A1", "OBR|1|||BONE") == "AA stored"
+        (order,) = Orders(hospital.journal, MemoryJournal()).open(NOW)
+        assert (order.starts_at, order.is_scheduled, order.weight_kg) == (NOW + timedelta(days=2, hours=5), True, 70.5), control
+        history = History()
+        for _, event in hospital.journal.of("his.order", "A1"):
+            history.add(event)
+        whole = history.whole()
+        assert whole and [whole[n] for n in ("indication", "prescribed_activity_mbq", "exam_name")] == ["C50.9", 700.0, "Bone"]
+        assert hospital.intake._vault.recall(order.pseudonym)["hl7"]["birth_date"] == "19500102" and not hospital.state()[3]
+    hospital.say("ORC|XO|PL1|A1", "OBR|1|||FDG^PET", weight.format('""'), pid='""')
+    (order,) = Orders(hospital.journal, MemoryJournal()).open(NOW)
+    assert (order.exam_name, order.weight_kg, order.starts_at) == ("PET", None, NOW + timedelta(days=2, hours=5))
+    assert hospital.intake._vault.recall(order.pseudonym)["hl7"]["birth_date"] == ""
+
+
+@pytest.mark.parametrize(
+    ("station", "is_known"), [("GC1", True), ("gc1", True), (" Gc1 ", True), ("GC9", False), ("GC1LONGAETITLE17C", False)]
+)
+def test_an_order_for_a_station_that_nobody_has_is_told(hospital: Hospital, station: str, is_known: bool) -> None:
+    hospital.say("ORC|NW|PL1|A1", "OBR|1|||BONE", f"IPC|A1|P1|1.2.3|S1|||||{station}", kind="OMI^O23")
+    ((_, event),) = hospital.journal.of("his.order", "A1")
+    assert event.data["stations"] == [station.strip()]
+    assert ({"field": "IPC-9", "doubt": "no_station"} in event.data["doubts"]) is not is_known

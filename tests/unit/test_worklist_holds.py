@@ -476,6 +476,22 @@ def test_an_order_without_a_time_is_offered_on_each_day_of_a_week_and_says_so(ho
     assert said() == {}
 
 
+def test_an_order_of_a_day_says_so_and_one_for_no_station_is_listed(house: House) -> None:
+    house.states(GC1=FIT, SPCT1=FIT)
+    house.order("A1", scheduled_precision="day", exam_name="Bone scan")
+    house.order("A2", stations=["gc1"], exam_name="Bone scan")
+    house.order("A3", stations=["GC9"], at=NOW + timedelta(days=3))
+    step = Dataset()
+    step.ScheduledProcedureStepDescription = ""
+    found = house.ask("GC1", ScheduledProcedureStepSequence=[step])[1]
+    assert {d.AccessionNumber: d.ScheduledProcedureStepSequence[0].ScheduledProcedureStepDescription[:9] for d in found} == {
+        "A1": "NO TIME: ", "A2": "Bone scan",
+    }  # fmt: skip
+    house.holds._show()
+    shown = json.loads((house.settings.worklist / "holds.json").read_text())["not_offered"]
+    assert [(r["accession_number"], r["reason_code"]) for r in shown] == [("A3", "worklist.order_for_no_station")]
+
+
 def test_a_cancellation_by_bare_date_ends_the_order_and_an_older_one_does_not(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
     for accession, before in (("A1", 0), ("A2", 1)):

@@ -31,7 +31,7 @@ LOG = logging.getLogger("photopeak.dicom")
 # out of what it writes (PS3.5 annex K has them in each component group)
 charset.handled_encodings = tuple(e for e in charset.handled_encodings if e != "iso_ir_58")  # type: ignore[assignment]
 LIMIT = 500  # answers to one question
-NO_TIME = "NO TIME: "  # before the description of a step whose order names no time: the standard wants one all the same
+NO_TIME = "NO TIME: "  # before the description of a step whose order names no time, or the day alone: the standard wants one all the same
 NUMBER_LENGTH = 16  # of VR SH; a number that is cut is another number
 SUCCESS, PENDING, PENDING_WARNING, CANCELLED = 0x0000, 0xFF00, 0xFF01, 0xFE00
 OUT_OF_RESOURCES, NO_IDENTIFIER, UNABLE, NOT_REGISTERED = 0xA700, 0xA900, 0xC001, 0xC010
@@ -112,6 +112,8 @@ class Worklist:
         looked_at: dict[str, Message | None] = {}
         for order in wanting:
             order = self._dated(order, now)
+            if not any(_does(s, order, reference) for s in reference.stations.values()):
+                looked_at[order.accession_number] = because("worklist.order_for_no_station")
             if not starts_within(wanted, local(order.starts_at, self._settings.zone)):
                 continue
             named = [s for s in free if _does(s, order, reference)]
@@ -141,7 +143,7 @@ class Worklist:
             return because("worklist.patient_unknown")
         entry = self._entry(stations, order.starts_at, order.accession_number, order.exam_name, order.exam_code, "99HIS")
         step = entry.ScheduledProcedureStepSequence[0]
-        if not order.is_scheduled:
+        if not order.is_timed:
             step.ScheduledProcedureStepDescription = f"{NO_TIME}{order.exam_name}"[:64]
         entry.RequestedProcedureID, step.ScheduledProcedureStepID = order.procedure_id, order.step_id
         entry.StudyInstanceUID = order.study_uid or entry.StudyInstanceUID
@@ -202,7 +204,7 @@ def _born(text: str, now: datetime) -> str:
 def _does(station: Station, order: Order, reference: Stations) -> bool:
     """Return whether an order is for a station: named by the order, else by its examination, which if no row names it is for all."""
     if order.stations:
-        return station.ae_title in order.stations
+        return station.ae_title.strip().upper() in (ae.strip().upper() for ae in order.stations)
     named = {s.ae_title for s in reference.stations.values() if order.exam_code in s.exam_codes}
     return not named or station.ae_title in named
 

@@ -26,6 +26,7 @@ class Order:
     exam_name: str
     starts_at: datetime  # of an order that names no time, when it was given
     is_scheduled: bool
+    is_timed: bool  # whether it names the time too, and not the day alone
     weight_kg: float | None
     stations: tuple[str, ...]  # AE titles that the order itself names; empty: any station for this examination
     procedure_id: str
@@ -111,6 +112,7 @@ def order_of(said: Mapping[str, Any], given: datetime) -> Order:
     accession, starts = said["accession_number"], said["scheduled_at_utc"]
     return Order(
         accession, said["patient_pseudonym"], said["exam_code"], said["exam_name"] or said["exam_code"],
-        datetime.fromisoformat(starts) if starts else given, bool(starts), said.get("weight_kg"),
+        datetime.fromisoformat(starts) if starts else given, bool(starts),
+        bool(starts) and said.get("scheduled_precision") != "day", said.get("weight_kg"),
         tuple(said.get("stations") or ()), said.get("procedure_id") or accession, said.get("step_id") or accession, said.get("study_uid"),
     )  # fmt: skip
