@@ -36,7 +36,9 @@ SHOWN = {".json", ".csv", ".yaml", ".yml", ".html", ".js", ".py", ".sql"}
 # fixed names of others: the value set of an answer, a standard, the words of a sender
 QUOTED = re.compile(r"核医学影像|医学影像|影像科")
 # what a person or machine writes to us is matched in their words, right or wrong
-SENDERS = re.compile(r"^(tests/|simulator/|connectors/(his|privacy)/|dbt_project/seeds/indication_terms)")
+SENDERS = re.compile(
+    r"^(tests/|simulator/|connectors/(his/|free_text\.py|ordinary_words\.py)|dbt_project/seeds/indication_terms)"
+)
 
 
 def shown() -> list[Path]:
