@@ -29,7 +29,18 @@ BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on re
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
 WORKLIST_TEXT = 16  # of DICOM's VR SH: a longer accession number would be cut, which is another number
-DOUBTS = ("unreadable", "character_set", "too_long", "clock_change", "missing", "unmatched", "several", "far", "no_station")
+DOUBTS = (
+    "unreadable",
+    "character_set",
+    "too_long",
+    "clock_change",
+    "missing",
+    "unmatched",
+    "several",
+    "far",
+    "no_station",
+    "older",
+)
 FAR = timedelta(days=2 * 366)  # an appointment further from its message is a slip or a placeholder (1900, 9999)
 PID_FIELDS = {"birth_date": 7, "sex": 8}  # what a later message may leave empty and does not take back
 Find = Callable[[str, str], str | None]  # of filler and placer number (ORC-3, ORC-2; empty: not told)

@@ -19,6 +19,7 @@ from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
 from judgement import reference
 from judgement.days import present_day
+from judgement.order_states import History, order_state
 from messages import because
 
 __all__ = ["Intake"]
@@ -134,6 +135,7 @@ class Intake:
             )
             for n, f in enumerate(found, 1)
         ]  # fmt: skip
+        events = [self._overtaken(event) for event in events]
         for event in events:
             validate(event)
         return events, self._kept(pseudonym, who.identity)
@@ -157,6 +159,18 @@ class Intake:
             return fact
         doubts = [*fact.data.get("doubts", ()), {"field": "IPC-9", "doubt": "no_station"}]
         return replace(fact, data=fact.data | {"doubts": doubts[-32:]})
+
+    def _overtaken(self, event: Event) -> Event:
+        """Return an event with the doubt that it ends or holds an order which stands all the same: by its time it was told before."""
+        if event.type != "his.order" or order_state(event.data["order_control"], event.data.get("order_status")) == "open":
+            return event
+        history, told = History(), [e for _, e in self._journal.of("his.order", event.subject) if e.id != event.id]
+        for one in (*told, event):
+            history.add(one)
+        if not told or history.state() != "open":
+            return event
+        doubts = [*event.data.get("doubts", ()), {"field": "ORC-9", "doubt": "older"}]
+        return replace(event, data=event.data | {"doubts": doubts[-32:]})
 
     def _kept(self, pseudonym: str, told: dict[str, str | None]) -> dict[str, str | None]:
         """Return an identity with what the message leaves empty as an earlier one said it."""

@@ -437,3 +437,14 @@ def test_an_order_for_a_station_that_nobody_has_is_told(hospital: Hospital, stat
     ((_, event),) = hospital.journal.of("his.order", "A1")
     assert event.data["stations"] == [station.strip()]
     assert ({"field": "IPC-9", "doubt": "no_station"} in event.data["doubts"]) is not is_known
+
+
+def test_a_cancellation_that_is_dated_before_its_order_is_told(hospital: Hospital) -> None:
+    hospital.order(at="20260310090000")
+    for control in ("CA", "HD", "OC"):
+        assert hospital.say(f"ORC|{control}|PL1|A1", at="20260310085800") == "AA stored"
+        assert hospital.state() == (["A1"], None, "BONE", ["ORC-9 older"])
+    hospital.say("ORC|SS|PL1|A1", at="20260310085800")
+    assert hospital.state()[3] == []
+    hospital.say("ORC|CA|PL1|A1", at="20260310090000")  # of the same second: what ends it counts
+    assert hospital.state() == ([], "order.cancelled", "BONE", [])

@@ -103,6 +103,7 @@ select
         when 'unmatched' then {{ because('intake.order_unknown') }}
         when 'several' then {{ because('intake.several_times', {'field': 'field'}) }}
         when 'far' then {{ because('intake.far_appointment', {'field': 'field'}) }}
+        when 'older' then {{ because('intake.order_overtaken', {'field': 'field'}) }}
         when 'no_station' then {{ because('intake.no_station', {'field': 'field'}) }}
         when 'too_long' then {{ because('intake.accession_too_long') }}
         else {{ because('intake.left_out', {'field': 'field'}) }}
