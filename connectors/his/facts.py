@@ -25,6 +25,7 @@ NUMBERS = ("NM", "SN", "ST", "")
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 UID = re.compile(r"[0-9][0-9.]{0,63}")
 KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
+FIRST_BIRTH = 1890  # of the oldest living person, with room
 BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on record, with room
 COMPARED = re.compile(r"([<>]=?|=)?\s*(.*)", re.DOTALL)  # of SN, and as people write it
 MAX_TEXT = 256
@@ -125,12 +126,12 @@ def nobody() -> Patient:
 
 
 def _birth(pid: Segment) -> Told | None:
-    """Return PID-7, None when it is empty or says no birth that can be read; a day of birth has no zone: an offset is passed over."""
+    """Return PID-7, None when it is empty or says no birth of a living person; a day of birth has no zone: an offset is passed over."""
     try:
         told, own = read_time(pid.get(7), UTC), zone_of(pid.get(7))
     except Unreadable:
         return None
-    return replace(told, at=told.at.astimezone(own or UTC)) if told and 1800 < told.at.year < 2100 else None
+    return replace(told, at=told.at.astimezone(own or UTC)) if told and FIRST_BIRTH <= told.at.year < 2100 else None
 
 
 def _born(pid: Segment) -> str:
@@ -414,6 +415,8 @@ def _appointment(said: _Said, group: _Group) -> tuple[Told | None, bool]:
     """Return when an examination is planned, and whether the message says another time as well: the first of them is taken."""
     told = [_planned(group.obr, 36, said.zone), *(_planned(tq1, 7, said.zone) for tq1 in group.tq1)]
     told += [_planned(group.orc, 7, said.zone, 4), _planned(group.obr, 27, said.zone, 4)]
+    repeated = [(segment, field) for segment, field in ((group.orc, 7), (group.obr, 27)) if segment]
+    told += [read_time(text, said.zone) for segment, field in repeated for text in segment.repetitions(field, 4)]
     planned = _first(*told)
     return planned, planned is not None and any(_differ(planned, t) for t in told if t)
 

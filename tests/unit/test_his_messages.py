@@ -263,7 +263,8 @@ def test_an_order_without_an_appointment_says_so_while_it_is_open() -> None:
     ("fields", "doubt"),
     [
         ({"tq1": "TQ1|1||||||20261204100000"}, "several"), ({"tq1": "TQ1|1||||||20261203100000\rTQ1|2||||||20261203140000"}, "several"),
-        ({"orc7": "1^^^20261204"}, "several"), ({"tq1": "TQ1|1||||||20261203100000"}, None), ({"tq1": "TQ1|1||||||20261203"}, None),
+        ({"orc7": "1^^^20261204"}, "several"), ({"orc7": "1^^^20261203100000~1^^^20261205100000"}, "several"),
+        ({"tq1": "TQ1|1||||||20261203100000"}, None), ({"tq1": "TQ1|1||||||20261203"}, None),
         ({"obr36": "19000101"}, "far"), ({"obr36": "99991231235959"}, "far"), ({"obr36": "20270303"}, None),
     ],
 )  # fmt: skip
@@ -330,7 +331,7 @@ def test_a_weight_that_is_told_twice_alike_is_one(obx: list[str], kg: float) -> 
     assert data["weight_kg"] == kg and "doubts" not in data
 
 
-@pytest.mark.parametrize("born", ["20700101", "1970-02-30", "01.02.1970", "2027"])
+@pytest.mark.parametrize("born", ["18000101", "20700101", "1970-02-30", "01.02.1970", "2027"])
 @pytest.mark.parametrize("kind", ["ADT^A04", "ORM^O01"])
 def test_a_birth_that_cannot_be_is_a_doubt_of_every_message(kind: str, born: str) -> None:
     (fact,) = said(text(kind, f"PID|1||P1||A^B||{born}|F", *(ORDER[1:3] if kind[0] == "O" else ())).encode())

@@ -199,9 +199,9 @@ def test_an_examination_that_no_station_is_said_to_do_is_lost_to_none_of_them(ho
 
 def test_no_entry_holds_anything_of_another_patient(house: House) -> None:
     house.states(GC1=FIT, SPCT1=FIT)
-    for n in (1, 2, 3):
+    for n in (1, 2, 3, 4):
         house.order(f"A{n}", at=NOW + timedelta(minutes=n), patient_pseudonym=f"PT-{n}", weight_kg=50.0 + n if n != 2 else None)
-    for n, born in enumerate(("19500102", None, "19710304"), 1):
+    for n, born in enumerate(("19500102", None, "19710304", "18000101"), 1):
         who = {"patient_id": f"H{n}", "person_name": f"N{n}^X", "birth_date": born, "sex": "F" if born else None}
         house.vault.remember(f"PT-{n}", "hl7", who)
     wanted = dict.fromkeys(("PatientBirthDate", "PatientSex", "StudyInstanceUID"), "") | {"PatientWeight": None}
@@ -212,8 +212,9 @@ def test_no_entry_holds_anything_of_another_patient(house: House) -> None:
             ("A1", "H1", "N1^X", "19500102", "F", "51"),
             ("A2", "H2", "N2^X", "", "", ""),
             ("A3", "H3", "N3^X", "19710304", "F", "53"),
+            ("A4", "H4", "N4^X", "", "F", "54"),  # a placeholder is nobody's birth
         ]
-        assert len({d.StudyInstanceUID for d in found}) == 3
+        assert len({d.StudyInstanceUID for d in found}) == 4
 
 
 @pytest.mark.parametrize("control", ["CA", "OC", "CR", "DC", "OD", "DR", "RP", "UA", "HD"])

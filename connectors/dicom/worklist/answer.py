@@ -195,7 +195,7 @@ class Worklist:
 def _born(text: str, now: datetime) -> str:
     """Return a day of birth, empty for what is no day or is still to come."""
     try:
-        day = datetime.strptime(text, "%Y%m%d") if re.fullmatch(r"(?:18|19|20)\d{6}", text) else None
+        day = datetime.strptime(text, "%Y%m%d") if re.fullmatch(r"(?:189|19\d|20\d)\d{5}", text) else None
     except ValueError:
         return ""
     return text if day and day.date() <= now.date() else ""
