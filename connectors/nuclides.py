@@ -33,9 +33,10 @@ CHINESE = {
     "铼": "Re", "铬": "Cr", "钴": "Co", "锗": "Ge", "锆": "Zr", "铜": "Cu", "铷": "Rb", "碳": "C", "氮": "N", "氧": "O", "氙": "Xe", "氪": "Kr",
     "锕": "Ac", "铽": "Tb", "钬": "Ho", "砹": "At", "铅": "Pb", "铋": "Bi", "钍": "Th", "铯": "Cs", "钡": "Ba", "钪": "Sc", "硒": "Se", "溴": "Br",
     "铒": "Er", "钆": "Gd", "钠": "Na", "铁": "Fe", "锰": "Mn", "铕": "Eu", "镅": "Am", "金": "Au", "银": "Ag", "钼": "Mo", "铱": "Ir", "氡": "Rn",
-    "氢": "H", "钾": "K", "锌": "Zn", "钛": "Ti", "钒": "V", "砷": "As", "铥": "Tm", "镱": "Yb", "镝": "Dy", "铈": "Ce", "镧": "La", "钯": "Pd",
+    "氢": "H", "钾": "K", "锌": "Zn", "钛": "Ti", "钒": "V", "砷": "As", "铥": "Tm", "镱": "Yb", "镝": "Dy", "铈": "Ce", "镧": "La", "钯": "Pd", "钨": "W", "钌": "Ru",
 }  # fmt: skip
 LABEL = re.compile(r"\[\s*([^\[\]]+?)\s*\]\s*-?[A-Za-z][A-Za-z0-9-]*")
+BEHIND = re.compile(r"^(\d+)([a-z]{1,2})m$")
 LONGEST_NAME = 3  # parts of a name that belong together: 99, m, Tc
 
 
@@ -63,8 +64,9 @@ def known_nuclides() -> Mapping[str, Nuclide]:
 def nuclide_named(text: str) -> str | None:
     """Return the nuclide whose name or code this is, whole and without another word; None for everything else.
 
-    A label of the nuclide may stand before a compound in its brackets (IUPAC: [18F]FDG); letters of other scripts are no part of a name
-    but for the Chinese names of the elements.
+    Understood: symbol or name of the element and mass in any order, with any dash, `99Tcm`, the element twice (USAN `Technetium Tc 99m`, INN
+    `Technetium (99mTc)`, Chinese pharmacopoeia `锝[99mTc]`), and a label before a compound in its brackets (IUPAC: [18F]FDG); letters of
+    other scripts are no part of a name but for the Chinese names of the elements.
     """
     _, names, codes = _table()
     text = unicodedata.normalize("NFKC", text).strip()
@@ -72,7 +74,22 @@ def nuclide_named(text: str) -> str | None:
         return codes[text.upper()]
     label = LABEL.fullmatch(text)
     plain = _latin(label[1] if label else text)
-    return names.get(re.sub("[^a-z0-9]", "", plain.lower())) if plain.isascii() else None
+    if not plain.isascii():
+        return None
+    parts = re.findall("[a-z0-9]+", plain.lower())
+    for begin in range(len(parts)):
+        for end in range(begin + 1, min(begin + LONGEST_NAME, len(parts)) + 1):
+            nuclide = _named("".join(parts[begin:end]))
+            mass = (nuclide or "").partition("-")[2]
+            if nuclide and all(names.get(p + mass) == nuclide for p in (*parts[:begin], *parts[end:])):
+                return nuclide
+    return None
+
+
+def _named(word: str) -> str | None:
+    """Return the nuclide of letters and digits alone; the `m` of an excited state may stand behind the symbol."""
+    names = _table()[1]
+    return names.get(word) or names.get(BEHIND.sub(r"\1m\2", word))
 
 
 def kept_as(text: str) -> str:
@@ -80,7 +97,7 @@ def kept_as(text: str) -> str:
 
     The models read names by letters and digits alone.
     """
-    known = re.sub("[^a-z0-9]", "", text.lower()) in _table()[1]
+    known = "".join(filter(str.isalnum, text.lower())) in _table()[1]
     return text if known else nuclide_named(text) or text
 
 
@@ -90,13 +107,12 @@ def nuclide_of(name: str | None) -> str | None:
     Understood are the code values of DICOM CID 18 and CID 4020 (PS3.16), and names in any order and among other words: Tc-99m, 99mTc,
     Tc99m, ^99m^Technetium, Technetium Tc^99m^ medronate. A text that names two nuclides names none.
     """
-    _, names, codes = _table()
     text = unicodedata.normalize("NFKC", str(name or "")).strip()
-    if text.upper() in codes:
-        return codes[text.upper()]
+    if whole := nuclide_named(text):
+        return whole
     parts = re.findall("[a-z0-9]+", _latin(text).lower())
     pieces = ("".join(parts[k : k + n]) for n in range(1, LONGEST_NAME + 1) for k in range(len(parts) - n + 1))
-    found = {names[p] for p in pieces if p in names}
+    found = {n for n in map(_named, pieces) if n}
     return found.pop() if len(found) == 1 else None
 
 

@@ -7,7 +7,13 @@ from types import MappingProxyType
 
 __all__ = ["KG", "MBQ", "decimal", "plain", "quantity"]
 
-MBQ = MappingProxyType({"": 1.0, "mbq": 1.0, "gbq": 1000.0, "kbq": 0.001, "bq": 1e-6, "mci": 37.0, "uci": 0.037, "ci": 37000.0})
+MBQ = MappingProxyType(
+    {
+        **{"": 1.0, "mbq": 1.0, "gbq": 1000.0, "kbq": 0.001, "bq": 1e-6, "mci": 37.0, "uci": 0.037, "\u03bcci": 0.037, "ci": 37000.0},
+        **{"兆贝可": 1.0, "兆贝可勒尔": 1.0, "兆贝": 1.0, "吉贝可": 1000.0, "千贝可": 0.001, "贝可": 1e-6, "毫居里": 37.0, "微居里": 0.037, "居里": 37000.0},
+    }
+)
+MILLI = "mBq"  # nobody is given a billionth of an activity: it is not known whether this was meant
 POUND = 0.45359237  # kg, international yard and pound agreement of 1959
 KG = MappingProxyType(
     {
@@ -32,7 +38,7 @@ UNITS = {
     for u in (
         "mmol/L", "umol/L", "pmol/L", "mg/dL", "mg/L", "ng/mL", "ug/L", "g/L", "kg", "MBq", "mL/min", "IU/L", "mIU/L", "mIU/mL", "uIU/mL",
     )
-}  # fmt: skip
+} | {"毫摩尔/升": "mmol/L", "毫摩/升": "mmol/L", "微摩尔/升": "umol/L", "毫克/分升": "mg/dL", "克/升": "g/L"}  # fmt: skip
 
 
 def decimal(text: str) -> float | None:
@@ -51,6 +57,8 @@ def quantity(text: str, unit: str, units: Mapping[str, float]) -> float | None:
     match = VALUE.fullmatch(unicodedata.normalize("NFKC", text).strip())
     value = decimal(match[1]) if match else None
     if match is None or value is None or value < 0:
+        return None
+    if MILLI in (unit.strip(), match[2]):
         return None
     said = {u.strip().casefold() for u in (unit, match[2] or "") if u.strip()}
     factors = {units.get(u) for u in said or {""}}
