@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from judgement.rows import LaboratoryUnit
 
-__all__ = ["Range", "Result", "is_result", "result", "verdict"]
+__all__ = ["Range", "Result", "exactly", "is_result", "result", "verdict"]
 
 Range = tuple[float, float]  # the values that a result can mean, bounds included
 # OBX-11, HL7 table 0085: final, corrected, preliminary, entered and not verified, partial, final without retransmission; and of later
@@ -34,6 +34,11 @@ class Result(NamedTuple):
     said: Range | None
     unit: str | None = None
     why: str = "result_unusable"
+
+
+def exactly(value: float) -> Result:
+    """Return what a number says."""
+    return Result((value, value))
 
 
 def is_result(observation: Mapping[str, Any]) -> bool:

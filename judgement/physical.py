@@ -11,7 +11,7 @@ from typing import Any
 from judgement.rows import PhysicalRange, Sensor
 from messages import Message, because
 
-__all__ = ["no_reading", "physical_range", "unphysical"]
+__all__ = ["AHEAD", "no_reading", "physical_range", "unphysical"]
 
 # The ground alone gives some 0.06 µGy/h (UNSCEAR 2000, annex B): a small part of it is no dose rate anywhere on Earth, while a monitor of
 # coarse resolution shows 0

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from judgement.days import local_day
-from judgement.laboratory import Range, Result, is_result, result, verdict
+from judgement.laboratory import Range, Result, exactly, is_result, result, verdict
 from judgement.newest import happened_at, in_order, precision_s, told_at
 from judgement.order_states import History
 from judgement.physical import physical_range
@@ -180,9 +180,12 @@ class _Told:
         return history.whole(), history.state()
 
     def person(self) -> tuple[str | None, int | None]:
-        """Return sex and year of birth as the newest message that says them has it."""
-        sex, born = None, None
-        for _, event in in_order((happened_at(e), precision_s(e), e) for e in self._of("his.patient")):
+        """Return sex and year of birth as the newest message about the patient that says them has it, the order's included."""
+        sex, born, whose = None, None, (self.order()[0] or {}).get("patient_pseudonym")
+        told = (
+            e for e in self._events if e.type == "his.patient" or (e.type == "his.order" and e.data["patient_pseudonym"] == whose)
+        )
+        for _, event in in_order((happened_at(e), precision_s(e), e) for e in told):
             sex = event.data.get("sex") or sex
             born = event.data.get("birth_year") or born
         return sex, born
@@ -200,8 +203,7 @@ class _Told:
     def since(self, name: str) -> datetime | None:
         """Return the newest answer that is a moment."""
         told = (e for e in self._of("examination.preparation") if _moment(e.data.get(name)) is not None)
-        past = self._past("asked_at_utc", told)
-        return _moment(past[-1][1].data[name]) if past else None
+        return _moment(past[-1][1].data[name]) if (past := self._past("asked_at_utc", told)) else None
 
     def observed(self, row: Preparation, units: Sequence[LaboratoryUnit]) -> tuple[datetime, datetime, float, Result] | None:
         """Return the newest laboratory result of an item: when it counts from, when it was measured, to how many seconds, and its value."""
@@ -309,18 +311,18 @@ def _value(told: _Told, row: Preparation, at: datetime, required: Requirements) 
     """
     item = row.item
     if item == "medication":  # its drugs are judged one by one; here it counts that somebody asked
-        return None if told.answer("medication") is None else _exactly(0.0)
+        return None if told.answer("medication") is None else exactly(0.0)
     if item == "fasting_h":
         since = told.since("fasting_since_utc")
         if since is None:
             return None
-        return _exactly((at - since).total_seconds() / 3600) if since <= at else Result(None, None, "since_ahead")
+        return exactly((at - since).total_seconds() / 3600) if since <= at else Result(None, None, "since_ahead")
     said, measured = told.answer(item), told.observed(row, required.units)
     when = told.asked(item)
     if measured is not None and (when is None or measured[0] > when):
         _, moment, precision, got = measured
     elif said is not None and when is not None:
-        moment, precision, got = when, 0.0, _exactly(float(said))
+        moment, precision, got = when, 0.0, exactly(float(said))
     else:
         return None
     low, high = physical_range(item, "", required.ranges)
@@ -332,10 +334,6 @@ def _value(told: _Told, row: Preparation, at: datetime, required: Requirements) 
         if (at - moment).total_seconds() > row.valid_hours * 3600:
             return Result(None, None, "result_too_old")
     return got
-
-
-def _exactly(value: float) -> Result:
-    return Result((value, value))
 
 
 def _drugs(told: _Told, required: Requirements, code: str | None, step: str, at: datetime, day: date) -> Iterator[_Shortfall]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -44,6 +45,15 @@ DOUBTS = (
 )
 FAR = timedelta(days=2 * 366)  # an appointment further from its message is a slip or a placeholder (1900, 9999)
 PID_FIELDS = {"birth_date": 7, "sex": 8}  # what a later message may leave empty and does not take back
+# PID-8: HL7 table 0001, and what senders write instead; 0, 1, 2, 9 of ISO/IEC 5218 and GB/T 2261.1
+SEXES = {
+    word.casefold(): sex
+    for sex, words in {
+        "M": "M male man 男 男性 1 männlich", "F": "F female woman 女 女性 2 W weiblich", "O": "O other 其他", "A": "A", "N": "N",
+        "U": "U unknown 未知 不详 未说明 0 9",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
 Find = Callable[[str, str], str | None]  # of filler and placer number (ORC-3, ORC-2; empty: not told)
 
 
@@ -102,7 +112,7 @@ def patient(message: Message) -> Patient:
     if not patient_id:
         raise InvalidMessage(because("hl7.no_patient_id"), error="101")
     identity = {
-        "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": pid.get(8),
+        "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": _sex(pid),
         "address": pid.text(11), "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
         "national_id": pid.get(19), "other_ids": " ".join(pid.repetitions(3)),
     }  # fmt: skip
@@ -285,9 +295,9 @@ def _visit(said: _Said) -> Fact:
     born = _birth_year(said)
     location = "^".join(filter(None, (pv1.get(3, n) for n in range(1, 5)))) if pv1 else ""
     told = _first(_time(evn, 6, said.zone), _time(evn, 2, said.zone))
-    doubts = _birth_doubts(said)
+    doubts = _person_doubts(said)
     return said.fact("his.patient", said.pseudonym, told, {
-        "message_type": "ADT", "trigger": trigger, "patient_pseudonym": said.pseudonym, "sex": _clip(pid.get(8)),
+        "message_type": "ADT", "trigger": trigger, "patient_pseudonym": said.pseudonym, "sex": _sex(pid),
         "birth_year": born,
         "visit_number": said.clean(pv1, pv1.get(19)) if pv1 else None, "location": said.clean(pv1, location),
     }, doubts)  # fmt: skip
@@ -300,9 +310,17 @@ def _birth_year(said: _Said) -> int | None:
     return told.at.year if told and told.at < said.sent.at + timedelta(days=1) else None
 
 
-def _birth_doubts(said: _Said) -> list[dict[str, str]]:
+def _sex(pid: Segment) -> str | None:
+    """Return PID-8 as HL7 table 0001 has it, None when it is empty or none that is known; its text is not kept, for it may be anything."""
+    return SEXES.get(unicodedata.normalize("NFKC", pid.get(8)).strip().casefold())
+
+
+def _person_doubts(said: _Said) -> list[dict[str, str]]:
     pid = said.message.first("PID")
-    return [{"field": "PID-7", "doubt": "unreadable"}] if pid and pid.get(7) and _birth_year(said) is None else []
+    if pid is None:
+        return []
+    unread = (("PID-7", pid.get(7), _birth_year(said)), ("PID-8", pid.get(8), _sex(pid)))
+    return [{"field": field, "doubt": "unreadable"} for field, text, value in unread if text and value is None]
 
 
 def named_orders(message: Message) -> list[tuple[str, str]]:
@@ -378,7 +396,9 @@ def _order(said: _Said, group: _Group) -> Fact:
         doubts.append({"field": "OBR-36", "doubt": "far"})
     if len(accession) > WORKLIST_TEXT:
         doubts.append({"field": "accession_number", "doubt": "too_long"})
-    doubts += _birth_doubts(said)
+    doubts += _person_doubts(said)
+    pid, born = said.message.first("PID"), _birth_year(said)
+    person = {"sex": _sex(pid) if pid else None, "birth_year": born}
     if orc and orc.get(5) and orc.get(5).upper() not in STATUSES:
         doubts.append({"field": "ORC-5", "doubt": "unreadable"})
     if planned is None and control in ("NW", "RO") and is_open and exam:
@@ -408,6 +428,7 @@ def _order(said: _Said, group: _Group) -> Fact:
         "prescribed_activity_mbq": activity, "weight_kg": weight,
         **({"scheduled_precision": planned.precision} if planned and planned.precision == "day" else {}),
         **({"deleted": deleted} if deleted else {}), **_step(group),
+        **{k: v for k, v in person.items() if v is not None},
     }, doubts, planned)  # fmt: skip
 
 

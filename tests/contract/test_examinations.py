@@ -111,6 +111,14 @@ CASES: dict[str, tuple[str, Change]] = {
         for control, status in FORBIDDING
     },
     "T-anybody": ("THYROID", lambda k, data, _: None if k == "his.patient" or data.get("form") == "pregnancy" else data),
+    "T-order-says": (
+        "THYROID",
+        lambda k, data, _: (
+            None
+            if k == "his.patient" or data.get("form") == "pregnancy"
+            else data | ({"sex": "M", "birth_year": 1980} if k == "his.order" else {})
+        ),
+    ),
     "H-short": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=1))),
     "H-bound": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=2))),
     "H-long": ("HEPATOBILIARY", answer(fasting_since_utc=before(hours=30))),
@@ -372,7 +380,8 @@ def test_what_is_asked_before_and_judged_afterwards_agree(hospital: Hospital) ->
         "T-drug": (False, 1, 0), "T-bound": (True, 0, 0), "T-short": (False, 1, 0), "T-member": (True, 0, 0), "T-group": (False, 1, 0),
         "T-unknown": (None, 1, 0), "T-antiseptic": (True, 0, 1), "T-unasked": (None, 1, 0), "T-unsigned": (False, 1, 0),
         "T-half": (False, 1, 0), "T-old": (False, 1, 0), "T-fresh": (True, 0, 0), "T-late": (False, 1, 0), "T-cancelled": (False, 1, 0),
-        "T-anybody": (False, 1, 0), "H-short": (False, 1, 0), "H-bound": (True, 0, 1), "H-long": (True, 0, 1), "H-unasked": (None, 1, 0),
+        "T-anybody": (False, 1, 0), "T-order-says": (True, 0, 0),
+        "H-short": (False, 1, 0), "H-bound": (True, 0, 1), "H-long": (True, 0, 1), "H-unasked": (None, 1, 0),
         "H-opioid": (False, 1, 0), "R-dry": (True, 0, 1), "R-ace": (True, 0, 1), "M-coffee": (False, 1, 0), "M-beta": (True, 0, 1),
         "F-sweet": (False, 1, 0), "F-fed": (False, 1, 0), "F-unmeasured": (None, 1, 0), "B-iron": (True, 0, 1),
     }  # fmt: skip

@@ -51,6 +51,7 @@ def test_an_order_says_the_same_in_every_character_set(charset: str, codec: str,
         "exam_code": "BONE", "exam_name": "全身骨显像", "indication": "骨痛 疑转移",
         "scheduled_at_utc": "2026-03-02T02:00:00.000000Z",
         "placer": "PL7", "prescribed_activity_mbq": 740.0, "weight_kg": 61.5, "order_status": "SC", "occurred_precision": "second",
+        "sex": "M", "birth_year": 1980,
         **({"doubts": [{"field": "MSH-18",
         "doubt": "character_set"}]} if codec[:2].upper() != charset.replace("UNICODE ", "")[:2] else {}),
     }  # fmt: skip
@@ -336,6 +337,18 @@ def test_a_weight_that_is_told_twice_alike_is_one(obx: list[str], kg: float) -> 
 def test_a_birth_that_cannot_be_is_a_doubt_of_every_message(kind: str, born: str) -> None:
     (fact,) = said(text(kind, f"PID|1||P1||A^B||{born}|F", *(ORDER[1:3] if kind[0] == "O" else ())).encode())
     assert {"field": "PID-7", "doubt": "unreadable"} in fact.data["doubts"] and fact.data.get("birth_year") is None
+
+
+@pytest.mark.parametrize(("pid8", "sex", "doubt"), [
+    ("M", "M", False), ("m", "M", False), ("Ｍ", "M", False), ("MALE", "M", False), ("男", "M", False), ("男性", "M", False), ("1", "M", False),
+    ("F", "F", False), ("女", "F", False), ("2", "F", False), ("female", "F", False), ("w", "F", False), ("U", "U", False), ("0", "U", False),
+    ("O", "O", False), ("", None, False), ("X", None, True), ("王小明", None, True), ("3", None, True),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["ADT^A04", "ORM^O01"])
+def test_the_sex_is_read_by_a_table_or_named(kind: str, pid8: str, sex: str | None, doubt: bool) -> None:
+    (fact,) = said(text(kind, f"PID|1||P1||A^B||19800517|{pid8}", *(ORDER[1:3] if kind[0] == "O" else ())).encode())
+    assert (fact.data.get("sex"), fact.data["birth_year"]) == (sex, 1980)
+    assert ({"field": "PID-8", "doubt": "unreadable"} in fact.data.get("doubts", [])) == doubt
 
 
 @pytest.mark.parametrize(

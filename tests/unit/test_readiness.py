@@ -257,6 +257,34 @@ def test_who_may_be_pregnant_says_so(reference: Requirements, sex: str | None, b
     assert ask(reference, [*events, form("pregnancy")]).permitted is True
 
 
+def test_what_the_order_says_of_the_person_counts_like_a_visit(reference: Requirements) -> None:
+    def ordered(sex: str | None, born: int | None, pseudonym: str = "P") -> Event:
+        made = order("BONE")
+        return replace(
+            made,
+            data={
+                **made.data,
+                "patient_pseudonym": pseudonym,
+                **({"sex": sex} if sex else {}),
+                **({"birth_year": born} if born else {}),
+            },
+        )
+
+    rest = [form("consent"), form("checklist"), prepared(medication=[])]
+
+    def asked(*events: Event) -> bool:
+        return "pregnancy" in [c.subject for c in ask(reference, [*events, *rest]).blocks]
+
+    assert (
+        not asked(ordered("M", 1990))
+        and asked(ordered("F", 1990))
+        and not asked(ordered("F", 1950))
+        and asked(ordered(None, 1990))
+    )
+    later = replace(visit("F", 1990), occurred_at=AT - timedelta(minutes=30))
+    assert asked(ordered("M", 1990), later) and not asked(ordered("M", 1990), visit(None, None))
+
+
 def test_a_version_holds_from_its_day_on_the_wall_clock(reference: Requirements) -> None:
     def row(version: int, days: float, valid_from: str) -> Drug:
         one = next(r for r in reference.drugs if r.requirement_id == "THYROID-H03AA")

@@ -10,6 +10,7 @@ import jinja2
 import pytest
 from pydantic import ValidationError
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from test_worklist_holds import House
 
 from connectors.dicom.storage.facts import acquired_at, clock_doubts
@@ -178,7 +179,7 @@ def test_the_moment_of_a_message_itself_may_be_the_doubtful_one() -> None:
         ({"AcquisitionDateTime": "20261025023000+0100"}, "2026-10-25T01:30", None),
         ({"SeriesDate": "20261025", "SeriesTime": "0230", "TimezoneOffsetFromUTC": "+0100"}, "2026-10-25T01:30", None),
         ({"StudyDate": "20261025", "StudyTime": "235900"}, "2026-10-25T22:59", None),
-        ({"StudyDate": "20261025"}, "2026-10-24T22:00", None),
+        ({"StudyDate": "20261025"}, "2026-10-24T22:00", "StudyTime"),
     ],
 )
 def test_the_acquisition_time_follows_the_clock_of_its_day(given: dict[str, str], moment: str, field: str | None) -> None:
@@ -187,6 +188,40 @@ def test_the_acquisition_time_follows_the_clock_of_its_day(given: dict[str, str]
         setattr(dataset, keyword, value)
     assert acquired_at(dataset, BERLIN) == utc(moment)
     assert [d["field"] for d in clock_doubts(dataset, BERLIN)] == ([field] if field else [])
+
+
+OTHERS = {
+    "AcquisitionDate": "20261130",
+    "ContentDate": "20261128",
+    "ContentTime": "093000",
+    "SeriesDate": "20261129",
+    "SeriesTime": "080000",
+}
+
+
+@pytest.mark.parametrize(("given", "moment", "doubts"), [
+    ({}, "2026-11-28T08:30", [("AcquisitionTime", "other_time")]),
+    ({"AcquisitionTime": ""}, "2026-11-28T08:30", [("AcquisitionTime", "other_time")]),
+    ({"ContentTime": ""}, "2026-11-29T07:00", [("AcquisitionTime", "other_time")]),
+    ({"AcquisitionTime": "256000"}, "2026-11-28T08:30", [("AcquisitionTime", "unreadable")]),
+    ({"AcquisitionDate": "01122026", "AcquisitionTime": "100000"}, "2026-11-28T08:30", [("AcquisitionDate", "unreadable")]),
+    ({"AcquisitionTime": "100000", "AcquisitionDateTime": "garbage"}, "2026-11-30T09:00", [("AcquisitionDateTime", "unreadable")]),
+    *(({"AcquisitionTime": "100000", "TimezoneOffsetFromUTC": z}, "2026-11-30T09:00", [("TimezoneOffsetFromUTC", "unreadable")])
+      for z in ("UTC+8", "CET", "+9900", "+1500", "+0860")),
+    ({"AcquisitionTime": "100000", "TimezoneOffsetFromUTC": "+0800"}, "2026-11-30T02:00", []),
+    ({"AcquisitionTime": "100000"}, "2026-11-30T09:00", []),
+    ({"AcquisitionDate": "20270601", "AcquisitionTime": "100000"}, "2027-06-01T08:00", [("AcquisitionTime", "ahead")]),
+])  # fmt: skip
+def test_an_acquisition_time_is_told_or_doubted_and_never_invented(
+    given: dict[str, str], moment: str, doubts: list[tuple[str, str]]
+) -> None:
+    dataset = Dataset()
+    with disable_value_validation():
+        for keyword, value in (OTHERS | given).items():
+            setattr(dataset, keyword, value)
+    assert acquired_at(dataset, BERLIN) == utc(moment)
+    found = clock_doubts(dataset, BERLIN, utc("2026-12-01T12:00"))
+    assert [(d["field"], d["doubt"]) for d in found] == doubts
 
 
 def test_a_report_without_an_offset_is_of_the_clock_of_its_day() -> None:

@@ -14,6 +14,7 @@ from connectors.dicom.wire.structure import Malformed
 from connectors.events import utc_text
 from connectors.identity import is_phantom
 from judgement.days import from_wall, is_doubtful
+from judgement.physical import AHEAD
 from messages import because
 
 __all__ = ["UID_TEXT", "acquired_at", "check_pixels", "clock_doubts", "number", "series_facts", "text"]
@@ -31,6 +32,7 @@ CODES = (
     "RequestedProcedureCodeSequence",
     "ProcedureCodeSequence",
 )
+MOST_MINUTES = 14 * 60  # no place on earth is further from UTC
 STAMP = re.compile(r"(\d{8})(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?\d*([+-]\d{4})?")
 
 
@@ -66,40 +68,78 @@ def number(dataset: Dataset, keyword: str, default: int) -> int:
 def acquired_at(dataset: Dataset, zone: tzinfo) -> datetime | None:
     """Return when the image was acquired (PS3.3 C.7.6.1: AcquisitionDateTime, then date and time, then content, series, study).
 
-    A time without an offset is in the offset that the object states (0008,0201), else in the site's. None: no usable time.
+    A time without an offset is in the offset that the object states (0008,0201), else in the site's. A day whose time is not told gives
+    way to the next pair that tells both; where none does, it is the first moment of the day. None: no usable day.
     """
-    found = _acquired(dataset, zone)
-    return found[0] if found else None
+    return _acquired(dataset, zone)[0]
 
 
-def clock_doubts(dataset: Dataset, zone: tzinfo) -> list[dict[str, str]]:
-    """Return a doubt when the acquisition time comes twice on the site's wall clock, or does not exist on it."""
-    found = _acquired(dataset, zone)
-    return [{"field": found[1], "doubt": "clock_change"}] if found and found[2] else []
+def clock_doubts(dataset: Dataset, zone: tzinfo, arrived: datetime | None = None) -> list[dict[str, str]]:
+    """Return what is doubtful about the acquisition time.
+
+    `clock_change`: it comes twice on the site's wall clock, or does not exist on it; `unreadable`: what stands there is no date, time or
+    offset; `other_time`: a day is told without its time, so that another pair or its first moment stands in; `ahead`: it lies after the
+    arrival, by more than clocks differ.
+    """
+    moment, keyword, doubts = _acquired(dataset, zone)
+    if moment is not None and arrived is not None and moment > arrived + AHEAD:
+        doubts.append({"field": keyword, "doubt": "ahead"})
+    return doubts
 
 
-def _acquired(dataset: Dataset, zone: tzinfo) -> tuple[datetime, str, bool] | None:
-    """Return the moment in UTC, the attribute of its time, and whether the wall clock leaves it open."""
-    candidates = [("AcquisitionDateTime", text(dataset, "AcquisitionDateTime"))]
-    for date, time in TIMES:
-        day = text(dataset, date)
-        candidates.append((time, day and day + (text(dataset, time) or "")))
-    stated = _zone(text(dataset, "TimezoneOffsetFromUTC") or "")
-    for keyword, candidate in candidates:
-        match = STAMP.fullmatch(candidate or "")
-        if match is None:
+def _acquired(dataset: Dataset, zone: tzinfo) -> tuple[datetime | None, str, list[dict[str, str]]]:
+    """Return the moment in UTC, the attribute of its time, and what is doubtful about it."""
+    stated, doubts = _zone(text(dataset, "TimezoneOffsetFromUTC") or ""), list[dict[str, str]]()
+
+    def doubt(field: str, kind: str) -> None:
+        doubts.append({"field": field, "doubt": kind})
+
+    if text(dataset, "TimezoneOffsetFromUTC") and stated is None:
+        doubt("TimezoneOffsetFromUTC", "unreadable")
+    candidates = [("AcquisitionDateTime", "AcquisitionDateTime", text(dataset, "AcquisitionDateTime") or "")]
+    candidates += [(d, t, f"{day}{text(dataset, t) or ''}") for d, t in TIMES if (day := text(dataset, d))]
+    day_alone: tuple[datetime, str] | None = None
+    for date, keyword, candidate in candidates:
+        match = STAMP.fullmatch(candidate)
+        found = _wall(match) if match else None
+        if match is None or found is None:
+            if candidate:
+                doubt(date if _wall(STAMP.fullmatch(candidate[:8])) is None else keyword, "unreadable")
             continue
-        day, hour, minute, second, fraction, own = match.groups()
+        named = _zone(match[6] or "") or stated
         try:
-            wall = datetime.strptime(day, "%Y%m%d").replace(
-                hour=int(hour or 0), minute=int(minute or 0), second=min(int(second or 0), 59),
-                microsecond=int((fraction or "0").ljust(6, "0")),
-            )  # fmt: skip
-            named = _zone(own or "") or stated
-            return from_wall(wall, named or zone), keyword, bool(hour) and named is None and is_doubtful(wall, zone)
+            moment = from_wall(found, named or zone)
         except (ValueError, OverflowError):
+            doubt(date, "unreadable")
             continue
-    return None
+        if match[2] is None:
+            day_alone = day_alone or (moment, keyword)
+            continue
+        if named is None and is_doubtful(found, zone):
+            doubt(keyword, "clock_change")
+        if day_alone is not None:
+            doubt(day_alone[1], "other_time")
+        return moment, keyword, doubts
+    if day_alone is None:
+        return None, "", doubts
+    doubt(day_alone[1], "other_time")
+    return *day_alone, doubts
+
+
+def _wall(match: re.Match[str] | None) -> datetime | None:
+    """Return the time on the wall clock, None for one that no clock shows."""
+    if match is None:
+        return None
+    day, hour, minute, second, fraction, _ = match.groups()
+    try:
+        return datetime.strptime(day, "%Y%m%d").replace(
+            hour=int(hour or 0),
+            minute=int(minute or 0),
+            second=min(int(second or 0), 59),
+            microsecond=int((fraction or "0").ljust(6, "0")),
+        )
+    except ValueError:
+        return None
 
 
 def check_pixels(dataset: Dataset, transfer_syntax: UID) -> None:
@@ -179,4 +219,6 @@ def _zone(offset: str) -> timezone | None:
     if match is None:
         return None
     minutes = int(match[2]) * 60 + int(match[3])
-    return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes)) if minutes < 24 * 60 else None
+    if minutes > MOST_MINUTES or int(match[3]) > 59:
+        return None
+    return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))

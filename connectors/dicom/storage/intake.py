@@ -130,7 +130,7 @@ class Intake:
         occurred = acquired_at(dataset, self._settings.zone) or at
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
-        doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone)
+        doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone, at)
         try:
             copy = pseudonymised(dataset, patient, self._keys)
         except Exception as exc:  # pydicom and its codecs raise many kinds

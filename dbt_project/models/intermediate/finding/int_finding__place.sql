@@ -99,6 +99,8 @@ select
     case doubt
         when 'character_set' then {{ because('intake.other_character_set', {'times': 'times', 'field': 'field'}) }}
         when 'clock_change' then {{ because('intake.clock_change', {'field': 'field'}) }}
+        when 'other_time' then {{ because('intake.other_time', {'field': 'field'}) }}
+        when 'ahead' then {{ because('intake.ahead', {'field': 'field'}) }}
         when 'missing' then {{ because('intake.no_appointment') }}
         when 'unmatched' then {{ because('intake.order_unknown') }}
         when 'several' then {{ because('intake.several_times', {'field': 'field'}) }}

@@ -40,22 +40,40 @@ orders as (
     {{ order_states('told', ['site_id', 'accession_number', 'step']) }}
 ),
 
+-- what visits and the order itself say of the person
+persons as (
+    select
+        e.site_id, e.accession_number, v.event_id, v.happened_at_utc, v.occurred_precision_s, v.recorded_at_utc, v.journal_offset, v.sex,
+        v.birth_year
+    from {{ ref('int_examination__known') }} as e
+    inner join {{ ref('stg_his__patient') }} as v on e.site_id = v.site_id and e.patient_pseudonym = v.patient_pseudonym
+
+    union all
+
+    select
+        e.site_id, e.accession_number, o.event_id, o.happened_at_utc, o.occurred_precision_s, o.recorded_at_utc, o.journal_offset, o.sex,
+        o.birth_year
+    from {{ ref('int_examination__known') }} as e
+    inner join {{ ref('stg_his__order') }} as o
+        on e.site_id = o.site_id and e.accession_number = o.accession_number and e.patient_pseudonym = o.patient_pseudonym
+),
+
 visits as (
-    {{ as_told(ref('stg_his__patient'), ['site_id', 'patient_pseudonym'], 'happened_at_utc') }}
+    {{ as_told('persons', ['site_id', 'accession_number'], 'happened_at_utc') }}
 ),
 
 sexes as (
     select
-        site_id, patient_pseudonym, sex,
-        row_number() over (partition by site_id, patient_pseudonym order by {{ newest_told() }}) as newest_first
+        site_id, accession_number, sex,
+        row_number() over (partition by site_id, accession_number order by {{ newest_told() }}) as newest_first
     from visits
     where sex is not null
 ),
 
 births as (
     select
-        site_id, patient_pseudonym, birth_year,
-        row_number() over (partition by site_id, patient_pseudonym order by {{ newest_told() }}) as newest_first
+        site_id, accession_number, birth_year,
+        row_number() over (partition by site_id, accession_number order by {{ newest_told() }}) as newest_first
     from visits
     where birth_year is not null
 )
@@ -77,7 +95,7 @@ from steps as t
 inner join {{ ref('sites') }} as s on t.site_id = s.site_id
 inner join {{ ref('int_examination__known') }} as e on t.site_id = e.site_id and t.accession_number = e.accession_number
 left join orders as o on t.site_id = o.site_id and t.accession_number = o.accession_number and t.step = o.step
-left join sexes as x on e.site_id = x.site_id and e.patient_pseudonym = x.patient_pseudonym and x.newest_first = 1
-left join births as b on e.site_id = b.site_id and e.patient_pseudonym = b.patient_pseudonym and b.newest_first = 1
+left join sexes as x on e.site_id = x.site_id and e.accession_number = x.accession_number and x.newest_first = 1
+left join births as b on e.site_id = b.site_id and e.accession_number = b.accession_number and b.newest_first = 1
 -- as the live answer has it: an examination without plan, or whose plan has no such step, has nothing that could be asked for
 inner join {{ ref('exam_plans') }} as p on e.exam_code = p.exam_code and e.plan_valid_from = p.valid_from and t.step = p.step

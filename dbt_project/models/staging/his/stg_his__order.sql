@@ -12,6 +12,8 @@ select
     {{ json_text('data', '$.order_status') }} as order_status,
     {{ json_text('data', '$.accession_number') }} as accession_number,
     {{ json_text('data', '$.patient_pseudonym') }} as patient_pseudonym,
+    {{ json_text('data', '$.sex') }} as sex,
+    try_cast({{ json_text('data', '$.birth_year') }} as integer) as birth_year,
     {{ json_text('data', '$.exam_code') }} as exam_code,
     {{ json_text('data', '$.exam_name') }} as exam_name,
     {{ json_text('data', '$.indication') }} as indication,
