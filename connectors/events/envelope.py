@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.events.moments import is_moment
+from connectors.events.moments import capital, is_far, is_moment
 from messages import because
 
 __all__ = ["Event", "InvalidEvent", "canonical", "from_cloudevent", "utc_text"]
@@ -78,14 +78,17 @@ def from_cloudevent(body: object, recorded_at: datetime, default_site: str) -> E
     if not isinstance(body.get("data"), dict):
         raise InvalidEvent(because("event.data_no_object"))
     try:
-        occurred = datetime.fromisoformat(body["time"])
+        time = capital(body["time"])
+        occurred = datetime.fromisoformat(time)
     except ValueError:
         raise InvalidEvent(because("event.time_no_rfc3339")) from None
     if occurred.tzinfo is None:
         raise InvalidEvent(because("event.time_has_no_offset"))
-    if not is_moment(body["time"]):
+    if is_far(time):
+        raise InvalidEvent(because("event.moment_far", place="time"))
+    if not is_moment(time):
         raise InvalidEvent(because("event.time_no_rfc3339"))
     return Event(
         body["type"], body["source"], body["id"], str(body.get("siteid") or default_site), str(body.get("subject") or ""),
-        occurred.astimezone(UTC), recorded_at, body["data"],
+        occurred.astimezone(UTC), recorded_at, capital(body["data"]),
     )  # fmt: skip

@@ -2,12 +2,28 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
-__all__ = ["is_moment"]
+__all__ = ["capital", "is_far", "is_moment"]
 
 FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
+SMALL = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 YEARS = range(2000, 2101)  # before and after stand clocks without battery, and fields that were filled with nines
 WIDEST = timedelta(hours=14)  # no place on Earth is further from UTC
+
+
+def capital(value: Any) -> Any:
+    """Return a value of JSON with the moments in it in capitals: RFC 3339 (5.6) lets `t` and `z` be small, readers of events do not."""
+    if isinstance(value, str):
+        return value.upper() if SMALL.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {k: capital(v) for k, v in value.items()}
+    return [capital(v) for v in value] if isinstance(value, list) else value
+
+
+def is_far(text: str) -> bool:
+    """Return whether a text is a moment but for its year."""
+    return FORM.fullmatch(text) is not None and int(text[:4]) not in YEARS and is_moment(f"2000{text[4:]}")
 
 
 def is_moment(text: str) -> bool:

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
 
 from connectors.events.envelope import Event, InvalidEvent
-from connectors.events.moments import is_moment
+from connectors.events.moments import is_far, is_moment
 from connectors.nuclides import nuclide_named
 from messages import because
 
@@ -51,6 +51,10 @@ def validate(event: Event) -> None:
 def _told(place: str, error: ValidationError) -> str:
     bound: Any = error.validator_value
     data: Any = error.instance
+    if error.validator == "pattern" and place.endswith("/atc"):
+        return because("event.no_atc", place=place)
+    if error.validator == "format" and isinstance(data, str) and is_far(data):
+        return because("event.moment_far", place=place)
     missing = error.validator == "required" and [k for k in bound if k not in data]
     if missing:
         return because("event.key_missing", place=place, keys=missing[:1])

@@ -68,8 +68,29 @@ def dose(**data):
 @pytest.mark.parametrize("text", NO_MOMENT)
 @pytest.mark.parametrize("field", [k for k in DOSE if k.endswith("_utc")])
 def test_a_time_of_a_dose_that_is_no_moment_is_refused_by_its_name(field, text):
-    with pytest.raises(InvalidEvent, match=f"{field}: the value is not a date-time"):
+    is_far = text.startswith(("1970", "9999"))
+    why = "the moment lies before 2000 or after 2100" if is_far else "the value is not a date-time"
+    with pytest.raises(InvalidEvent, match=f"{field}: {why}"):
         validate(dose(**{field: text}))
+
+
+@pytest.mark.parametrize("text", ["2026-11-30t01:00:00z", "2026-11-30T01:00:00z", "2026-11-30t09:00:00.000+08:00"])
+def test_small_letters_of_a_moment_are_read_as_capitals(text):
+    body = {"specversion": "1.0", "id": "1", "source": "urn:photopeak:t", "type": "examination.dose", "time": text}
+    event = from_cloudevent({**body, "data": {**DOSE, "assayed_at_utc": text, "agent": "z"}}, NOW, "s")
+    validate(event)
+    assert event.occurred_at == datetime(2026, 11, 30, 1, tzinfo=UTC) and event.data["agent"] == "z"
+    assert event.data["assayed_at_utc"] == text.upper() and is_moment(event.data["assayed_at_utc"])
+
+
+def test_reasons_say_what_is_wrong_in_words():
+    body = {"specversion": "1.0", "id": "1", "source": "urn:photopeak:t", "type": "examination.dose", "data": {}}
+    with pytest.raises(InvalidEvent, match="time: the moment lies before 2000 or after 2100"):
+        from_cloudevent({**body, "time": "1970-01-01T00:00:00Z"}, NOW, "s")
+    drug = {"atc": "h03", "last_taken_at_utc": None}
+    asked = {"accession_number": "A1", "asked_at_utc": "2026-11-30T01:00:00Z", "staff_id": "N01", "medication": [drug]}
+    with pytest.raises(InvalidEvent, match=r"medication/0/atc: the value is no ATC code \(such as H03"):
+        validate(Event("examination.preparation", "urn:photopeak:t", "1", "s", "A1", NOW, NOW, asked))
 
 
 @pytest.mark.parametrize("field", ["prescribed_mbq", "assayed_mbq", "residual_mbq"])

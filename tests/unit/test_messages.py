@@ -130,7 +130,7 @@ def test_a_name_is_that_of_the_reader_s_language(kind: str, key: str, english: s
         (because("event.value_enum", place="step", bound=["injection", "report"]), "步骤：数值不属于注射、报告"),
         (because("event.key_missing", place="data", keys=["staff_id"]), "数据：缺少必需的属性人员"),
         (because("sensor.no_usable_value", quality="no_answer"), "没有可用数值：质量标记为无应答"),
-        (because("hl7.segment_missing", type="ORM", trigger="O01", segment=["ORC", "OBR"]), "ORM^O01 没有 ORC或OBR 段"),
+        (because("hl7.segment_missing", type="ORM", trigger="O01", segment=["ORC", "OBR"]), "ORM O01 没有 ORC或OBR 段"),
         (
             because("finding.image", measure="lobe_edge_mm", region="posterior", reason=OUTSIDE, more=None),
             "lobe_edge_mm（后位）：6.2 % 超出 ≤ 5 %",
