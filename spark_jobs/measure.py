@@ -17,6 +17,7 @@ from spark_jobs.heads_in_series import compared, groups_of_heads
 from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, SHEETS, TOLD_BY, Procedure, header_votes, look
 from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
+from spark_jobs.procedures.heads import field_absurd
 from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.looks import Look
@@ -428,6 +429,9 @@ def _doubt(series: Sequence[Instance]) -> str | None:
         return because("series.devices_differ")
     if any(i.pixel_mm is None for i in series):
         return because("header.pixel_spacing_unusable")
+    absurd = next((a for i in series if (a := field_absurd(i))), None)
+    if absurd:
+        return absurd
     if any(i.is_clipped for i in series):
         return because("image.clipped")
     counting = [i for i in series if i.modality == "NM" and not (i.kind or "").startswith("RECON")]

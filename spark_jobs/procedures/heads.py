@@ -19,6 +19,7 @@ __all__ = [
     "camera_of",
     "detector_item",
     "facing",
+    "field_absurd",
     "field_of_view",
     "heads_of",
     "view_of",
@@ -29,6 +30,8 @@ ANTERIOR, POSTERIOR = "anterior", "posterior"
 FRONT = {"R-10202", "R-10206", "399348003", "272460009", "255549009"}
 BACK = {"R-10204", "R-10214", "399024005", "272479007", "255551008"}
 SAME_DEG = 1.0
+# mm, of the matrix: ring and camera fields are 160-700, a zoom of four leaves 100-150; a field of 600 whose spacing is in cm seems 60
+FIELDS_MM = 70.0, 1500.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,20 @@ def field_of_view(instance: Instance, about: Any) -> tuple[str | None, tuple[flo
             values = dimensions if hasattr(dimensions, "__iter__") and not isinstance(dimensions, str) else [dimensions]
             return str(shape).upper(), tuple(float(v) for v in values)
     return None, ()
+
+
+def field_absurd(instance: Instance) -> str | None:
+    """Return why the pixel size of NM or PET images is not believed: no scanner has a field of that size; else None.
+
+    Of a whole-body scan the width counts, of other images the longer side.
+    """
+    if instance.modality not in ("NM", "PT") or instance.is_capture or instance.pixel_mm is None:
+        return None
+    side = instance.columns if instance.kind == "WHOLE BODY" else max(instance.rows, instance.columns)
+    field_mm = side * instance.pixel_mm
+    if FIELDS_MM[0] <= field_mm <= FIELDS_MM[1]:
+        return None
+    return because("header.field_absurd", field_mm=field_mm, pixel_mm=instance.pixel_mm, pixels=side)
 
 
 def view_of(instance: Instance, detector: int) -> str | None:

@@ -5,6 +5,7 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
+from line_images import down, noisy
 from pydicom.uid import JPEG2000Lossless, RLELossless
 from qc_images import CAPTURE, body, code, dicom, item, lit, rotation, tube, water
 
@@ -136,6 +137,18 @@ def test_a_bone_scan_in_a_secondary_capture_of_modality_nm_is_measured():
 REFUSALS = {
     "no DICOM": ([b"not an image at all" * 20], "no DICOM"),
     "spacing": ([dicom(flood(), pixel_mm=None)], "PixelSpacing"),
+    "spacing of a flood in cm": ([dicom(flood(), PixelSpacing=["0.24", "0.24"])], "field of 61 mm"),
+    "spacing of a rotation in cm": ([tomo([6.0], PixelSpacing=["0.4", "0.4"])], "field of 51 mm"),
+    "spacing of a line in cm": (
+        [dicom(noisy(down(8.0, shape=(512, 512), length_mm=400.0)), PixelSpacing=["0.1", "0.1"])],
+        "field of 51 mm",
+    ),
+    "spacing of a scan in cm": ([dicom(body()[None], kind="WHOLE BODY", PixelSpacing=["0.226", "0.226"])], "field of 58 mm"),
+    "spacing ten times too large": ([dicom(flood(), PixelSpacing=["24", "24"])], "field of 6144 mm"),
+    "a line sharper than a crystal": (
+        [dicom(noisy(down(8.0, shape=(512, 512), length_mm=400.0)), PixelSpacing=["0.2", "0.2"])],
+        "FWHM of 1.6 mm",
+    ),
     "not square": ([dicom(flood(), PixelSpacing=["2.4", "2.6"])], "PixelSpacing"),
     "screen capture": ([dicom(flood(), SOPClassUID=CAPTURE)], "Secondary Capture"),
     "processed": ([dicom(flood(), ImageType=["DERIVED", "PRIMARY", "STATIC"])], "processed"),

@@ -28,6 +28,10 @@ DIFFERENT_HU = 20.0  # slices of one even phantom differ less
 END_PART = 0.002  # of the pixels, at either end of their values
 SLICES = 9  # slices of the middle that are looked at
 MEASURED_SLICES = 5
+LIKE_HU, END_HU = (
+    2.0,
+    40.0,
+)  # from the middle slice: alike; and no air and no plate, that any series of a whole phantom has at its ends
 MIDDLE_PART, AIR_PART, PADDING_HU = 0.1, 0.1, -1500.0  # of the diameter, of the pixels; written outside of the circle
 ALIKE = (  # of all slices of one series
     "ConvolutionKernel",
@@ -141,11 +145,36 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     wrong = same_pixels(stack, prints) or shifted_slice(np.array(levels))
     if wrong:
         return [refusal(ct_water, wrong)]
-    slices = [i.hu for i in middle(series, MEASURED_SLICES)]
+    chosen, notes = _with_extremes(series, np.array(levels)[:, 0] if levels else np.zeros(0))
+    slices = [i.hu for i in chosen]
     result = ct_water.measure(slices, series[0].pixel_mm or 0.0, thickness_mm=_thickness_mm(series[0]))
     if len(series) > 1 and len(set(prints.values())) == 1 and result.status != NOT_MEASURED:
         result = replace(result, warnings=(*result.warnings, because("ct.slices_identical")))
+    if notes and result.status != NOT_MEASURED:
+        result = replace(result, warnings=(*result.warnings, *notes))
     return [_reserved(result, order.reserved)]
+
+
+def _with_extremes(series: Sequence[Instance], water: NDArray[np.float64]) -> tuple[list[Instance], list[str]]:
+    """Return the slices of the middle and those within the water that read most and least, and notes.
+
+    `water` is what the middle of each slice reads, HU. Slices of the outer fifths are within the water where a slice farther out reads
+    as the others do: an end plate, or the end of the water, lies at the end.
+    """
+    chosen = middle(series, MEASURED_SLICES)
+    if len(water) < len(chosen) + 1:
+        return chosen, []
+    ordered = sorted(series, key=lambda i: i.position_mm)
+    cut = len(ordered) // 5
+    away = water - np.median(water[cut : len(water) - cut])
+    alike = np.flatnonzero(np.abs(away) <= LIKE_HU)
+    first, last = (min(cut, alike[0]), max(len(water) - cut - 1, alike[-1])) if alike.size else (cut, len(water) - cut - 1)
+    ends = [k for k in range(len(water)) if not first <= k <= last and abs(away[k]) < END_HU]
+    notes = [because("ct.end_slices_differ", slices=[k + 1 for k in ends])] if ends else []
+    inside = np.arange(first, last + 1)
+    extremes = {int(inside[away[inside].argmin()]), int(inside[away[inside].argmax()])}
+    kept = {id(i) for i in chosen} | {id(ordered[k]) for k in extremes if abs(away[k]) > LIKE_HU}
+    return [i for i in ordered if id(i) in kept], notes
 
 
 def _levels(stack: Stack, axis: Axis, k: int) -> tuple[float, float]:

@@ -1,9 +1,10 @@
-"""CT number, noise and uniformity of a water phantom in the central slices of a series.
+"""CT number, noise and uniformity of a water phantom in the central slices of a series, and in those that read otherwise.
 
 1. Find the round, homogeneous phantom in each central slice, and check that it is water in air.
 2. Look for foreign objects, clipped pixels and inserts: any of them refuses or reserves the result.
 3. Measure CT number and noise in a central region of 40 % of the diameter.
 4. Compare four edge regions (10 % of the diameter, 10 mm inside the rim) with the centre; the largest deviation counts.
+   Where slices differ by more than their noise, the one that is farthest off counts and not the mean: an average hides what alternates.
 5. Measure the noise power spectrum within 60 % of the diameter.
 """
 
@@ -24,11 +25,12 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "ct_water"
 METHOD = "water phantom, central ROI 40 %"
-VERSION = "1.6.0"
+VERSION = "1.7.0"
 FORMULAE = (
     "noise = 100 · SD / (water + 1000 HU − common shift of water and air), in percent, SD of the central region in HU",
     "noise for 10 mm = noise in percent · √(T / 10 mm), in percent, with slice thickness T in mm",
     "uniformity = max |mean of an edge region − mean of the central region|, in HU",
+    "water and uniformity: means over the slices, or the slice farthest off where one differs by > 1 HU and > 4 standard errors",
     "noise power: its integral over all frequencies is the variance, in HU²",
 )
 NOMINAL_MM = 10.0  # noise is also given as a slice of this thickness would have it
@@ -41,6 +43,8 @@ PADDING_HU = -1500.0  # below the reach of air: written outside the reconstructe
 FURTHEST_HU = 40.0  # beyond it the object is not water (resins read 45-60), or the CT numbers are wrong
 SHIFTED_HU = 15.0  # water and air that are off by the same number, to so much, are water and air whose CT numbers are shifted
 
+DIFFER_HU, DIFFER_SE = 1.0, 4.0  # by which the value of one slice is another one than the mean
+
 
 def measure(
     slices: Sequence[NDArray], pixel_mm: float, *, thickness_mm: float | None = None, detector: str | None = None
@@ -50,8 +54,8 @@ def measure(
     Parameters
     ----------
     slices
-        Central slices in HU, rows × columns each. HU and noise are means over them (noise in quadrature); the edge with the
-        largest deviation counts.
+        Slices in HU, rows × columns each. HU and noise are means over them (noise in quadrature), the edge with the largest deviation
+        counts; where slices differ, so does the worst one.
     pixel_mm
         Length of a square pixel's side.
     thickness_mm
@@ -105,14 +109,30 @@ def measure(
     noise = float(np.sqrt(np.mean(variance)))
     deviation = {name: float(np.mean(values)) - water for name, values in edges.items()}
     worst = max(deviation, key=lambda name: abs(deviation[name]))
+    uneven = abs(deviation[worst])
     percent = 100 * noise / (water - AIR_HU - shift)
     radius = CENTRE_PART * float(np.mean([c.diameter_mm for c in found])) / 2 / pixel_mm
     of_water, of_noise = errors_of_disc(slices, [(c.row, c.column) for c in found], radius, noise)
+    notes = [because("ct_water.shifted", hu=shift)] if shift else []
+    errors = [
+        errors_of_disc([hu], [(c.row, c.column)], CENTRE_PART * c.diameter_mm / 2 / pixel_mm, float(np.sqrt(v)))[0]
+        for hu, c, v in zip(slices, found, variance, strict=True)
+    ]
+    if _apart(centre_hu, errors):
+        farthest = max(range(len(slices)), key=lambda k: abs(centre_hu[k]))
+        water, of_water = centre_hu[farthest], errors[farthest]
+        notes.append(because("ct_water.slices_differ", low_hu=min(centre_hu), high_hu=max(centre_hu)))
+    of_edges = [e * CENTRE_PART / EDGE_PART for e in errors]
+    for name, values in edges.items():
+        own = [v - c for v, c in zip(values, centre_hu, strict=True)]
+        for k in _apart(own, of_edges):
+            if abs(own[k]) > uneven:
+                uneven, worst = abs(own[k]), name
     measures = [
         Measure("water_hu", round(water, 3), "HU", round(of_water, 4)),
         Measure("noise_hu", round(noise, 4), "HU", round(of_noise, 4)),
         Measure("noise_percent", round(percent, 5), "%"),
-        Measure("uniformity_max_hu", round(abs(deviation[worst]), 3), "HU", None, {"edge": worst}),
+        Measure("uniformity_max_hu", round(uneven, 3), "HU", None, {"edge": worst}),
     ]
     if thickness_mm:
         n10 = percent * float(np.sqrt(thickness_mm / NOMINAL_MM))
@@ -126,8 +146,14 @@ def measure(
     figure = {"kind": PROCEDURE, "image": slices[middle], "pixel_mm": pixel_mm, "circles": rings, "worst": worst}
     figure["centre_part"] = CENTRE_PART
     status = INDICATIVE if doubt.reserved else MEASURED
-    notes = (because("ct_water.shifted", hu=shift),) if shift else ()
-    return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), notes, figure)
+    return Result(PROCEDURE, status, doubt.reserved, detector, METHOD, VERSION, tuple(measures), tuple(notes), figure)
+
+
+def _apart(values: Sequence[float], errors: Sequence[float]) -> list[int]:
+    """Return the slices whose value differs from the mean of all by more than 1 HU and more than 4 standard errors."""
+    middle = float(np.mean(values))
+    pairs = enumerate(zip(values, errors, strict=True))
+    return [k for k, (v, e) in pairs if abs(v - middle) > max(DIFFER_HU, DIFFER_SE * e)]
 
 
 def _air(hu: NDArray, c: Cylinder, pixel_mm: float) -> float | None:

@@ -20,16 +20,28 @@ from spark_jobs.qc.numerics.line_spread import FINEST_PIXELS, LEAST_PEAK, SURE_P
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "picture", "reserve", "spreads_of", "width_measures"]
+__all__ = [
+    "METHOD",
+    "NARROWEST_MM",
+    "PROCEDURE",
+    "VERSION",
+    "absurd",
+    "measure",
+    "picture",
+    "reserve",
+    "spreads_of",
+    "width_measures",
+]
 
 PROCEDURE = "line_source"
 METHOD = "NEMA NU 1 2.1 line spread"
-VERSION = "1.1.1"
+VERSION = "1.1.2"
 FORMULAE = (
     "FWHM and FWTM, in mm: widths of the profile at 1/2 and 1/10 of its maximum, mean over the strips",
     "pixel ≤ 0.2 FWHM: parabola through three points of the peak, linear interpolation at both levels, no background or slit correction",
     "pixel > 0.2 FWHM: fitted Gaussian integrated over each pixel, FWHM = 2.3548 σ, FWTM = 4.2919 σ",
 )
+NARROWEST_MM = 2.0  # FWHM; the sharpest crystals have 2.5
 
 
 def measure(
@@ -68,6 +80,9 @@ def measure(
             return refuse(found)
         widths[axis] = mean_width(found, pixel_mm)
         figure = figure or picture(PROCEDURE, image, pixel_mm, {axis: (lines, found)})
+    wrong = absurd(widths)
+    if wrong:
+        return refuse(wrong)
     measures = width_measures(widths)
     few = reserve(widths)
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, measures, (), figure)
@@ -100,6 +115,12 @@ def width_measures(widths: dict[str, Width]) -> tuple[Measure, ...]:
             out.append(Measure(f"{name}_{axis}_mm", round(value, 4), "mm", spread))
     out.append(Measure("peak_counts", round(min(w.peak_counts for w in widths.values()), 1), "counts"))
     return tuple(out)
+
+
+def absurd(widths: dict[str, Width]) -> str | None:
+    """Return why widths are of no gamma camera, or None."""
+    narrow = min(w.fwhm_mm for w in widths.values())
+    return because("bars.fwhm_absurd", fwhm_mm=narrow) if narrow < NARROWEST_MM else None
 
 
 def reserve(widths: dict[str, Width]) -> str | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from messages import because
 from spark_jobs.qc.gamma_camera.bar_disks import cut, left_over
 from spark_jobs.qc.gamma_camera.bars import Bars, find_bars, is_quadrant_phantom
+from spark_jobs.qc.gamma_camera.line_source import NARROWEST_MM
 from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -35,7 +36,6 @@ LOWEST, HIGHEST = 0.1, 0.9  # outside, MTF does not tell a width (Hander); below
 FACTOR = 1.058
 FUNDAMENTAL = math.pi / 4
 PERIODS = (6.2439, 5.2428)  # diameters (in periods, Hander: 5-7) at which a disk's mean does not feel the phase of the bars
-NARROWEST_MM = 2.0  # published FWHM; the sharpest crystals have 2.5
 SAME_SQUARE = 0.1  # of the squared MTF: disks of one quadrant agree so well, or as noise lets them
 UNSURE = 0.03  # relative uncertainty of FWHM above which there is no verdict (B)
 BOXES = ("upper left", "upper right", "lower left", "lower right")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
-from spark_jobs.qc.gamma_camera.line_source import reserve, spreads_of
+from spark_jobs.qc.gamma_camera.line_source import absurd, reserve, spreads_of
 from spark_jobs.qc.numerics.gaussian import FWHM, fit_bins
 from spark_jobs.qc.numerics.line_spread import Width, mean_width, sampling_mm
 from spark_jobs.qc.numerics.lines import line_pattern
@@ -21,7 +21,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure", "shows_sources"]
 
 PROCEDURE = "whole_body_scan"
 METHOD = "NEMA NU 1 5"
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 FORMULAE = (
     "FWHM = 2.3548 σ · pixel size, in mm, of a Gaussian integrated over each pixel (points)",
     "FWHM of the line's profile as in line_source, in mm (lines)",
@@ -63,6 +63,9 @@ def measure(images: Sequence[NDArray], pixel_mm: float, *, detector: str | None 
     if any(len(v) > 1 for v in found.values()):
         return refuse(because("whole_body_scan.direction_doubled"))
     widths = {axis: v[0] for axis, v in found.items()}
+    wrong = absurd(widths)
+    if wrong:
+        return refuse(wrong)
     measures = []
     for axis in sorted(widths, reverse=True):
         se = widths[axis].fwhm_se_mm

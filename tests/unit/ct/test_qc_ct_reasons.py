@@ -122,3 +122,38 @@ def test_one_uniform_slice_that_is_shifted_leaves_the_uniform_module_out():
     images[k] = images[k] + 30
     result = measure_series(files(replace(scan), images))[0]
     assert "uniform_hu" not in {m.name for m in result.measures} and any(f"slice {k + 1} of 55" in w for w in result.warnings)
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize(
+    ("hu", "worst"),
+    [
+        ([-6, -6, 6, 6, -6, -6, 6, 6, -6, -6, 6, 6, 6], 6.0),
+        ([0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8], 8.0),
+        ([0, 0, 0, 0, 0, -7, 0, 0, 0, 0, 0, 0, 0], -7.0),  # no slice of the five in the middle
+        ([0, -7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], -7.0),  # of the outer fifth, yet water on both sides
+        ([0, 0, 0, 0, 6, 6, 0, 0, 0, 0, 0, 0, 0], 6.0),
+    ],
+)
+def test_the_worst_slice_of_water_counts_wherever_it_lies(hu, worst):
+    result = of([i + v for i, v in zip(WATER, hu, strict=True)])
+    assert result.status == "measured" and abs(result.value("water_hu")) == pytest.approx(abs(worst), abs=0.4), result.reason
+    assert any("farthest from 0 counts" in w for w in result.warnings)
+
+
+def test_the_worst_slice_counts_for_uniformity_too():
+    result = of([np.rint(water(0, 5, seed=6, cupping=12)) if k == 6 else i for k, i in enumerate(WATER)])
+    assert result.status == "measured", result.reason
+    # the edge regions lie at 80 mm of 100, the middle reaches to 40: 12·(0.64 + 0.005 − 0.08)
+    assert result.value("uniformity_max_hu") == pytest.approx(6.8, abs=1.2)
+
+
+@pytest.mark.req("ANA-05")
+def test_even_slices_keep_their_mean_and_the_end_of_the_water_is_left_out_and_named():
+    for sigma in (2, 5, 14):
+        even = of([np.rint(water(3, sigma, seed=s)) for s in range(13)])
+        assert even.status == "measured" and even.value("water_hu") == pytest.approx(3, abs=0.15 * sigma**0.5)
+        assert not any("farthest" in w for w in even.warnings)
+    plate = of(one(WATER, 12, 15, lambda i: i > -500))
+    assert plate.status == "measured" and plate.value("water_hu") == pytest.approx(0, abs=0.3)
+    assert any("at the end" in w and "(13)" in w for w in plate.warnings), plate.warnings
