@@ -8,7 +8,9 @@ Used by HL7 (MSH-18) and DICOM (0008,0005) alike.
 import codecs
 import re
 from collections.abc import Iterable
+from html import unescape
 from typing import NamedTuple
+from urllib.parse import unquote
 
 __all__ = ["ESCAPE", "SINGLE", "Reading", "coded_twice", "reading", "readings"]
 
@@ -24,6 +26,8 @@ OTHER_SCRIPTS = (*WITHOUT_CAPITALS, "8859-5", "8859-7", "cp1251", "cp1253")
 WORD = re.compile(r"(?:[^\W\d_ªºµ]|[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0e31-\u0e3a\u0e47-\u0e4e])+")
 SYMBOL = r"[\xa0-\xbf\xd7\xf7]"
 STRAY = re.compile(rf"{SYMBOL}{{2}}|{SYMBOL}(?=[^\x00-\xbf])|(?<=[^\x00-\xbf]){SYMBOL}")
+UNICODE_ESCAPE = re.compile(r"\\[uU]([0-9A-Fa-f]{4})")
+WRITTEN_OUT = re.compile(r"&#?\w+;|%[0-9A-Fa-f]{2}|\\[uU][0-9A-Fa-f]{4}")
 HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 # what stands beside Han characters in a Chinese or Japanese text, and Hangul
 EASTERN = re.compile(
@@ -93,7 +97,8 @@ def readings(content: bytes, declared: Iterable[str] = (), every: bool = False) 
     `every`: also in the sets of one byte where the bytes are valid Chinese; for names, which are short.
     """
     if content.isascii() and b"\x1b" not in content and b"~{" not in content:
-        return (content.decode("ascii"),)
+        text = content.decode("ascii")
+        return (text, *coded_twice(text)) if WRITTEN_OUT.search(text) else (text,)
     bare = ESCAPE.sub(b"", content)
     gb = _decoded(bare, "gb18030")
     # a set of one byte fits everything: its reading is nothing beside a valid text of several bytes
@@ -108,8 +113,12 @@ def readings(content: bytes, declared: Iterable[str] = (), every: bool = False) 
 
 
 def coded_twice(text: str) -> tuple[str, ...]:
-    """Return what a text was before its bytes were taken for a set of one byte and coded again; mostly nothing."""
+    """Return what a text was before it was coded again, by a set of one byte, %E7, &#29579; or \\u738b; mostly nothing."""
     found = dict[str, None]()
+    if WRITTEN_OUT.search(text):
+        plain = unescape(unquote(UNICODE_ESCAPE.sub(lambda m: chr(int(m[1], 16)), text), errors="replace"))
+        plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        found |= {plain: None} if plain != text else {}
     for outer in (SINGLE, "cp1252"):
         try:
             content = text.encode(outer)

@@ -1,21 +1,27 @@
 """What people write about patients, without saying who they are: names and numbers in a free text are replaced before it is kept.
 
-Names are compared by their letters alone: without escapes of ISO 2022, in one form of each character (NFKD: width, accents), whatever
-the case, and whatever stands between the parts. The work grows with the length of the text, not with how much is looked for.
+Names are compared by their letters alone (`letters.py`), whatever stands between the parts. The work grows with the length of the text,
+not with how much is looked for.
 """
 
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from itertools import pairwise, permutations
 
+from connectors.letters import ESCAPES, folded, letters_of
 from connectors.ordinary_words import is_ordinary
 
-__all__ = ["BLOT", "MIN_SECRET", "Secrets", "names_of", "parts_of", "windows", "windows_alone", "without_ids", "without_numbers"]
+__all__ = [
+    "BLOT", "MIN_SECRET", "NAME_KEYS", "NUMBER_KEYS", "Secrets", "births_of", "names_of", "parts_of",
+    "windows", "windows_alone", "without_ids", "without_numbers",
+]  # fmt: skip
 
 BLOT = "█"
+# of an identity in the vault: what names somebody (lines), and what numbers somebody (words); former ones too
+NAME_KEYS = ("name", "person_name", "readings", "other_names", "former_names")
+NUMBER_KEYS = ("patient_id", "other_ids", "national_id", "account", "phone", "former_numbers")
 MIN_SECRET = 4  # a shorter number is found in every second text
 LONG = 6  # from here on a number is recognised in groups (88 00 12), and a part of anybody's name alone
 ALONE_GIVEN, ALONE_FAMILY = 4, 5  # letters of a part of the patient's own name that names one alone
@@ -32,13 +38,9 @@ NUMBERS = re.compile(
     rf"{ALONE}\d{{6}}[ -]?\d{{8}}[ -]?\d{{3}}[\dXx](?![\dXx])|{ALONE}(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{{4}}[ -]?\d{{4}}(?!\d)"
 )
 NARROW = {ord("０") + n: str(n) for n in range(10)} | {ord("Ｘ"): "X", ord("ｘ"): "x", ord("－"): "-", ord("　"): " ", ord("＋"): "+"}  # fmt: skip
-# a designation of ISO 2022 (ECMA-35), also one that lost its escape
-ESCAPES = re.compile("\x1b[ -/]*[0-~]|\\$[()*+,][A-I]")
 NO_NAME = frozenset(("Cc", "Co", "Cn", "Cs"))
 PARTS = re.compile(r"[\s,，·•]+")
 WORDS = re.compile(r"[\s,，·•.'’-]+")
-# letters that NFKD takes nothing from, and how they are written without them
-PLAIN = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
 # the other way to write an umlaut (German, Danish, Norwegian, Swedish)
 UMLAUTS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Ø": "Oe", "Å": "Aa"}
@@ -65,20 +67,49 @@ class Secrets:
     def __init__(self, names: Iterable[str] = (), numbers: Iterable[str] = (), written: Iterable[bytes] = ()) -> None:
         """Take names and numbers as texts, and names as the bytes that they came in, whose character set may be any."""
         self._written = {f for w in written for f in _bytes_of(w)}
+        names = tuple(names)
         self._names = {f for n in names for f in names_of(n)}
-        self._begun = {w[:k] for n in names for w in names_of(n, alone=False) for k in range(_least_begun(w), len(w))}
-        self._numbers = {f for n in numbers if MIN_SECRET <= len(f := _letters(n)) <= LONGEST}
-        self._at: dict[str, set[int]] = defaultdict(set)  # first characters → lengths
+        self._whole = {f for n in names for f in names_of(n, alone=False)}
+        self._begun = {w[:k] for w in self._whole for k in range(_least_begun(w), len(w))}
+        self._numbers = {f for n in numbers for f in _forms_of(n) if MIN_SECRET <= len(f) <= LONGEST}
+        self._index()
+
+    def _index(self) -> None:
+        at: dict[str, set[int]] = defaultdict(set)  # first characters → lengths
         for secret in self._names | self._numbers:
-            self._at[secret[:2]].add(len(secret))
-        self._lengths = {head: sorted(lengths, reverse=True) for head, lengths in self._at.items()}
+            at[secret[:2]].add(len(secret))
+        self._lengths = {head: sorted(lengths, reverse=True) for head, lengths in at.items()}
 
     @classmethod
     def of(cls, *identities: Mapping[str, str | None]) -> "Secrets":
         """Return the secrets of identities as the vault keeps them."""
-        keys = ("patient_id", "other_ids", "national_id", "account", "phone")
-        numbers = [n for i in identities for k in keys for n in (i.get(k) or "").split()]
-        return cls([i.get(k) or "" for i in identities for k in ("name", "person_name", "readings")], numbers)
+        numbers = [n for i in identities for k in NUMBER_KEYS for n in (i.get(k) or "").split()]
+        numbers += [n for i in identities for n in births_of(i.get("birth_date") or "")]
+        return cls([i.get(k) or "" for i in identities for k in NAME_KEYS], numbers)
+
+    def __or__(self, other: "Secrets") -> "Secrets":
+        """Return the secrets of both."""
+        both = Secrets()
+        both._names, both._whole, both._begun = self._names | other._names, self._whole | other._whole, self._begun | other._begun
+        both._numbers, both._written = self._numbers | other._numbers, self._written | other._written
+        both._index()
+        return both
+
+    def only_names(self) -> "Secrets":
+        """Return the names without the numbers, for what is itself made of numbers."""
+        found = self | Secrets()
+        found._numbers = set()
+        found._index()
+        return found
+
+    def in_terms(self) -> "Secrets":
+        """Return what is looked for in a coded term (`NORM`, `CHEST`): whole names that are no ordinary word, and numbers with a digit."""
+        found = self | Secrets()
+        found._names = {n for n in self._whole if not is_ordinary(n)}
+        found._numbers = {n for n in self._numbers if any(c.isdigit() for c in n)}
+        found._begun = set()
+        found._index()
+        return found
 
     def __bool__(self) -> bool:
         return bool(self._lengths or self._written)
@@ -87,8 +118,8 @@ class Secrets:
         """Return whether the bytes of a name stand in the bytes of a text, whatever character set both are in."""
         if not self._written or content.isascii():
             return False
-        folded = _one_case(content)
-        return any(w in folded for w in self._written)
+        bare = _one_case(content)
+        return any(w in bare for w in self._written)
 
     def stand_in(self, text: str) -> bool:
         """Return whether one of them stands in a text."""
@@ -106,7 +137,7 @@ class Secrets:
         """Yield begin and end of each in the text as it stands."""
         if not self._lengths:
             return
-        letters, at = _folded(text)
+        letters, at = folded(text)
         cut, n = self._cut(text, letters, at), 0
         while n < len(letters):
             if n in cut:
@@ -161,7 +192,7 @@ def windows(text: str) -> list[tuple[int, int, str]]:
 
     One word in letters is a name when it is long (zhangxiaoming). The work grows with the length of the text.
     """
-    letters, at = _folded(text)
+    letters, at = folded(text)
     begins = [
         n
         for n in range(len(letters))
@@ -183,7 +214,7 @@ def windows(text: str) -> list[tuple[int, int, str]]:
 
 def parts_of(person_name: str) -> set[str]:
     """Return the letters of what may name a person alone, whoever it is: family, given or middle name, 3 letters or 2 eastern ones."""
-    parts = {p for s in _spellings(person_name) if len(said := _said(s)) > 1 for p in map(_letters, said)}
+    parts = {p for s in _spellings(person_name) if len(said := _said(s)) > 1 for p in map(letters_of, said)}
     parts |= names_of(person_name) - names_of(person_name, alone=False)
     return {p for p in parts if (2 if _eastern(p) else ALONE_SHORT) <= len(p) <= LONGEST}
 
@@ -198,7 +229,7 @@ def windows_alone(text: str) -> list[tuple[int, int, str]]:
     found = [(w.start(), w.end()) for w in words]
     found += [(a.start(), b.end()) for a, b in pairwise(words) if b.start() - a.end() == 1]
     out = [
-        (b, e, letters) for b, e in found if len(letters := _letters(text[b:e])) >= (ALONE_SHORT if _titled(text[:b]) else LONG)
+        (b, e, letters) for b, e in found if len(letters := letters_of(text[b:e])) >= (ALONE_SHORT if _titled(text[:b]) else LONG)
     ]
     spans = {m.span() for m in HAN_RUN.finditer(text) if 2 <= len(m[0]) <= 4}
     for role in PERSON_BEFORE.finditer(text):
@@ -210,7 +241,7 @@ def windows_alone(text: str) -> list[tuple[int, int, str]]:
             for n in range(2, 5)
             if HAN_RUN.fullmatch(text, max(0, title.start() - n), title.start())
         }
-    out += [(b, e, text[b:e]) for b, e in spans]
+    out += [(b, e, letters_of(text[b:e])) for b, e in spans]
     return [(b, e, letters) for b, e, letters in out if not is_ordinary(letters)]
 
 
@@ -229,7 +260,7 @@ def _said(group: str) -> list[str]:
 
 def _names_of(group: str, alone: bool) -> set[str]:
     said = _said(group)
-    pairs = [(p, s) for s in said if (p := _letters(s))]
+    pairs = [(p, s) for s in said if (p := letters_of(s))]
     parts = [p for p, _ in pairs]
     found: set[str] = set()
     if len(parts) > 1:
@@ -241,7 +272,7 @@ def _names_of(group: str, alone: bool) -> set[str]:
             found.add(parts[0][-2:])
     elif parts and len(parts[0]) >= MIN_SECRET:
         found.add(parts[0])
-    words = [p for s in said for w in WORDS.split(s) if (p := _letters(w))]
+    words = [p for s in said for w in WORDS.split(s) if (p := letters_of(w))]
     if 2 < len(words) <= 4:
         found |= {"".join(p) for p in permutations(words)}
     elif len(words) > 4:
@@ -295,26 +326,21 @@ def without_numbers(text: str) -> str:
     return "".join([*out, text[last:]])
 
 
-def _letters(text: str) -> str:
-    return _folded(text)[0]
+def births_of(day: str) -> set[str]:
+    """Return a day of birth (`19630517`, `1963-05-17`) as people write it in texts, empty for anything else; separators do not count."""
+    told = re.match(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})", day)
+    if told is None:
+        return set()
+    y, m, d = told.groups()
+    short_m, short_d = m.lstrip("0"), d.lstrip("0")
+    return {y + m + d, d + m + y, m + d + y, short_d + short_m + y, f"{y}年{short_m}月{short_d}日", f"{y}年{m}月{d}日"}
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
-    """Return letters and digits of a text in one form of each, and where each stands."""
-    if "\x1b" in text or "$" in text:
-        text = ESCAPES.sub(lambda m: "\0" * len(m[0]), text)
-    letters: list[str] = []
-    at: list[int] = []
-    for place, char in enumerate(text):
-        for one in _one_form(char):
-            letters.append(one)
-            at.append(place)
-    return "".join(letters), at
-
-
-@lru_cache(maxsize=65536)
-def _one_form(char: str) -> str:
-    return "".join(PLAIN.get(c, c) for c in unicodedata.normalize("NFKD", char).casefold() if c.isalnum())
+def _forms_of(number: str) -> set[str]:
+    """Return the letters of a number, also without a letter and zeros before it when enough is left."""
+    letters = letters_of(number)
+    bare = re.fullmatch(r"[a-z]?0*([1-9]\d*)", letters)
+    return {letters, bare[1]} if bare and len(bare[1]) > LONG else {letters}
 
 
 def _begins_word(letters: str, at: list[int], n: int) -> bool:

@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from connectors.events import canonical
-from connectors.free_text import names_of, parts_of, windows, windows_alone
+from connectors.free_text import NAME_KEYS, NUMBER_KEYS, names_of, parts_of, windows, windows_alone
+from connectors.ordinary_words import is_ordinary
 from connectors.settings import Settings
 from messages import because
 
@@ -23,7 +24,8 @@ __all__ = ["Keys", "Unsealable", "Vault", "is_phantom"]
 MAGIC = b"PPS1"  # format of sealed bytes: magic, nonce of 12 bytes, ciphertext with its tag
 NONCE = 12
 PART = "\n"  # no letters of a name begin so
-MARKED = 2  # version of the marks: 1 whole names, 2 parts too
+MARKED = 3  # version of the marks: 1 whole names, 2 parts too, 3 one form of Han characters and kana
+FORMER = 32  # earlier names and numbers of somebody that one channel's entry keeps
 AT_ONCE = 500  # below SQLite's bound on parameters
 
 
@@ -119,7 +121,8 @@ class Vault:
                 return
             try:
                 self._db.execute("BEGIN IMMEDIATE")  # one sync for both
-                self._db.execute("INSERT OR REPLACE INTO identity VALUES (?, ?, ?)", (pseudonym, channel, self._keys.seal(said)))
+                kept = self._keys.seal(canonical({**identity, **self._former(pseudonym, channel, identity)}))
+                self._db.execute("INSERT OR REPLACE INTO identity VALUES (?, ?, ?)", (pseudonym, channel, kept))
                 if not told:
                     self._db.executemany("INSERT OR IGNORE INTO name VALUES (?)", self._marks(identity))
                 if accession_number:
@@ -132,6 +135,27 @@ class Vault:
             if len(self._known) > 50_000:
                 self._known.clear()
             self._known |= {(pseudonym, channel): digest} | ({examined: b""} if accession_number else {})
+
+    def _former(self, pseudonym: str, channel: str, identity: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the names (lines) and numbers (words) that the channel knew of somebody before, without those that it says now."""
+        row = self._db.execute("SELECT sealed FROM identity WHERE (pseudonym, channel) = (?, ?)", (pseudonym, channel)).fetchone()
+        before: Mapping[str, str | None] = {}
+        with suppress(Unsealable):  # of other keys: nobody here can read it
+            before = json.loads(self._keys.unseal(row[0])) if row else {}
+        found = {}
+        for key, keys, glue in (("former_names", NAME_KEYS, "\n"), ("former_numbers", NUMBER_KEYS, " ")):
+            now = {v for k in keys for v in (identity.get(k) or "").split(glue)}
+            told = dict.fromkeys(v for k in reversed(keys) for v in (before.get(k) or "").split(glue) if v and v not in now)
+            if told:
+                found[key] = glue.join(list(told)[-FORMER:])
+        return found
+
+    def told_of(self, *pseudonyms: str) -> list[dict[str, str | None]]:
+        """Return what every channel said about each of them, for names and numbers to be looked for; raise OSError."""
+        try:
+            return [identity for p in dict.fromkeys(pseudonyms) if p for identity in self.recall(p).values()]
+        except (sqlite3.Error, Unsealable) as exc:
+            raise OSError(because("door.vault", problem=exc)) from exc
 
     def examined(self, accession_number: str) -> list[str]:
         """Return the pseudonyms of the patients that an examination was said to be of; mostly one."""
@@ -146,10 +170,14 @@ class Vault:
         with self._lock:
             return self._db.execute("SELECT 1 FROM identity WHERE pseudonym = ?", (pseudonym,)).fetchone() is not None
 
-    def names_in(self, text: str) -> list[tuple[int, int]]:
-        """Return begin and end of each name of anybody whom the vault knows, whole, or a part of it alone; in order, none overlaps another."""
+    def names_in(self, text: str, is_term: bool = False) -> list[tuple[int, int]]:
+        """Return begin and end of each name of anybody whom the vault knows, whole, or a part of it alone; in order, none overlaps another.
+
+        In a term (a code, an identifier) whole names count that are no ordinary word.
+        """
         # a part of a name is another mark than a whole one: it counts only where it stands alone
-        found = [*windows(text), *((b, e, PART + letters) for b, e, letters in windows_alone(text))]
+        found = [w for w in windows(text) if not (is_term and is_ordinary(w[2]))]
+        found += [(b, e, PART + letters) for b, e, letters in windows_alone(text)] if not is_term else []
         marks = {letters: self._keys.name_mark(letters) for letters in {letters for _, _, letters in found}}
         wanted, known = list(marks.values()), set[bytes]()
         with self._lock:
@@ -174,7 +202,7 @@ class Vault:
             return {channel: json.loads(self._keys.unseal(sealed)) for channel, sealed in rows}
 
     def _marks(self, identity: Mapping[str, str | None]) -> list[tuple[bytes]]:
-        told = [identity.get(key) or "" for key in ("name", "person_name", "readings")]
+        told = [identity.get(key) or "" for key in NAME_KEYS]
         names = {n for t in told for n in names_of(t, alone=False)} | {PART + n for t in told for n in parts_of(t)}
         return [(self._keys.name_mark(n),) for n in sorted(names)]
 

@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+from connectors.letters import letters_of
 from messages.catalogue import codes, names, template
 
 __all__ = ["is_ordinary"]
@@ -42,14 +43,14 @@ _CHINESE = """
 清晨 清楚 清洁 秋天 红梅 胜利 自强 自然 自立 英文 进步 重庆 金星 长征 长春 长江 阳光 阳性 雪白 青年 顺利 高兴
 高原 高峰 黄河
 """
-CHINESE = frozenset(_CHINESE.split())
+CHINESE = frozenset(map(letters_of, _CHINESE.split()))
 HAN = re.compile("[\u3400-\u9fff]")
 
 
 def is_ordinary(letters: str) -> bool:
     """Return whether letters (small, in one form, as names are compared) are a word of the language or of this product's own texts."""
     if HAN.search(letters):
-        return letters in CHINESE or letters in _own("zh")
+        return letters in CHINESE or letters in _own_chinese()
     return letters in ENGLISH or letters in _words()
 
 
@@ -59,6 +60,11 @@ def _own(language: str) -> str:
     for kind in ("step", "form", "measure", "exam", "policy"):
         texts += names(kind, language).values()
     return "\n".join(texts)
+
+
+@cache
+def _own_chinese() -> str:
+    return "\n".join(map(letters_of, _own("zh").splitlines()))
 
 
 @cache

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from connectors.charsets import readings
+from connectors.charsets import coded_twice, readings
 from connectors.events import utc_text
-from connectors.free_text import BLOT, Secrets, without_numbers
+from connectors.free_text import BLOT, Secrets, births_of, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
@@ -81,7 +81,7 @@ class Patient:
         One that names the patient when it is read in another character set than the message's is not kept at all.
         """
         kept = without_numbers(self.secrets.blotted(text))
-        if not kept.isascii() or "\x1b" in kept:
+        if not kept.isascii() or "\x1b" in kept or coded_twice(kept):
             try:
                 others = readings(kept.encode(codec))
             except UnicodeEncodeError:
@@ -114,20 +114,25 @@ def patient(message: Message) -> Patient:
     identity = {
         "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": _sex(pid),
         "address": pid.text(11), "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
-        "national_id": pid.get(19), "other_ids": " ".join(pid.repetitions(3)),
+        "national_id": pid.get(19), "other_ids": " ".join(i for n in (2, 3, 4) for i in pid.repetitions(n)),
     }  # fmt: skip
-    numbers_too = (*pid.repetitions(3), pid.get(18), pid.get(19), *pid.repetitions(13))
-    names = [
-        f"{family}^{given}^{middle}" for family, given, middle in zip(*(pid.repetitions(5, n) for n in (1, 2, 3)), strict=True)
-    ]
+    aliases = [name for name in _names(pid, 9) if name.strip("^ ")]
+    identity |= {"other_names": "\n".join(aliases)} if aliases else {}
+    numbers_too = (*pid.repetitions(13), *births_of(identity["birth_date"] or ""))
+    names = [*_names(pid, 5), *aliases]
     written = pid.raw(5).replace(pid.marks[1], "^").replace(pid.marks[2], "~").encode(pid.codec, "replace")
     meant = readings(written, every=True)
     # a name in another character set than declared, or in none that is declared, may be meant in any of them
     identity["readings"] = "" if written.isascii() else "\n".join(meant)
-    secrets = Secrets((*names, *meant), numbers_too, (written,))
+    secrets = Secrets.of(identity) | Secrets((*names, *meant), numbers_too, (written,))
     told = {k: v or None for k, v in identity.items()}
     told |= {name: "" for name, field in PID_FIELDS.items() if pid.is_deleted(field)}
     return Patient(patient_id, told, secrets)
+
+
+def _names(pid: Segment, field: int) -> list[str]:
+    """Return family, given and middle name of each repetition of a field as DICOM writes them."""
+    return ["^".join(parts) for parts in zip(*(pid.repetitions(field, n) for n in (1, 2, 3)), strict=True)]
 
 
 def nobody() -> Patient:
@@ -489,7 +494,7 @@ def _observation(said: _Said, obx: Segment, doubts: list[dict[str, str]]) -> dic
     return {
         "code": said.clean(obx, obx.get(3)[:MAX_TEXT]) or obx.get(3)[:MAX_TEXT], "name": said.clean(obx, obx.get(3, 2)),
         "unit": said.clean(obx, unit), "value": None if kind in SEALED else _clip(text) if chance else said.clean(obx, text),
-        "reference_range": said.clean(obx, obx.get(7)), "status": _clip(obx.get(11)),
+        "reference_range": said.clean(obx, obx.get(7)), "status": said.clean(obx, obx.get(11)),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
+from connectors.free_text import Secrets
 from connectors.his.acknowledge import acknowledgement
 from connectors.his.facts import PID_FIELDS, Fact, Patient, facts, named_orders, nobody, patient, said_at
 from connectors.his.framing import Frame
@@ -123,6 +124,7 @@ class Intake:
             if not pseudonym:
                 raise
             who = nobody()
+        who = self._known(who, pseudonym)
         find = partial(self._ordered, pseudonym, now - PLACED)
         found = facts(message, pseudonym, who, self._settings.zone, find)
         found = [self._offered(f, now) for f in found]
@@ -139,6 +141,10 @@ class Intake:
         for event in events:
             validate(event)
         return events, self._kept(pseudonym, who.identity)
+
+    def _known(self, who: Patient, pseudonym: str) -> Patient:
+        """Return a patient with what any channel told of the same one before among the secrets; raise OSError."""
+        return replace(who, secrets=who.secrets | Secrets.of(*self._vault.told_of(pseudonym)))
 
     def _of_orders(self, message: Message, now: datetime) -> str | None:
         """Return the one patient of all orders that a message without patient ends or holds, None where they are not known or of several."""
@@ -208,12 +214,19 @@ class Intake:
         self, message: Message | None, content: Blob, now: datetime, outcome: Outcome, sender: str, reason: str | None = None
     ) -> Event:
         digest = content.sha256
-        who = _patient(message)
+        who = self._patient(message)
         message_id = self._named(message.header.get(10) if message else "", who) or f"sha256:{digest[:16]}"
         sender = self._named(sender, who)
         if who and reason and who.secrets.stand_in(reason):
             reason = who.cleaned(reason)
         return intake_outcome(self._settings.site_id, "hl7", message_id, outcome, digest, len(content), now, reason, sender)
+
+    def _patient(self, message: Message | None) -> Patient | None:
+        try:
+            who = patient(message) if message else None
+        except InvalidMessage:
+            return None
+        return who and self._known(who, self._keys.pseudonym(who.patient_id))
 
     def _named(self, name: str, who: Patient | None) -> str:
         """Return a sender's name for something, without the patient's: with a keyed mark in its place, so that it stays one of its kind."""
@@ -237,13 +250,6 @@ def _best_effort(content: bytes) -> Message | None:
     """Return what can be read of a broken frame, so that the answer names the message; null when nothing can."""
     try:
         return parse(content)
-    except InvalidMessage:
-        return None
-
-
-def _patient(message: Message | None) -> Patient | None:
-    try:
-        return patient(message) if message else None
     except InvalidMessage:
         return None
 

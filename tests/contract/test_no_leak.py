@@ -129,6 +129,51 @@ def test_no_name_stands_in_journal_lake_objects_or_logs(tmp_path: Path, caplog: 
     assert leaks(settings.home, [NAME]) == []
 
 
+@pytest.mark.req("DC-11")
+def test_the_names_that_the_hospital_told_are_looked_for_in_images_that_know_none(tmp_path: Path) -> None:
+    """The scanner writes pinyin, or nothing; the orders told the characters, an alias, a former name and other numbers."""
+    settings = load(home=tmp_path / "var", min_free_mib=1)
+    keys = Keys.of(settings)
+    vault = Vault.of(settings, keys)
+    sealed, clear = (FileObjectStore(settings.objects / n).open() for n in ("sealed", "clear"))
+    pacs, hl7 = (SqliteJournal(settings.journals / f"{n}.db") for n in ("dicom", "hl7"))
+    messages = Messages(settings, keys, vault, sealed, hl7, lambda: NOW)
+    for n, name in enumerate(("Altmannq^Karin", "张琪^三丰~Zhangqi^Sanfeng", "张琪^三丰~Zhangqi^Sanfeng")):
+        text = (
+            f"MSH|^~\\&|HIS|H|PP|M|2026120108000{n}||ORM^O01|M{n}|P|2.5.1||||||UNICODE UTF-8\r"
+            f"PID|1|OLDP12345|MRN880012~SECQ7788|ALTP13579|{name}||19630517|F|Dietrichq^Marlene\r"
+            f"ORC|NW||A{n}\rOBR|1|||BONE|||||||||||||||||||||||||||vormals Karin Altmannq, Marlene Dietrichq, OLDP12345, ALTP13579, *17.5.1963\r"
+        )
+        assert b"|AA|" in messages.receive(Frame(text.encode(), None), "peer")[0]
+    orders = [e for _, e in hl7.read(0) if e.type == "his.order"]
+    assert [e.data["indication"] for e in orders] == ["vormals █, █, █, █, *█"] * 3
+    images = Images(settings, pacs, sealed, clear, vault, keys)
+    told = [
+        "张琪三丰 骨扫描",
+        "張琪三豐",
+        "Altmannq Karin",
+        "Marlene Dietrichq",
+        "SECQ7788",
+        "OLDP12345",
+        "ALTP13579",
+        "geb. 17.05.1963",
+    ]
+    for n, text in enumerate(told):
+        # of the same patient; and of the same order, under a number that the hospital never told
+        for k, patient_id in enumerate((b"MRN880012", b"MRN880013")):
+            one = image(100 * k + n, b"ISO_IR 192", b"ZQ^SF", text.encode())
+            data = one.data.replace(b"MRN880012 ", patient_id + b" ")
+            data = data.replace(element(8, 0x60, b"CS", b"NM"), element(8, 0x50, b"SH", b"A2") + element(8, 0x60, b"CS", b"NM"))
+            assert images.store(Received(one.sop_class, one.sop_instance, one.transfer_syntax, "SPCT1", data), NOW).status == 0
+            event = series_event(settings, pacs, clear, f"1.2.5.{100 * k + n}", NOW)
+            assert (event.data["series_description"], event.data["accession_number"]) == (None, "A2"), text
+    for stored in (pacs, hl7):
+        stored.close()
+    vault.close()
+    for part in ("objects/clear", "journal"):
+        assert leaks(settings.home / part, ["Zhangqi^Sanfeng=张琪^三丰", "Altmannq^Karin", "Dietrichq^Marlene"]) == []
+
+
 def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
     for n, text in enumerate(coded()):
         (tmp_path / f"{n}.txt").write_bytes(b"bone " + text + b" late")

@@ -32,6 +32,7 @@ __all__ = ["SOURCE", "Answer", "Intake", "Received"]
 
 SOURCE = "urn:photopeak:dicom"
 IMPLEMENTATION = UID("2.25.187352706254907348913402107526530811011")  # of the files we write; never to change, digests hang on it
+NAMESAKES = 16  # an accession number of more patients than these names no examination (`0`, `UNKNOWN`)
 LARGEST_INFLATED = 1 << 30  # a deflated data set may be a bomb
 Outcome = Literal["stored", "duplicate", "quarantined"]
 LOG = logging.getLogger("photopeak.dicom")
@@ -131,8 +132,9 @@ class Intake:
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
         doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone, at)
+        known = self._known(self._keys.pseudonym(patient), text(dataset, "AccessionNumber"))
         try:
-            copy = pseudonymised(dataset, patient, self._keys)
+            copy = pseudonymised(dataset, patient, self._keys, known)
         except Exception as exc:  # pydicom and its codecs raise many kinds
             raise Refused(CANNOT_UNDERSTAND, because("dicom.no_clear_copy", kind=type(exc).__name__)) from exc
         self._vault.remember(self._keys.pseudonym(patient), "dicom", identity, text(dataset, "AccessionNumber"))
@@ -145,6 +147,11 @@ class Intake:
         return Event(
             "dicom.instance", SOURCE, received.sop_instance, self._settings.site_id, str(about["series_uid"]), occurred, at, data
         )
+
+    def _known(self, pseudonym: str, accession_number: str | None) -> list[dict[str, str | None]]:
+        """Return what the vault says of the patient, and of those whom another channel named for the same examination."""
+        others = self._vault.examined(accession_number) if accession_number else []
+        return self._vault.told_of(pseudonym, *(others if len(others) <= NAMESAKES else []))
 
     def _outcome(self, received: Received, file: Blob, at: datetime, outcome: Outcome, reason: str | None = None) -> Event:
         return intake_outcome(

@@ -2,13 +2,16 @@
 
 After the Basic Application Level Confidentiality Profile (PS3.15 annex E) with these options: UIDs, full dates, device
 identity, patient characteristics and descriptions of study, series and protocol are retained, because quality control needs
-them, and safe private elements (E.3.10) that tell what values mean; a text in which the patient's own name or number stands is
-emptied. Pixels are not cleaned: names burnt into an image stay in it (secondary captures; nuclear-medicine acquisitions have
+them, and safe private elements (E.3.10) that tell what values mean; a text or coded term in which a
+name or number of the patient stands that the header or the vault tells is emptied, and a word in an element of numbers or moments
+is not kept. Pixels are not cleaned: names burnt into an image stay in it (secondary captures; nuclear-medicine acquisitions have
 none). The sealed original keeps everything.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from io import BytesIO
 from math import isfinite
 from urllib.parse import unquote_to_bytes
@@ -20,6 +23,7 @@ from pydicom.tag import BaseTag
 
 from connectors.charsets import readings
 from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
+from connectors.events import canonical
 from connectors.free_text import Secrets, without_numbers
 from connectors.identity import Keys, is_phantom
 
@@ -28,12 +32,13 @@ __all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
 # Type 2 in the modules of an image, so an empty value must stay; every other element of VR PN is emptied too
 EMPTIED = frozenset({"PatientName", "PatientBirthDate", "ReferringPhysicianName"})
 NAMED = """
-AcquisitionComments ActualHumanPerformersSequence AdditionalPatientHistory AdmissionID AdmittingDiagnosesCodeSequence
+AcquisitionComments ActualHumanPerformersSequence AdditionalPatientHistory AddressTrial AdmissionID AdmittingDiagnosesCodeSequence
 AdmittingDiagnosesDescription Allergies AuthorObserverSequence BranchOfService ClinicalTrialCoordinatingCenterName
 ClinicalTrialProtocolEthicsCommitteeName ClinicalTrialSiteName ClinicalTrialSubjectID ClinicalTrialSubjectReadingID
 ConfidentialityConstraintOnPatientDataDescription ConsultingPhysicianIdentificationSequence
 ContentCreatorIdentificationCodeSequence ContributionDescription CountryOfResidence CurrentPatientLocation
-CustodialOrganizationSequence DeidentificationMethodCodeSequence DistributionAddress DistributionName DataSetTrailingPadding EncapsulatedDocument
+CustodialOrganizationSequence DeidentificationMethodCodeSequence DigitalSignaturesSequence
+DistributionAddress DistributionName DataSetTrailingPadding EncapsulatedDocument
 EthnicGroup FillerOrderNumberImagingServiceRequest FrameComments HumanPerformerCodeSequence HumanPerformerOrganization IconImageSequence
 IdentifyingComments ImageComments ImagingServiceRequestComments InstitutionAddress InstitutionCodeSequence InstitutionName
 InstitutionalDepartmentName InsurancePlanIdentification IntendedRecipientsOfResultsIdentificationSequence
@@ -53,14 +58,20 @@ ReferencedPatientPhotoSequence ReferencedPatientSequence ReferringPhysicianAddre
 ReferringPhysicianTelephoneNumbers RegionOfResidence RequestedProcedureComments RequestingService ResponsibleOrganization
 ResponsiblePerson ResponsiblePersonRole ResultsComments ScheduledHumanPerformersSequence ScheduledPatientInstitutionResidence
 ScheduledPerformingPhysicianIdentificationSequence ServiceEpisodeDescription ServiceEpisodeID SmokingStatus
-SourcePatientGroupIdentificationSequence SpecialNeeds StudyComments TextComments TextString TopicAuthor TopicKeywords
-VerifyingObserverIdentificationCodeSequence VerifyingOrganization VisitComments
+SourcePatientGroupIdentificationSequence SpecialNeeds StudyComments TelephoneNumberTrial TextComments TextString TopicAuthor TopicKeywords
+VerbalSourceIdentifierCodeSequenceTrial VerifyingObserverIdentificationCodeSequence VerifyingOrganization VisitComments
 """
 REMOVED = frozenset(NAMED.split())
 METHOD = "Basic profile; UIDs, dates, device, characteristics kept"
 REMOVED_TAGS = frozenset(t for t in map(tag_for_keyword, REMOVED) if t is not None)
 EMPTIED_TAGS = frozenset(t for t in map(tag_for_keyword, EMPTIED) if t is not None)
 TEXTS = frozenset(("LO", "LT", "ST", "UT", "UC", "SH", "UR"))
+TERMS = frozenset(
+    ("CS", "AE")
+)  # most are of the standard, and some are names too (NORM, CHEST): whole names are looked for, value by value
+FORMED = frozenset(("AS", "DA", "DS", "DT", "IS", "TM", "UI"))  # numbers and moments: no word has a place in them
+WORD = re.compile(rb"[A-Za-z]{2}|[\x80-\xff]")
+NO_NUMBER = re.compile(rb"[-+ ]*(nan|inf(inity)?)[ \0]*", re.IGNORECASE)
 # who else is named as the patient: their values are looked for in texts, and removed
 NAMES = ("PatientName", "OtherPatientNames", "PatientBirthName")
 LINKS = frozenset((0x00080050,))  # the accession number may be made of the patient's: it links, and stays unless it holds a name
@@ -74,7 +85,12 @@ SAFE_PRIVATE = {
     (0x0033, "siemens med nm"): {0x38: NUMBER},  # pixel scale factor
     (0x0057, "siemens med nm"): {0x06: NUMBER, 0x07: NUMBER},  # rescale intercept and slope
 }
-NOT_KEPT = "?"  # in the place of a safe element that holds something else: it was there, and cannot be read
+NOT_KEPT = "?"  # in the place of a number or moment that is none: it was there, and cannot be read
+LOOKED_FOR, LOOKED_THROUGH, SHORT = (
+    64,
+    2000,
+    256,
+)  # patients whose secrets are kept ready, short texts of theirs that were looked through
 PATIENT_ID, PATIENT_NAME, PATIENT_IDENTITY_REMOVED = 0x00100020, 0x00100010, 0x00120062
 
 
@@ -91,19 +107,44 @@ def identity_of(dataset: Dataset) -> dict[str, str | None]:
     written = b"" if said["name"] is None else raw_of(dataset, "PatientName")
     if not written.isascii():  # in which character set it was meant is a guess: each of them names the patient
         said["readings"] = "\n".join(readings(written, codecs, every=True))
-    return said
+    others = {"other_names": "\n".join(_other_names(dataset, codecs)), "other_ids": " ".join(_other_ids(dataset)),
+              "phone": " ".join(_words(dataset, "PatientTelephoneNumbers"))}  # fmt: skip
+    return said | {key: value for key, value in others.items() if value}
 
 
-def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys) -> bytes:
+def _other_names(dataset: Dataset, codecs: tuple[str, ...]) -> list[str]:
+    raws = [raw_of(dataset, keyword) for keyword in NAMES[1:]]
+    return list(dict.fromkeys(text for raw in raws if raw for text in readings(raw, codecs, every=True)))
+
+
+def _other_ids(dataset: Dataset) -> list[str]:
+    """Return the other numbers of the patient in the header; a word without a digit (UNKNOWN) numbers nobody."""
+    found = _words(dataset, "OtherPatientIDs") + _words(dataset, "MedicalRecordLocator")
+    try:
+        for item in dataset.get("OtherPatientIDsSequence") or []:
+            found += _words(item, "PatientID")
+    except Exception:  # pydicom raises many kinds; the sequence itself is removed
+        return found
+    return found
+
+
+def _words(dataset: Dataset, keyword: str) -> list[str]:
+    text = raw_of(dataset, keyword).decode("utf-8", "replace").replace("\\", " ").replace("\0", " ")
+    return [word for word in text.split() if any(c.isdigit() for c in word)]
+
+
+def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys, known: Iterable[Mapping[str, str | None]] = ()) -> bytes:
     """Return the clear copy as a Part 10 file; the data set is changed in place, elements that stay keep their bytes.
+
+    `known`: what else the vault says of who the patient is, whose names and numbers are looked for as those of the header.
 
     A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
     """
     phantom = is_phantom(patient_id)
-    found, written = ((), ()) if phantom else _names(dataset)
+    search = None if phantom else _search(*_names(dataset), patient_id, canonical([identity_of(dataset), *map(dict, known)]))
     _strip(dataset, phantom)
-    if not phantom:
-        _blot(dataset, Secrets(found, (), written), Secrets(found, (patient_id,), written), codecs_of(dataset))
+    if search is not None:
+        _blot(dataset, search, codecs_of(dataset))
         _replace(dataset, keys)
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = METHOD
@@ -125,24 +166,62 @@ def _names(dataset: Dataset) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     return tuple(found), tuple(written)
 
 
-def _blot(dataset: Dataset, names: Secrets, secrets: Secrets, codecs: tuple[str, ...]) -> None:
-    """Empty the texts, at any depth, in which one of the secrets stands; they are read without being decoded in place."""
+class _Search:
+    """What is looked for in the elements of an object; texts come again in each item and frame, and are looked through once."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._texts, self._links, self._terms = secrets, secrets.only_names(), secrets.in_terms()
+        self._seen: dict[tuple[bytes, str, tuple[str, ...]], bool] = {}
+
+    def in_text(self, raw: bytes, codecs: tuple[str, ...], is_link: bool) -> bool:
+        """Return whether a text names the patient; numbers of a link do not count."""
+        return self._found("link" if is_link else "text", self._links if is_link else self._texts, raw, codecs)
+
+    def in_term(self, raw: bytes, codecs: tuple[str, ...]) -> bool:
+        """Return whether a coded term names the patient."""
+        return self._found("term", self._terms, raw, codecs)
+
+    def _found(self, kind: str, secrets: Secrets, raw: bytes, codecs: tuple[str, ...]) -> bool:
+        key = (raw, kind, codecs)
+        found = self._seen.get(key)
+        if found is None:
+            texts = _readings(raw, codecs)
+            found = secrets.stand_in_bytes(raw) or any(secrets.stand_in(t) or without_numbers(t) != t for t in texts)
+            if len(self._seen) > LOOKED_THROUGH:
+                self._seen.clear()
+            if len(raw) < SHORT:
+                self._seen[key] = found
+        return found
+
+
+@lru_cache(maxsize=LOOKED_FOR)
+def _search(found: tuple[str, ...], written: tuple[bytes, ...], patient_id: str, identities: bytes) -> _Search:
+    """Return what is looked for in the images of one patient, made once for a series."""
+    return _Search(Secrets(found, (patient_id,), written) | Secrets.of(*json.loads(identities)))
+
+
+def _blot(dataset: Dataset, search: _Search, codecs: tuple[str, ...]) -> None:
+    """Empty the texts and terms, at any depth, in which the patient is named; they are read without being decoded in place."""
     own = codecs_of(dataset) or codecs
     for tag in list(dataset.keys()):
         vr = _vr(dataset, tag)
         if vr == "SQ":
             for item in dataset[tag].value:
-                _blot(item, names, secrets, own)
+                _blot(item, search, own)
         elif vr in TEXTS and tag != PATIENT_ID:
-            looked_for = names if tag in LINKS else secrets
-            if looked_for.stand_in_bytes(raw_of(dataset, tag)) or any(
-                looked_for.stand_in(t) or without_numbers(t) != t for t in _readings(dataset, tag, own)
-            ):
+            if search.in_text(raw_of(dataset, tag), own, tag in LINKS):
                 dataset[tag] = DataElement(tag, vr, "")
+        elif vr in TERMS:
+            values = raw_of(dataset, tag).split(b"\\")
+            named = [search.in_term(v, own) for v in values]
+            if any(named):  # of several values those that name nobody stay
+                kept = ["" if n else v.decode("ascii", "replace").strip(" \0") for n, v in zip(named, values, strict=True)]
+                dataset[tag] = DataElement(tag, vr, kept if any(kept) else "", already_converted=True)
+        elif vr in FORMED and any(WORD.search(v) and not NO_NUMBER.fullmatch(v) for v in raw_of(dataset, tag).split(b"\\")):
+            dataset[tag] = DataElement(tag, vr, "" if vr == "UI" else NOT_KEPT, already_converted=True)
 
 
-def _readings(dataset: Dataset, tag: BaseTag, codecs: tuple[str, ...]) -> Iterator[str]:
-    raw = raw_of(dataset, tag)
+def _readings(raw: bytes, codecs: tuple[str, ...]) -> Iterator[str]:
     yield from readings(raw, codecs)
     if b"%" in raw:
         yield from readings(unquote_to_bytes(raw), codecs)
@@ -213,11 +292,13 @@ def _replace(dataset: Dataset, keys: Keys) -> None:
 def _vr(dataset: Dataset, tag: BaseTag) -> str | None:
     """Return the VR without decoding the value; None for an element that nobody knows.
 
-    A text or a name stays one whatever VR the sender gave it: a name written as LO, a description as OB.
+    A text or a name stays one whatever VR the sender gave it: a name written as LO, a description or a term as OB.
     """
     said = dataset.get_item(tag).VR
     try:
         known = dictionary_VR(tag)
     except KeyError:
         return str(said) if said and said != "UN" else None
+    if known in TERMS or known in FORMED:
+        return known if not said or said in ("UN", "OB", "OW") else str(said)
     return known if not said or said == "UN" or known == "PN" or (known in TEXTS and said != "SQ") else str(said)
