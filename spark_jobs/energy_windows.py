@@ -20,6 +20,7 @@ __all__ = ["Choice", "Window", "each_holds_photopeak", "nuclides_of", "of_photop
 USUAL_WIDTH = (
     0.2  # of the photopeak's energy: of several windows that hold it, the one of about this width is the photopeak's own
 )
+NARROWEST = 0.05  # of the photopeak's energy: a window from here to as much above the usual width is set on the photopeak as well
 SCATTER = re.compile(r"scat|compton|penetrat|septal|\bsc\d*\b|lower|upper|\b[lu]sw\b|backgr", re.IGNORECASE)
 PEAK = re.compile(r"peak|primary|main|emission", re.IGNORECASE)
 
@@ -51,6 +52,8 @@ class Choice:
     notes: tuple[str, ...] = ()
     doubt: str | None = None
     weakness: str | None = None  # why the values get no verdict
+    window: int | None = None  # the number of the window, of a further one
+    further: tuple["Choice", ...] = ()  # other windows that hold a photopeak of the nuclide as well
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _Peak:
     nuclide: str | None = None
     rank: int = 0  # 0: the photopeak that the nuclide is mostly imaged with
     missed: str | None = None  # that the photopeak is a weak one, and the main one is missed
+    nth: int = 0  # 0: of the windows that hold the photopeak, the one of the usual width
 
 
 def windows_of(instance: Instance) -> dict[int, Window]:
@@ -139,7 +143,7 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
         if not own:
             out.append(instance)
             continue
-        chosen = next((p for p in own if p.rank == best), None)
+        chosen = next((p for p in own if p.rank == best and p.nth == 0), None)
         if chosen is None:
             continue
         windows = instance.vector("EnergyWindowVector")
@@ -150,7 +154,24 @@ def of_photopeak(series: Sequence[Instance]) -> Choice:
     left = len(series) - len(out)
     if left:
         notes.append(because("window.objects_left_out", objects=left))
-    return Choice(out, tuple(dict.fromkeys(notes)), None, next(iter(missed), None))
+    return Choice(out, tuple(dict.fromkeys(notes)), None, next(iter(missed), None), further=_further(found, best))
+
+
+def _further(found: Sequence[tuple[Instance, list[_Peak] | str]], best: int) -> tuple[Choice, ...]:
+    """Return a choice for each window beside the one that is measured first, by photopeak: an even flood in one hides no fault in another."""
+    groups: dict[tuple[int, int], list[tuple[Instance, _Peak]]] = {}
+    for instance, own in found:
+        peaks = [] if isinstance(own, str) else own
+        seen = {p.window for p in peaks if p.rank == best and p.nth == 0}
+        for p in peaks:
+            if p.window not in seen:
+                seen.add(p.window)
+                groups.setdefault((p.rank, p.nth), []).append((instance, p))
+    out = []
+    for _, parts in sorted(groups.items(), key=lambda g: g[0]):
+        frames = [i.only(np.flatnonzero(i.vector("EnergyWindowVector") == p.window)) for i, p in parts]
+        out.append(Choice(frames, tuple(dict.fromkeys(p.text for _, p in parts if p.text)), window=parts[0][1].window))
+    return tuple(out)
 
 
 def _peaks(instance: Instance) -> list[_Peak] | str:
@@ -209,6 +230,10 @@ def _by_ranges(there: Sequence[Window], energies: dict[str, tuple[float, ...]]) 
             if energy in weak_photopeaks_kev(nuclide):
                 missed = because("window.main_photopeak_missed", window=window.label, nuclide=nuclide, kev=own[0])
             out.append(_Peak(window.number, text if many else "", nuclide, rank, missed))
+            others = [w for off, w in holders[1:] if off <= USUAL_WIDTH - NARROWEST and not SCATTER.search(w.name)]
+            for nth, w in enumerate(others, 1):
+                text = because("window.photopeak_measured", windows=len(there), window=w.label, nuclide=nuclide, kev=energy)
+                out.append(_Peak(w.number, text, nuclide, rank, missed, nth))
     if out:
         return out
     peaks = ", ".join(f"{n} ({', '.join(f'{e:g}' for e in own)} keV)" for n, own in energies.items() if own)

@@ -21,7 +21,7 @@ from spark_jobs.procedures.heads import field_absurd
 from spark_jobs.procedures.sheets import tells_of
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.looks import Look
-from spark_jobs.qc.numerics.cut_off import is_cut_off
+from spark_jobs.qc.numerics.cut_off import are_cut_off
 from spark_jobs.qc.numerics.multiples import counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped, may_be_wrapped
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Result, refused
@@ -332,14 +332,18 @@ def _measured(
         return [_without_numbers(_voted(series), doubt)]
     seen: Look | str | None = LOOK_OF_WINDOWS(series)
     window = Choice(list(series))
-    if seen is None:
-        asked = {CODES[c] for i in series for c in i.codes if c in CODES}
-        try:
+    asked = {CODES[c] for i in series for c in i.codes if c in CODES}
+    try:
+        if seen is None:
             window = of_photopeak(series)
             series = window.series
+        doubt = _doubt_of_values(series)
+        if doubt:
+            return [_without_numbers(_voted(series), doubt)]
+        if seen is None:
             seen = look(series)
-        except Unreadable as exc:
-            return [_without_numbers(asked.pop() if len(asked) == 1 else None, str(exc))]
+    except Unreadable as exc:
+        return [_without_numbers(asked.pop() if len(asked) == 1 else None, str(exc))]
     by_pixels = {name for name, p in PROCEDURES.items() if p.look == seen}
     codes = {c for i in series for c in i.codes}
     by_pixels |= {CODES[c] for c in codes if c in CODES and seen in PROCEDURES[CODES[c]].also}
@@ -358,10 +362,23 @@ def _measured(
     if choice.procedure in off:
         return [_without_numbers(choice.procedure, off[choice.procedure])]
     mine = [d for d in sheets if d.kind in procedure.sheet_kinds]
-    results = procedure.with_sheets(series, mine) if procedure.with_sheets and mine else procedure.run(series)
-    notes = (*window.notes, *([window.doubt] if window.doubt else []))
-    weak = _weakness(series, choice.procedure) or window.weakness
-    return [_weakened(_noted(r, notes), weak) for r in (*results, *beside(results))]
+    out = []
+    each = procedure.analysis == "phantom" and not procedure.any_window
+    for one in (window, *(window.further if each else ())):
+        doubt = None if one is window else _doubt_of_values(one.series) or _doubt_of_counts(one.series)
+        if doubt:
+            results = [_without_numbers(choice.procedure, doubt)]
+        else:
+            results = procedure.with_sheets(one.series, mine) if procedure.with_sheets and mine else procedure.run(one.series)
+        notes = (*one.notes, *([one.doubt] if one.doubt else []))
+        weak = _weakness(one.series, choice.procedure) or one.weakness
+        out += [_weakened(_noted(_of_window(r, one), notes), weak) for r in (*results, *beside(results))]
+    return out
+
+
+def _of_window(result: Result, choice: Choice) -> Result:
+    """Return the result of a further energy window under a name that tells it from the one that is measured first ('1#w2')."""
+    return result if choice.window is None else replace(result, detector=f"{result.detector or ''}#w{choice.window}")
 
 
 def _weakness(series: Sequence[Instance], procedure: str) -> str | None:
@@ -432,12 +449,16 @@ def _doubt(series: Sequence[Instance]) -> str | None:
     absurd = next((a for i in series if (a := field_absurd(i))), None)
     if absurd:
         return absurd
+    return copied_in([i for i in series if i.is_counting])
+
+
+def _doubt_of_values(series: Sequence[Instance]) -> str | None:
+    """Return why the values of what is to be measured are not those of the acquisition, or None."""
     if any(i.is_clipped for i in series):
         return because("image.clipped")
-    counting = [i for i in series if i.modality == "NM" and not (i.kind or "").startswith("RECON")]
-    if any(is_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in counting):
+    if any(i.is_counting and is_wrapped(i.stored, int(i.dataset.get("BitsStored") or 16)) for i in series):
         return because("image.counts_wrapped")
-    return copied_in(counting)
+    return None
 
 
 FLOOD = "planar_uniformity"
@@ -457,9 +478,11 @@ def _doubt_of_kind(series: Sequence[Instance], procedure: Procedure, asked: str 
             return because("image.lossy")
         if not procedure.reconstructed and any(i.modality == "NM" and i.pixels.min() < 0 for i in series):
             return because("image.negative_counts")
-        if procedure.module.PROCEDURE in PLANAR and any(is_cut_off(f) for i in series for f in i.pixels):
-            return because("image.counts_cut_off")
-    return None
+    return _doubt_of_counts(series)
+
+
+def _doubt_of_counts(series: Sequence[Instance]) -> str | None:
+    return because("image.counts_cut_off") if any(i.is_counting and are_cut_off(i.pixels) for i in series) else None
 
 
 def _unique(results: list[Result]) -> list[Result]:

@@ -4,15 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from line_images import slits
+from line_images import down, noisy, slits, square
 from pet_images import iq_phantom
-from qc_images import dicom, grid, item, lit
+from qc_images import body, dicom, grid, item, lit, rotation, tube
 from qc_images import water as water_slice
-from test_qc_counting import dish, header
+from test_qc_counting import dish, expected_counts, header
+from test_qc_measure_series import tomo
 
 from spark_jobs.measure import measure_mixed, measure_series, read_object
+from spark_jobs.qc.clinical import aspects, whole_body_bone
 from spark_jobs.qc.ct import ct_water
 from spark_jobs.qc.gamma_camera import linearity, planar_uniformity
+from spark_jobs.qc.numerics.cut_off import are_cut_off
 from spark_jobs.qc.numerics.multiples import counts_factor
 from spark_jobs.qc.numerics.wrapped import is_wrapped
 from spark_jobs.qc.pet import pet_nema_iq
@@ -277,3 +280,69 @@ def test_a_bright_source_is_judged_where_its_flank_shows_that_it_did_not_overflo
     (result,) = measure_series([dicom(counts, pixel_mm=4.8, **header(f"{counts.sum() / 85 / 3600 * 1.15:.6g}"))])
     assert result.procedure == "sensitivity" and result.status == status, result.reason
     assert status == "measured" or result.reason.code == "image.counts_may_wrap"
+
+
+@pytest.mark.parametrize("gain", [1.05, 1.1, 1.2, 1.6])
+@pytest.mark.parametrize("mbq", [None, "370"])
+def test_a_flood_with_a_hot_photomultiplier_stays_a_flood(gain, mbq):
+    """One disc of 34 mm radius that is brighter: IU = 100 · (gain − 1) / (gain + 1) and the noise; with or without an activity."""
+    image = np.random.default_rng(3).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * tube(4.8, 128, 60, -40, gain) * 15_000)
+    about = header(mbq) if mbq else {}
+    (result, *_) = measure_series([dicom(image, pixel_mm=4.8, DetectorInformationSequence=FIELD[:1], **about)], "phantom")
+    assert (result.procedure, result.status) == ("planar_uniformity", "measured"), result.reason
+    assert result.value("ufov_iu_percent") == pytest.approx(100 * (gain - 1) / (gain + 1), abs=1.5)
+
+
+def cut(image, part):
+    return np.minimum(image, int(part * image.max()))
+
+
+@pytest.mark.parametrize("part", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize("source", ["line", "lines", "dish", "small dish", "point", "decay"])
+def test_counts_that_were_cut_off_are_seen_in_narrow_sources_and_single_frames(source, part):
+    rng = np.random.default_rng(4)
+    if source == "decay":
+        levels = 400.0 * 0.97 ** np.arange(40)
+        frames = rng.poisson(lit("ROUND", (400.0,), 9.6, 64)[None] * levels[:, None, None])
+    elif source == "point":
+        frames, _ = rotation(0.5, n=64, seed=2)
+    else:
+        image = {
+            "line": lambda: down(8.0, pixel_mm=2.0, shape=(256, 256), at_mm=11, peak=9_000),
+            "lines": lambda: square(7.5, pixel_mm=2.0, peak=8_000),
+            "dish": lambda: expected_counts(1.0) * dish(4.8, 128, 100.0, 7.0),
+            "small dish": lambda: expected_counts(0.1) * dish(4.8, 128, 30.0, 7.0),
+        }[source]()
+        frames = noisy(image)[None]
+        assert not are_cut_off(np.rint(image)[None])
+    assert not are_cut_off(frames) and are_cut_off(cut(frames, part))
+
+
+@pytest.mark.parametrize("counts", [49_000, 60_000, 63_500])
+def test_a_full_flood_is_none_that_overflowed(counts):
+    image = np.random.default_rng(5).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * counts)
+    (result, *_) = measure_series([dicom(image, pixel_mm=4.8, DetectorInformationSequence=FIELD[:1])], "phantom")
+    assert image.max() < 65_535 and (result.procedure, result.status) == ("planar_uniformity", "measured"), result.reason
+
+
+@pytest.mark.parametrize(("counts", "gain"), [(45_000, 1.5), (40_000, 1.7), (30_000, 2.3), (30_000, 2.6)])
+def test_an_area_that_overflowed_with_sharp_edges_has_no_numbers(counts, gain):
+    image = np.random.default_rng(6).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * tube(4.8, 128, 60, 0, gain) * counts)
+    assert is_wrapped(image[None] % 65_536, 16) and not is_wrapped(image[None] // 2, 16)
+    dead = np.random.default_rng(6).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * tube(4.8, 128, 60, 0, 0.06) * counts)
+    assert not is_wrapped(dead[None], 16), "a dead photomultiplier is as noisy as its counts"
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(10, "indicative"), (50, "indicative"), (70, "measured"), (180, "measured")])
+def test_a_view_soon_after_the_injection_is_no_bone_scan(minutes, status):
+    uptake = aspects.measure("timing", "uptake_min", float(minutes), "min")
+    result = whole_body_bone.measure({"anterior": body(seed=1)}, 2.26, timing=[uptake])
+    assert result.status == status and (status == "measured" or "blood pool" in result.reason)
+
+
+@pytest.mark.parametrize("pixel_mm", [0.02, 0.1, 0.48])
+def test_an_image_too_narrow_for_a_gamma_camera_has_no_numbers(pixel_mm):
+    """A spacing in cm makes a centre of rotation of 6 mm one of 0.6 mm."""
+    (result,) = measure_series([tomo([6.0], pixel_mm=pixel_mm)])
+    assert result.status == "not_measured" and "PixelSpacing" in result.reason
+    assert measure_series([tomo([6.0])])[0].value("cor_offset_mm") == pytest.approx(6.0, abs=0.05)

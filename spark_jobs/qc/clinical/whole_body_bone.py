@@ -18,7 +18,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "body_mask", "looks_like_whole_body
 
 PROCEDURE = "whole_body_bone"
 METHOD = "whole-body aspects"
-VERSION = "2.2.0"
+VERSION = "2.2.1"
 FORMULAE = (
     "noise = 100 · σ / mean, in percent; σ is the root mean square of the checkerboard differences (a − b − c + d) / 2",
     "sharpness = root mean square gradient of the smoothed image / σ",
@@ -43,6 +43,7 @@ SPINE, SHAFTS = (
     1.5,
 )  # what spine and bones of the legs have over the tissue beside them; vessels and organs of an early phase below 1.5 and 1.4
 NO_BONES = "bone.no_bones"
+EARLIEST_MIN = 60.0  # after injection: earlier views are of flow and blood pool; EANM (2016) asks for 2 h and more
 SURE, MEDIAN_NOISE = 6.0, 1.2533  # standard deviations; the standard error of a median is so many times that of a mean
 
 
@@ -126,7 +127,11 @@ def measure(
         measures.append(aspects.measure(TIMING, "scan_speed_cm_per_min", scan_speed_mm_per_s * 6, "cm/min"))
     measures += [*timing, *aspects.header(completeness)]
     figure = {"kind": PROCEDURE, "views": dict(views), "masks": masks, "pixel_mm": pixel_mm}
-    state, reason = (MEASURED, None) if bones else (INDICATIVE, because(NO_BONES))
+    waited = next((m.value for m in timing if m.name == "uptake_min"), EARLIEST_MIN)
+    reason = None if bones else because(NO_BONES)
+    if waited < EARLIEST_MIN:
+        reason = because("bone.too_early", minutes=waited, least=EARLIEST_MIN)
+    state = INDICATIVE if reason else MEASURED
     return Result(PROCEDURE, state, reason, None, METHOD, VERSION, tuple(measures), (), figure)
 
 

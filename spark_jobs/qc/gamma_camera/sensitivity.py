@@ -20,13 +20,15 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "Source", "find_source", "is_empty"
 
 PROCEDURE = "sensitivity"
 METHOD = "NEMA NU 1 3.3"
-VERSION = "1.2.0"
+VERSION = "1.2.1"
 FORMULAE = (
     "S = (gross counts − background counts) / Δt / (D · A), in cps/MBq, A the activity at the start of the scan in MBq",
     "D = (1 − e^(−x)) / x, x = ln 2 · Δt / T½: mean activity over the scan / activity at its start",
 )
 BLOCK_MM = 4.0  # the source is looked for on blocks of about this size
 LARGEST_PART, LARGEST_MM = 0.4, 320.0  # of the image, and in diameter: a larger even area is a flood
+EVEN = 0.3  # of the level of a field: within it an area is even
+FAINTEST = 3.0  # times what is around it: a source outshines the room, a bad photomultiplier no flood by so much
 MOST_ELSEWHERE = 0.05  # of the source's brightness, anywhere outside its circle
 EDGES = 4.5  # widths of the flank between 50 and 10 % that the circle goes beyond the 50 % line
 SCALED = (0.5, 2.2)  # times the noise of counts
@@ -76,6 +78,8 @@ def find_source(image: NDArray, pixel_mm: float) -> Source | None:
     if min(x, y, net.shape[1] - 1 - x, net.shape[0] - 1 - y) < far + flank:
         return None
     outside = distance > radius
+    if (np.abs(net) < EVEN * floor).mean() > LARGEST_PART and peak < FAINTEST * floor:
+        return None  # a flood, whatever spot stands on it
     if not outside.any() or float(net[outside].max()) > max(MOST_ELSEWHERE * peak, noise):
         return None
     oy, ox = (image.shape[0] % n) // 2, (image.shape[1] % n) // 2

@@ -1,17 +1,21 @@
 """Values that were cut off below the limit of the pixel type: noisy values do not pile up at their largest one.
 
+Many pixels pile up in an area that is bright and even. Of a narrow source they are few, but more than hold any value close below.
+
 Nothing here depends on the scale of the values: counts that were multiplied, or divided, before they were cut off are seen as well.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spark_jobs.qc.numerics.layers import Values, layers
+from spark_jobs.qc.numerics.multiples import common_factor
 from spark_jobs.qc.numerics.order import median, percentile
 
-__all__ = ["CUT_OFF", "FLAT", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
+__all__ = ["CUT_OFF", "FLAT", "are_cut_off", "is_cut_off", "is_quiet", "is_tomogram_cut_off", "noise_ratio"]
 
 CUT_OFF = "image.voxels_cut_off"
 FLAT = "image.flat"
@@ -36,10 +40,74 @@ LEAST_STEP = 2e-4  # of the largest value
 LEAST_PART_OF_VOLUME = 0.005
 COMPACT = 0.9  # the same for slices, whose noise is smooth
 STEEP = 3.0  # least steps of a value from the plateau to its neighbours: a shape that rounding made flat leaves it by one
+FEWEST_TIES = 4  # pixels at the largest value
+CHANCE = 1e-6  # that so many share it while the values below it, within half a standard deviation, are so sparse
+FEWEST_DIFFERENT, MOST_RIM, DIFFERENT = (
+    8,
+    300,
+    0.7,
+)  # pixels of a compact source's flank, and the part of their values that are no repetition
+OPPOSITE = 0.4  # of neighbouring second differences have one sign: of noise 0.27, of what is smooth nearly all
+
+
+def are_cut_off(frames: NDArray) -> bool:
+    """Return whether many pixels of a noisy image (frames × rows × columns), of one frame or of all, hold the same largest value."""
+    return any(is_cut_off(f) for f in frames) or (len(frames) > 1 and _is_tied(frames))
 
 
 def is_cut_off(image: NDArray) -> bool:
     """Return whether many pixels of a noisy image (rows × columns) hold the same largest value."""
+    return _is_piled(image) or _is_tied(image[None])
+
+
+def _is_tied(frames: NDArray) -> bool:
+    """Return whether more pixels hold the largest value than chance lets, beside how many hold those close below, in noisy frames."""
+    top = int(frames.max())
+    ties = (frames == top).sum((1, 2))
+    piled, frame = int(ties.sum()), frames[int(ties.argmax())]
+    if top < LEAST_TOP or piled < FEWEST_TIES or _beside(frames == top) > SOLID * 2 * piled:
+        return False
+    step = common_factor(frame)
+    wide = max(1, int(math.sqrt(top / step) / 2))
+    below = int((frames >= top - wide * step).sum()) - piled
+    expected = max(below, 1) / wide
+    if piled <= expected + 1:
+        return False
+    odds = piled * math.log(expected) - expected - math.lgamma(piled + 1) - math.log(1 - expected / (piled + 1))
+    return odds < math.log(CHANCE) and _shows_noise(frame, top, step)
+
+
+def _shows_noise(frame: NDArray, top: int, step: int) -> bool:
+    """Return whether pixels below the largest value vary by chance: what was drawn is smooth, or repeats its values."""
+    at_top = frame == top
+    flank = (frame > top / 8) & ~at_top
+    values = frame.astype(np.float64)
+    if _noise(values, flank) is not None or _noise(values, frame <= top / 8) is not None:
+        return True
+    ways = []
+    for part, there in ((values, flank), (values.T, flank.T)):
+        three = there[:-2] & there[1:-1] & there[2:]
+        second = part[:-2] - 2 * part[1:-1] + part[2:]
+        product = (second[1:] * second[:-1])[three[1:] & three[:-1]]
+        if product.size > FEWEST_PIXELS:
+            product = product[product != 0]  # what repeats itself along a line
+            alike = float((product > 0).mean()) + SPREAD / np.sqrt(product.size) if product.size else 1.0
+            ways.append((median(second[three] ** 2) / 0.455 / 6, alike))
+    if ways and min(ways)[0] > ROUNDED * step**2 and min(ways)[1] < OPPOSITE:  # along a line, not across it
+        return True
+    rim = values[flank]
+    if not FEWEST_DIFFERENT <= rim.size <= MOST_RIM or top < 2 * step * rim.size:
+        return False
+    beside = np.zeros_like(at_top)
+    for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        beside[a] |= at_top[b]
+        beside[b] |= at_top[a]
+    drop = top - values[beside & ~at_top]
+    return len(set(rim.tolist())) > DIFFERENT * rim.size and drop.size > 0 and median(drop) > STEEP * step
+
+
+def _is_piled(image: NDArray) -> bool:
+    """Return whether so many pixels hold the largest value that they are an area."""
     top = int(image.max())
     at_top = image == top
     piled = int(at_top.sum())

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_jobs.qc.numerics.order import median
+
 __all__ = ["is_wrapped", "may_be_wrapped"]
 
 FEWEST_PAIRS = 8  # neighbours that jump: a hot pixel has four
@@ -16,6 +18,10 @@ CLOSE = 0.15  # of the course of the flank
 HOT = 3.0  # times each of its neighbours: a hot pixel is no flank
 FEWEST_COURSES, MOST_OF_THEM = 3, 0.5
 NARROW = 25  # pixels above a tenth of the largest: a source of some 2.5 pixels FWHM has no flank whose course could be followed
+DARK = 0.02  # of the range: what lies around a field
+AREA_TOP = 0.3  # of the range: a field beside an area that overflowed
+FEWEST_QUADS, LIKE = 30, 1.5  # squares of four pixels that tell a variance, and how near to that of counts it is
+LEAST_AREA = 1 / 256  # of the range: lower ones are the dark around a field
 NEARER = 3.0  # times nearer to each other than they seem, when the low one is taken as overflowed
 
 
@@ -34,18 +40,56 @@ def is_wrapped(frames: NDArray, bits: int) -> bool:
     Counts rise to a maximum over several pixels, by the resolution of the detector: on their way they cross the end of the range.
     """
     size = float(2**bits)
-    if _is_steep_source(frames, size):
+    if _is_steep_source(frames, size) or any(_has_wrapped_area(frame, size) for frame in _with_values(frames, AREA_TOP * size)):
         return True
-    if float(frames.max()) < TOP * size:
-        return False
-    pairs = 0
     for frame in _with_values(frames, TOP * size):
-        for a, b in ((frame[1:], frame[:-1]), (frame[:, 1:], frame[:, :-1])):
-            high, low = np.maximum(a, b), np.minimum(a, b)
+        pairs = 0
+        low_places = frame <= BOTTOM * size
+        if not low_places.any():
+            continue
+        for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+            high, low = np.maximum(frame[a], frame[b]), np.minimum(frame[a], frame[b])
             across = low + size - high
             pairs += int(((high >= TOP * size) & (low <= BOTTOM * size) & (NEARER * across < high - low)).sum())
-        if pairs >= FEWEST_PAIRS:
+        if pairs >= FEWEST_PAIRS and _falls_inside(frame, low_places, size):
             return True
+    return False
+
+
+def _falls_inside(frame: NDArray[np.float64], low: NDArray[np.bool_], size: float) -> bool:
+    """Return whether low pixels beside high ones belong to what is lit: the dark around a bright field is low as well, up to the border."""
+    from scipy import ndimage  # hardly any image comes here
+
+    labels, _ = ndimage.label(low)
+    border = set(labels[0]) | set(labels[-1]) | set(labels[:, 0]) | set(labels[:, -1])
+    dark = [p for p in border - {0} if median(frame[labels == p]) < DARK * size]
+    inside = low & ~np.isin(labels, dark)
+    high = frame >= TOP * size
+    met = 0
+    for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        met += int((high[a] & inside[b]).sum()) + int((high[b] & inside[a]).sum())
+    return met >= FEWEST_PAIRS
+
+
+def _has_wrapped_area(frame: NDArray[np.float64], size: float) -> bool:
+    """Return whether an area of low values is as noisy as if its counts were larger by the range, where brighter ones are as counts are."""
+    part = frame[:-1, :-1] + frame[1:, :-1] + frame[:-1, 1:] + frame[1:, 1:]
+    mean = part.ravel() / 4
+    checker = (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:]).ravel() ** 2 / 0.455 / 4
+    top = BOTTOM * size
+    bright = mean > AREA_TOP * size
+    if int(bright.sum()) < FEWEST_QUADS or not 1 / LIKE < median(checker[bright]) / median(mean[bright]) < LIKE:
+        return False
+    along = [
+        (frame[:-1, :-1] - f).ravel() ** 2 / 0.455 / 2 for f in (frame[1:, :-1], frame[:-1, 1:])
+    ]  # large on the rim of a source
+    while top >= LEAST_AREA * size:
+        there = (mean >= top / 2) & (mean < top)
+        if int(there.sum()) >= FEWEST_QUADS:
+            counted = median(mean[there]) + size
+            if median(checker[there]) > counted / LIKE and max(median(v[there]) for v in (checker, *along)) < LIKE * counted:
+                return True
+        top /= 2
     return False
 
 
@@ -78,13 +122,26 @@ def _is_steep_source(frames: NDArray, size: float) -> bool:
         ahead, seen = [], []
         for view in (frame, frame[:, ::-1], frame.T, frame.T[:, ::-1]):
             foot, middle, top, after = view[:, :-3], view[:, 1:-2], view[:, 2:-1], view[:, 3:]
-            rises = (foot >= FLANK_COUNTS) & (middle > foot) & (top > middle) & (top >= FLANK_TOP * size) & (after < FALLS * top)
+            rises = (
+                (foot >= FLANK_COUNTS)
+                & (middle > foot)
+                & (top > middle)
+                & (top >= FLANK_TOP * size)
+                & (after < FALLS * top)
+                & (foot < FALLS * top)
+            )
             ahead.append((top[rises] / middle[rises]) ** 3 * foot[rises])
             seen.append(after[rises])
         for view in (frame, frame[:, ::-1], frame[::-1], frame[::-1, ::-1]):
             foot, beside, below, after = view[:-1, :-1], view[:-1, 1:], view[1:, :-1], view[1:, 1:]
             near, far = np.maximum(beside, below), np.minimum(beside, below)
-            rises = (foot >= FLANK_COUNTS) & (far > foot) & (near >= FLANK_TOP * size) & (after < FALLS * near)
+            rises = (
+                (foot >= FLANK_COUNTS)
+                & (far > foot)
+                & (near >= FLANK_TOP * size)
+                & (after < FALLS * near)
+                & (foot < FALLS * near)
+            )
             ahead.append(beside[rises] * below[rises] / foot[rises])
             seen.append(after[rises])
         course, found = np.concatenate(ahead), np.concatenate(seen)

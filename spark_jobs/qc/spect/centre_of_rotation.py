@@ -69,7 +69,7 @@ def measure(
         return refuse(because("rotation.sources_other", sources=len(bands)))
     middle = (views.shape[1] - 1) / 2
     band = min(bands, key=lambda b: abs((b[0] + b[1] - 1) / 2 - middle))
-    widest = max(14.0, WIDEST_MM / pixel_mm)
+    widest = min(max(14.0, WIDEST_MM / pixel_mm), float(max(views.shape[1:])))
     x, y, net, problem = centroids(views, band, widest)
     if problem:
         return refuse(problem)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from qc_images import dicom, item, lit, rotation
+from qc_images import dicom, item, lit, rotation, tube
 
 from spark_jobs.measure import measure_series
 
@@ -63,9 +63,13 @@ CHOSEN = {
 }
 
 
+FURTHER = {"the weaker photopeak of Lu-177": 1, "Ga-67": 2, "Tl-201": 1}  # windows that hold a photopeak as well
+
+
 @pytest.mark.parametrize("name", CHOSEN)
 def test_the_window_of_the_photopeak_is_measured(name):
-    (result,) = measure_series([flood(*CHOSEN[name])])
+    result, *further = measure_series([flood(*CHOSEN[name])])
+    assert all(r.detector in ("1#w1", "1#w2", "1#w3") for r in further) and len(further) == FURTHER.get(name, 0)
     assert (result.procedure, result.status) == ("planar_uniformity", "measured"), result.reason
     assert result.value("ufov_iu_percent") == pytest.approx(ALONE, abs=1e-6)
     assert sum("was measured" in w for w in result.warnings) == 1
@@ -153,3 +157,27 @@ def test_a_point_in_photopeak_and_scatter_is_no_match_of_windows(name, windows):
     about |= {"PixelSpacing": ["4", "4"]}
     (result,) = measure_series([flood([image + k for k in range(len(windows))], [window(w) for w in windows], **about)])
     assert result.procedure == "sensitivity", result
+
+
+@pytest.mark.parametrize(
+    ("windows", "names"),
+    [
+        ([window((154, 188)), window((220, 270))], ("In-111",)),
+        ([window((63, 80)), window((150, 184))], ("Tl-201",)),
+        ([window(PEAK), window((130, 151))], ("Tc-99m",)),
+    ],
+)
+def test_a_fault_in_another_window_of_the_photopeaks_is_told_beside_an_even_flood(windows, names):
+    bad = np.random.default_rng(2).poisson(lit("RECTANGLE", (533.0, 387.0), 2.4, 250) * tube(2.4, 250, 60, -40, 0.8) * 3_000)
+    results = measure_series([flood([even(), bad], windows, names)])
+    first, second = (r for r in results if r.procedure == "planar_uniformity")
+    assert (first.detector, second.detector) == ("1", "1#w2")
+    assert first.value("ufov_iu_percent") == pytest.approx(ALONE, abs=1e-6) and second.value("ufov_iu_percent") > 8
+    assert (first.status, second.status) == ("measured", "measured") and "window" not in (second.reason or "")
+
+
+def test_the_window_that_is_not_measured_decides_nothing():
+    """Scatter so bright that it reached the limit of the pixel, or went beyond it."""
+    for bright in (np.minimum(dull(62_000), 65_535), dull(70_000) % 65_536):
+        (result,) = measure_series([flood([bright, even()], [window(SCATTER), window(PEAK)])])
+        assert result.status == "measured" and result.value("ufov_iu_percent") == pytest.approx(ALONE, abs=1e-6)

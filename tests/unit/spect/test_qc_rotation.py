@@ -1,5 +1,7 @@
 """Centre of rotation recovers an imposed offset for any arc, direction, start, background and head."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from qc_images import rotation
@@ -107,3 +109,13 @@ def test_a_source_that_is_not_seen_to_turn_has_no_verdict():
     assert still.status == "indicative" and "not seen to turn" in still.reason
     views, angles = rotation(0.3, radius_mm=3.0)
     assert method.measure(views, angles, 4.0).status == "measured"
+
+
+@pytest.mark.parametrize("pixel_mm", [0.1, 0.02])
+def test_an_absurdly_small_pixel_takes_no_more_memory_than_the_views_have(pixel_mm):
+    views, angles = rotation(2.0, n=64)
+    tracemalloc.start()
+    method.measure(views, angles, pixel_mm)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * views.size * 8  # with 2000 pixels around each source it was 17 GB
