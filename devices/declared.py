@@ -29,7 +29,7 @@ class Declared:
             head = max(head, one.offset)
             if one.site == self._settings.site_id:
                 device, check, performed, note = (one.data[name] for name in FIELDS)
-                at = datetime.fromisoformat(performed).astimezone(UTC)
+                at = min(datetime.fromisoformat(performed).astimezone(UTC), one.recorded_at)
                 self._words.add([Word(one.id, utc_text(one.recorded_at), device, str(check), at, note)])
         self._offset = head
 

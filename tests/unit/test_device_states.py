@@ -123,6 +123,17 @@ def test_the_newest_result_of_a_check_counts() -> None:
     assert newest_failures(checks) == {"GC1": ["b"], "GC2": ["a"]}
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=4), timedelta(days=2)])
+def test_a_failed_check_of_a_clock_that_is_fast_counts_from_its_arrival(tmp_path: Path, ahead: timedelta) -> None:
+    settings, lake, now = load(home=tmp_path), LakeWriter(), datetime(2026, 3, 10, 1, tzinfo=UTC)
+    performed = (now + ahead).isoformat().replace("+00:00", "Z")
+    check = {"device_id": "GC1", "check": "collimator", "performed_at_utc": performed, "staff_id": "P01", "result": "fail"}
+    lake.event("device.check", now, check, recorded=now)
+    lake.write(settings.lake)
+    found = states(settings, now + timedelta(minutes=1))["GC1"]
+    assert found["state"] == "not_fit" and "collimator" in found["reason"]
+
+
 def test_a_schedule_of_what_does_not_exist_is_named_by_its_row() -> None:
     components = [
         Component("planar_uniformity", "procedure", "o", "job analyse_phantoms", "i", "o"),

@@ -384,6 +384,17 @@ def test_what_an_order_can_do_without_is_left_out_and_named(obx: str, code: str)
     assert data["doubts"] == [{"field": f"OBX-5 {code}", "doubt": "unreadable"}]
 
 
+@pytest.mark.parametrize(("value", "unit", "mbq"), [
+    ("740", "MBq", 740), ("740", "mbq", 740), ("20000", "µCi", 740), ("20000", "μCi", 740), ("20000", "uCi", 740), ("20", "mCi", 740),
+    ("20", "毫居里", 740), ("740", "兆贝可", 740), ("0.74", "吉贝可", 740), ("20毫居里", "", 740), ("740 兆贝可", "", 740), ("740", "mBq", None),
+    ("740 mBq", "", None), ("740", "Sv", None),
+])  # fmt: skip
+def test_an_activity_is_read_in_the_units_of_departments(value: str, unit: str, mbq: float | None) -> None:
+    fact = ordered(f"OBX|1|ST|PRESCRIBED_MBQ||{value}|{unit}")
+    assert fact.data["prescribed_activity_mbq"] == mbq
+    assert ({"field": "OBX-5 PRESCRIBED_MBQ", "doubt": "unreadable"} in fact.data.get("doubts", [])) == (mbq is None)
+
+
 def test_an_accession_number_that_no_worklist_holds_is_named() -> None:
     (fact,) = said(text("ORM^O01", PID, "ORC|NW||NM202612010000000001", "OBR|1|||BONE").encode())
     assert {"field": "accession_number", "doubt": "too_long"} in fact.data["doubts"]

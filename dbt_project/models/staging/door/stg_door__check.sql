@@ -6,7 +6,7 @@ select
     journal_offset,
     {{ json_text('data', '$.device_id') }} as device_id,
     {{ json_text('data', '$.check') }} as check_name,
-    {{ json_utc('data', '$.performed_at_utc') }} as performed_at_utc,
+    {{ told_moment('$.performed_at_utc') }} as performed_at_utc,
     {{ json_text('data', '$.staff_id') }} as staff_id,
     {{ json_text('data', '$.result') }} as result,
     {{ json_number('data', '$.value') }} as value,
