@@ -158,7 +158,7 @@ class Intake:
         if not named:
             return fact
         try:
-            known = reference.stations(self._settings.site_id, present_day(now, self._zone)).stations
+            known = reference.stations(self._settings.site_id, str(present_day(now, self._zone))).stations
         except (OSError, ValueError):
             return fact
         if not known or any(ae.strip().upper() in named for ae in known):

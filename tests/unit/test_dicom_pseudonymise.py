@@ -87,7 +87,7 @@ SAFE = [
 
 @pytest.mark.req("DC-11")
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_numbers_and_moments_of_vendors_stay_by_their_creator_and_nothing_beside_them(syntax):
+def test_numbers_and_moments_of_vendors_stay_by_creator_and_nothing_beside_them(syntax):
     beside = [(g, c, 0x55, "LO", "Doe^Jane") for g, c, *_ in SAFE] + [(0x7053, "SOMEBODY ELSE", 0x00, "LO", "Doe^Jane")]
     said = private([*SAFE, *beside], syntax)
     for group, creator, element, _, value in SAFE:

@@ -250,7 +250,7 @@ def test_floods_of_heads_in_two_series_are_compared(tmp_path):
 @pytest.mark.parametrize(
     ("numbers", "ids", "compared"), [((1, 2), (None, None), True), ((1, 1), ("A", "B"), True), ((1, 1), (None, None), False)]
 )
-def test_sensitivities_of_heads_in_two_series_are_compared_or_the_result_says_why_not(tmp_path, numbers, ids, compared):
+def test_sensitivities_of_heads_in_two_series_are_compared_or_it_says_why_not(tmp_path, numbers, ids, compared):
     files = []
     for k, (number, name, cps, wait) in enumerate(zip(numbers, ids, (80.0, 76.0), (3600.0, 7200.0), strict=True)):
         about = header("50", AcquisitionTime=f"{8 + k + 1:02d}3000", DetectorVector=[number], NumberOfFrames=1)

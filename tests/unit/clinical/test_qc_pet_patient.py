@@ -157,7 +157,7 @@ def test_a_weight_that_cannot_be_read_is_named_and_is_no_absent_one():
     "wait, factor, given",
     [(60.0, 0.3, False), (240.0, 0.3, True), (5760.0, 0.1, True), (5760.0, 0.03, False), (5760.0, 3.0, False)],
 )
-def test_days_after_the_injection_most_may_have_left_the_body_and_nothing_has_come_in(wait, factor, given):
+def test_days_after_the_injection_most_may_have_left_and_nothing_has_come_in(wait, factor, given):
     timing = [Measure("uptake_min", wait, "min")]
     result = pet_patient.measure(pet_volume(), VOXEL, suv_factor=factor, weight_kg=70.0, timing=timing)
     assert ("body_suv_mean" in {m.name for m in result.measures}) == given

@@ -169,9 +169,10 @@ select
     end as limit_text,
     case
         when effect is null then null
-        {%- for flaw in ['since_ahead', 'result_status', 'result_impossible', 'result_time_coarse'] %}
-        when flaw = '{{ flaw }}' then {{ because('preparation.' ~ flaw, {'item': named('name_en', 'name_zh')}) }}
-        {%- endfor %}
+        when flaw = 'since_ahead' then {{ because('preparation.since_ahead', {'item': named('name_en', 'name_zh')}) }}
+        when flaw = 'result_status' then {{ because('preparation.result_status', {'item': named('name_en', 'name_zh')}) }}
+        when flaw = 'result_impossible' then {{ because('preparation.result_impossible', {'item': named('name_en', 'name_zh')}) }}
+        when flaw = 'result_time_coarse' then {{ because('preparation.result_time_coarse', {'item': named('name_en', 'name_zh')}) }}
         when flaw = 'result_too_old'
             then {{ because('preparation.result_too_old', {'item': named('name_en', 'name_zh'), 'valid_hours': rounded('valid_hours')}) }}
         when value is null and is_of_laboratory
