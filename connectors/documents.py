@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ PERSONAL = re.compile(
     r"|phone|mail|comment|note|remark",
     re.IGNORECASE,
 )
+
+
+Clean = Callable[[str, str], str]  # of a text and its key → what is kept of it
 
 
 class NoDocument(ValueError):
@@ -83,32 +87,48 @@ def utc_of(moment: str | None, zone: tzinfo) -> datetime | None:
         return None
 
 
-def nameless(content: Element | dict[str, Any]) -> bytes:
-    """Return the copy that analyses read: without persons and free texts, comments and processing instructions."""
+def nameless(content: Element | dict[str, Any], clean: Clean = lambda text, key: text) -> bytes:
+    """Return the copy that analyses read: without persons and free texts, comments and processing instructions.
+
+    `clean` gives what is kept of a text: of keys and values of a sheet, of names, attributes and texts of XML; with the key that it is
+    the value of, or nothing.
+    """
     from xml.etree.ElementTree import tostring
 
     if isinstance(content, dict):
-        return _text(_without(content))
-    _strip(content)
+        return _text(_without(content, clean))
+    _strip(content, clean)
     return tostring(content, encoding="utf-8", xml_declaration=True)
 
 
-def _without(value: Any) -> Any:
+def _without(value: Any, clean: Clean, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {k: _without(v) for k, v in value.items() if not PERSONAL.search(k)}
-    return [_without(v) for v in value] if isinstance(value, list) else value
+        return {clean(k, ""): _without(v, clean, k) for k, v in value.items() if not PERSONAL.search(k)}
+    if isinstance(value, list):
+        return [_without(v, clean, key) for v in value]
+    return clean(value, key) if isinstance(value, str) else value
 
 
-def _strip(element: Element) -> None:
-    for name in [k for k in element.attrib if PERSONAL.search(k)]:
-        del element.attrib[name]
+def _strip(element: Element, clean: Clean) -> None:
+    element.tag = _named(element.tag, clean)
+    element.text = element.text and clean(element.text, "")
+    kept = {_named(k, clean): clean(v, "") for k, v in element.attrib.items() if not PERSONAL.search(k)}
+    element.attrib.clear()
+    element.attrib.update(kept)
     for child in element:
+        child.tail = child.tail and clean(child.tail, "")
         if PERSONAL.search(child.tag):
             tail = child.tail
             child.clear()
             child.tail = tail
+            child.tag = _named(child.tag, clean)
         else:
-            _strip(child)
+            _strip(child, clean)
+
+
+def _named(name: str, clean: Clean) -> str:
+    """Return the name of an element or attribute, or one that XML allows in the place of what is not kept."""
+    return name if clean(name, "") == name else "removed"
 
 
 def _first(data: bytes) -> bytes:

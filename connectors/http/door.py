@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from connectors.charsets import coded_twice
-from connectors.documents import NoDocument, about, nameless, parsed, utc_of
+from connectors.documents import SERIES, NoDocument, about, nameless, parsed, utc_of
 from connectors.events import Event, InvalidEvent, canonical, from_cloudevent, intake_outcome, utc_text, validate
 from connectors.free_text import BLOT, Secrets, without_ids, without_numbers
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
@@ -23,7 +23,7 @@ from connectors.stores.space import require_space
 from judgement.physical import no_reading
 from judgement.reference import read
 from judgement.rows import PhysicalRange, Sensor
-from messages import because, fields
+from messages import Message, because, fields
 
 __all__ = ["ACCEPTED", "REPORT", "Account", "Door"]
 
@@ -46,6 +46,8 @@ FREE_TEXT = {
 }
 CONFLICT = "door.event_reused"
 SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+WORD = re.compile(r"[^\W\d_]{2}")
+PLAIN = re.compile(r"(?!\s*0\d{5})[-+\d.,:eE\s]*")  # numbers, UIDs; what begins with zeros is the number of somebody or something
 LOG = logging.getLogger("photopeak.events")
 
 
@@ -91,11 +93,12 @@ class Door:
         require_space(self._settings.journals, self._settings.min_free_mib)
         account, at = Account(), self._now()
         good: list[_Good] = []
+        seen: dict[str, str] = {}
         for body in bodies:
             raw = Blob(_text(body))
             try:
                 event = self._event(body, sender, at)
-                named = self._nameless(event)
+                named = self._unnamed(self._nameless(event), seen)
                 keep = raw
                 if named is not event:
                     # The words as they came are for whoever may open what is sealed. The mark makes its digest, which is the name of
@@ -153,9 +156,10 @@ class Door:
             raise InvalidEvent(str(exc)) from None
         said = asdict(about(document))
         moment = utc_of(said.pop("moment"), self._settings.zone) or event.occurred_at
+        said = {k: v and self._of_sheet(v, k) for k, v in said.items()}
         return {
             **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
-            "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document)),
+            "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document, self._of_sheet)),
         }  # fmt: skip
 
     def _nameless(self, event: Event) -> Event:
@@ -189,6 +193,58 @@ class Door:
         except (sqlite3.Error, Unsealable) as exc:  # no text is kept that could not be looked through
             raise OSError(because("door.vault", problem=exc)) from exc
         return event if told == said else replace(event, data={**event.data, name: told[:longest]})
+
+    def _unnamed(self, event: Event, seen: dict[str, str]) -> Event:
+        """Return the event with a keyed mark for each identifier and term that holds the name of anybody whom the platform knows; or itself.
+
+        `seen` keeps what became of each text of this request. Raise InvalidEvent when the schema does not take the mark.
+        """
+        free = FREE_TEXT.get(event.type, ("", 0))[0]
+        data = {k: v if k == free else self._terms(v, seen) for k, v in event.data.items()}
+        named, subject = self._terms(event.id, seen), self._terms(event.subject, seen)
+        if named != event.id and self._journal.find(event.source, event.id) is not None:
+            named = event.id  # it came before the name was known, and is its duplicate
+        if (data, named, subject) == (event.data, event.id, event.subject):
+            return event
+        kept = replace(event, data=data, id=named, subject=subject)
+        validate(kept)
+        return kept
+
+    def _terms(self, value: Any, seen: dict[str, str]) -> Any:
+        if isinstance(value, dict):
+            return {k: self._terms(v, seen) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._terms(v, seen) for v in value]
+        if not isinstance(value, str) or not WORD.search(value):
+            return value
+        if value not in seen:
+            said = any(self._names_in(t, is_term=True) for t in (value, *coded_twice(value)))
+            seen[value] = f"{BLOT}~{self._keys.mark(value.encode('utf-8', 'surrogatepass'))[:16]}" if said else value
+        return seen[value]
+
+    def _of_sheet(self, text: str, key: str) -> str:
+        """Return what the copy of a report keeps of a text: no name of anybody known; no number of one but where it links or measures."""
+        if WORD.search(text) and any(self._names_in(t, is_term=True) for t in (text, *coded_twice(text))):
+            return BLOT
+        if key in SERIES or PLAIN.fullmatch(text):
+            return text
+        return without_ids(text, self._known)
+
+    def _names_in(self, text: str, is_term: bool = False) -> list[tuple[int, int]]:
+        try:
+            return self._vault.names_in(text, is_term)
+        except sqlite3.Error as exc:  # nothing is kept that could not be looked through
+            raise OSError(because("door.vault", problem=exc)) from exc
+
+    def _anonymous(self, text: str) -> str:
+        """Return a text or the arguments of a reason without the names of anybody known."""
+        if isinstance(text, Message):
+            told = {k: self._anonymous(v) if isinstance(v, str) else v for k, v in text.args.items()}
+            return text if told == text.args else because(text.code, **told)
+        kept = text
+        for begin, end in reversed(self._names_in(text)):
+            kept = kept[:begin] + BLOT + kept[end:]
+        return BLOT if any(self._names_in(t) for t in coded_twice(kept)) else kept
 
     def _known(self, word: str) -> str | None:
         """Return the pseudonym of the patient whose number a word is, None for any other word."""
@@ -226,7 +282,8 @@ class Door:
         return any(e.data.items() >= same.items() for _, e in self._journal.of("intake.outcome", one.event.id))
 
     def _quarantine(self, name: str, raw: Blob, reason: str, sender: str, at: datetime, account: Account) -> None:
-        name, reason = _readable(name), _readable(reason)
+        named = name if isinstance(name, Message) else self._terms(name, {})
+        name, reason = _readable(named), _readable(self._anonymous(reason))
         self._sealed.put(raw)
         outcome = intake_outcome(self._settings.site_id, "events", name, "quarantined", raw.sha256, len(raw), at, reason, sender)
         self._journal.append([outcome])

@@ -28,6 +28,7 @@ WRITTEN = [
     "zhuge  kong ming", "KONG MING, ZHUGE", "Kongming.Zhuge", "zhuge_kongming", "ＺＨＵＧＥ　ＫＯＮＧＭＩＮＧ", "诸\u200b葛孔明",
     "诸葛", "孔明", "Kongming", "kong ming",
 ]  # fmt: skip
+WHOLE = WRITTEN[: WRITTEN.index("诸葛")]
 # what a field of 16 bytes leaves of a name
 OF_SIXTEEN = [
     b"BONE ZHUGE KONGM",
@@ -117,7 +118,19 @@ def test_no_name_stands_in_journal_lake_objects_or_logs(tmp_path: Path, caplog: 
         }
         for k, accession in enumerate(("A1", None)):
             data = {**told, "accession_number": accession, "description": f"patient {text} (MRN 880012) fell"}
-            assert door.take([{**event, "id": f"e{n}-{k}", "data": data}], "tablet").stored == 1
+            whole = text if text in WHOLE else ""
+            event |= {"id": f"{whole}_e{n}-{k}.pdf", "subject": f"fall {whole}"}
+            data["event_number"] = f"AE {n}-{k} {whole}"
+            assert door.take([{**event, "data": data}], "tablet").stored == 1
+        sheet = {
+            "procedure": "thyroid_static",
+            "title": f"scan {whole}",
+            f"of {whole}": [{"label": whole}],
+            "station_name": whole,
+        }
+        assert door.take([{**event, "id": f"s{n}", "type": "device.report", "data": sheet}], "tablet").stored == 1
+        refused = door.take([{**event, "id": f"t{n}", "type": f"report {text}", "data": {}}], "tablet").quarantined
+        assert len(refused) == 1
     ingest_pacs(settings)
     ingest_his(settings)
     for journal in (pacs, hl7, door_journal):

@@ -1,5 +1,6 @@
 """Who somebody is does not stand in a free text that is kept."""
 
+import base64
 import hashlib
 import json
 import sqlite3
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.documents import parsed
 from connectors.events import canonical
 from connectors.free_text import BLOT, Secrets, names_of, without_numbers
 from connectors.his.facts import patient
@@ -40,7 +42,8 @@ def house(tmp_path):
     intake, vault = Vault.of(settings, keys), Vault.of(settings, keys)  # another process wrote what the door reads
     intake.remember(keys.pseudonym("M0047110"), "hl7", WHO, "ACC1")
     intake.remember(keys.pseudonym("M0099999"), "dicom", {"patient_id": "M0099999", "name": "LI^SI"}, "ACC2")
-    door = Door(settings, journal, sealed, MemoryObjectStore(), vault, keys, lambda: NOW)
+    clear = MemoryObjectStore()
+    door = Door(settings, journal, sealed, clear, vault, keys, lambda: NOW)
 
     def hand_in(type_="adverse.event", **data):
         body = {
@@ -50,7 +53,7 @@ def house(tmp_path):
         assert door.take([body], "tablet").stored == 1
         return next(e.data for _, e in journal.read(0) if e.id == body["id"])
 
-    hand_in.journal = journal
+    hand_in.journal, hand_in.door, hand_in.clear, hand_in.vault = journal, door, clear, intake
     return hand_in, sealed, keys
 
 
@@ -397,3 +400,117 @@ def test_the_work_grows_with_the_text_alone():
     begun = process_time()
     assert all(BLOT in secrets.blotted(text) for _ in range(300))
     assert process_time() - begun < 20  # of this process alone: 1 s where it was tried
+
+
+FORM = {
+    "accession_number": "ACC1",
+    "form": "consent",
+    "signed_at_utc": "2026-03-10T07:00:00Z",
+    "staff_id": "D01",
+    "complete": True,
+}
+CHECK = {"device_id": "GC1", "check": "x", "performed_at_utc": "2026-03-10T07:00:00Z", "staff_id": "T01", "result": "pass"}
+NAMED = "Wang Xiaoming"
+
+
+def body(type_, data, **more):
+    return {
+        "specversion": "1.0", "id": "e1", "source": "urn:photopeak:tablet", "type": type_, "time": "2026-03-10T07:30:00Z", "data": data, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.req("DC-11")
+@pytest.mark.parametrize(
+    "told",
+    [
+        body("form.signed", FORM, id="consent_Wang_Xiaoming.pdf"),
+        body("form.signed", FORM, id="%E7%8E%8B%E5%B0%8F%E6%98%8E.pdf"),
+        body("form.signed", FORM, subject="王小明"),
+        body("form.signed", FORM, siteid=NAMED),
+        body("form.signed", FORM, source=f"urn:photopeak:{NAMED}"),
+        body(NAMED, {}),
+        body("xiaoming.wang", {}),
+        body("device.check", {**CHECK, "check": NAMED, "unit": NAMED}, subject="GC1"),
+        body("form.signed", {**FORM, "staff_id": "Wang.Xiaoming"}),
+        body("form.signed", {**FORM, "form": NAMED}),
+        body("adverse.event", {**EVENT, "event_number": "AE-Wang-Xiaoming", "description": "fell"}),
+        body("adverse.event", {**EVENT, "accession_number": "Wang-Xiaoming", "description": "fell"}),
+        body("staff.credential", {"staff_id": "T01", "credential": NAMED, "valid_from": "2026-01-01", "valid_to": "2027-01-01"}),
+    ],
+)  # fmt: skip
+def test_no_identifier_term_or_reason_repeats_the_name_of_a_known_patient(house, told, caplog):
+    hand_in, _, _ = house
+    account = hand_in.door.take([told, told], "tablet")
+    assert account.stored + account.duplicate == 2 or len(account.quarantined) == 2
+    assert account.stored < 2
+    kept = json.dumps([e.to_cloudevent() for _, e in hand_in.journal.read(0)], ensure_ascii=False) + caplog.text
+    kept += json.dumps(account.to_json(), ensure_ascii=False)
+    assert not Secrets(["Wang^Xiaoming=王^小明"]).stand_in(kept) and "%E7" not in kept
+
+
+def test_ordinary_identifiers_terms_and_reasons_stay(house, caplog):
+    hand_in, _, _ = house
+    check = {**CHECK, "check": "uniformity", "unit": "MBq"}
+    assert hand_in.door.take([body("device.check", check, subject="GC1", id="consent_2026.pdf")], "tablet").stored == 1
+    (event,) = [e for _, e in hand_in.journal.read(0) if e.type == "device.check"]
+    assert (event.id, event.subject, event.data) == ("consent_2026.pdf", "GC1", check)
+    hand_in.door.take([body("examination.stepp", {})], "tablet")
+    assert "examination.stepp" in caplog.text
+
+
+def test_an_identifier_that_came_before_its_name_was_known_is_a_duplicate(house):
+    hand_in, _, keys = house
+    told = body("form.signed", {**FORM, "accession_number": "ACC9"}, id="consent_Lin_Daiyu.pdf")
+    assert hand_in.door.take([told], "tablet").stored == 1
+    hand_in.vault.remember(keys.pseudonym("M9"), "hl7", {"patient_id": "M9", "name": "LIN^DAIYU"}, "ACC9")
+    account = hand_in.door.take([told, {**told, "id": "consent_Lin_Daiyu_2.pdf"}], "tablet")
+    assert (account.stored, account.duplicate) == (1, 1)
+
+
+SHEET = {
+    "procedure": "thyroid_static",
+    "nuclide": "Tc-99m",
+    "full_cps": 1000,
+    "text": "1234567",
+    "serie": "880012",
+    "study_uid": "1.2.880012",
+}
+
+
+@pytest.mark.req("DC-11")
+@pytest.mark.parametrize(
+    "key", ["name", "姓名", "病人", "title", "filename", "Subject", "label", "device_serial", "station_name", "procedure"]
+)
+def test_no_key_or_value_of_a_sheet_names_a_known_patient(house, key):
+    hand_in, _, _ = house
+    for told in (
+        {key: "scan_Wang_Xiaoming.txt"},
+        {key: ["a", {"b": "王小明"}]},
+        {"a": {f"{key} Xiaoming Wang": 1}},
+        {key: "no. M0047110"},
+    ):
+        if key == "procedure" and not isinstance(told.get(key), str):
+            continue
+        account = hand_in.door.take(
+            [body("device.report", {**SHEET, **told}, subject="GC1", id=f"r{hand_in.journal.head()}")], "tablet"
+        )
+        event = next((e for _, e in reversed(hand_in.journal.read(0)) if e.type == "device.report"), None)
+        assert account.stored == 1 and event is not None
+        kept = hand_in.clear.get(event.data["object_key"]).decode() + json.dumps(event.to_cloudevent(), ensure_ascii=False)
+        assert not Secrets(["Wang^Xiaoming=王^小明"], ["M0047110"]).stand_in(kept)
+        assert all(json.dumps(v) in kept for k, v in SHEET.items() if k != key)
+
+
+@pytest.mark.req("DC-11")
+def test_no_element_attribute_or_text_of_a_report_names_a_known_patient(house):
+    hand_in, _, _ = house
+    report = (
+        "<Report><Title foo='Wang Xiaoming' 王小明='1'>Wang, Xiaoming</Title><王小明 a='2'>3.5</王小明><List><Item>880012</Item>"
+        "<Item>file M0047110</Item>王小明 tail</List></Report>"
+    )
+    told = body("device.report", None, data_base64=base64.b64encode(report.encode()).decode(), subject="GC1")
+    assert hand_in.door.take([told], "tablet").stored == 1
+    event = next(e for _, e in hand_in.journal.read(0) if e.type == "device.report")
+    kept = hand_in.clear.get(event.data["object_key"])
+    assert parsed(kept).find("removed").text == "3.5" and parsed(kept).find("List/Item").text == "880012"
+    assert not Secrets(["Wang^Xiaoming=王^小明"], ["M0047110"]).stand_in(kept.decode())
