@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from connectors.charsets import coded_twice
@@ -156,10 +157,11 @@ class Door:
             raise InvalidEvent(str(exc)) from None
         said = asdict(about(document))
         moment = utc_of(said.pop("moment"), self._settings.zone) or event.occurred_at
-        said = {k: v and self._of_sheet(v, k) for k, v in said.items()}
+        clean = self._of_sheet()
+        said = {k: v and clean(v, k) for k, v in said.items()}
         return {
             **said, "device_id": event.subject or None, "acquired_at_utc": utc_text(moment), "size_bytes": len(content),
-            "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document, self._of_sheet)),
+            "sha256": content.sha256, "sealed_key": self._sealed.put(content), "object_key": self._clear.put(nameless(document, clean)),
         }  # fmt: skip
 
     def _nameless(self, event: Event) -> Event:
@@ -222,13 +224,23 @@ class Door:
             seen[value] = f"{BLOT}~{self._keys.mark(value.encode('utf-8', 'surrogatepass'))[:16]}" if said else value
         return seen[value]
 
-    def _of_sheet(self, text: str, key: str) -> str:
-        """Return what the copy of a report keeps of a text: no name of anybody known; no number of one but where it links or measures."""
-        if WORD.search(text) and any(self._names_in(t, is_term=True) for t in (text, *coded_twice(text))):
-            return BLOT
-        if key in SERIES or PLAIN.fullmatch(text):
-            return text
-        return without_ids(text, self._known)
+    def _of_sheet(self) -> Callable[[str, str], str]:
+        """Return what tells of a text, and its key, what the copy of a report keeps.
+
+        No name of anybody known; no number of one but where it links or measures. What comes again is looked up once.
+        """
+        known = cache(self._known)
+
+        @cache
+        def named(text: str) -> bool:
+            return WORD.search(text) is not None and any(self._names_in(t, is_term=True) for t in (text, *coded_twice(text)))
+
+        def kept(text: str, key: str) -> str:
+            if not text or text.isspace() or PLAIN.fullmatch(text):
+                return text
+            return BLOT if named(text) else text if key in SERIES else without_ids(text, known)
+
+        return kept
 
     def _names_in(self, text: str, is_term: bool = False) -> list[tuple[int, int]]:
         try:

@@ -80,8 +80,9 @@ def _elements(dataset: object) -> Iterator[object]:
 
 
 def _whole(name: str) -> set[str]:
-    """Return the ideographic forms as bytes would hold them; Latin ones are found as words alone."""
-    return {form for form in names_of(name) if not form.isascii()}
+    """Return the ideographic forms as bytes would hold them, also as they are written; Latin ones are found as words alone."""
+    written = {"".join(c for c in group if c.isalnum()) for group in name.split("=")}
+    return {form for form in names_of(name) | written if not form.isascii()}
 
 
 def _fits(text: str, codec: str) -> bool:

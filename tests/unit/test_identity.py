@@ -1,5 +1,8 @@
 """Pseudonyms, sealing and the vault."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from connectors.identity import Keys, Unsealable, Vault, is_phantom
@@ -63,3 +66,29 @@ def test_an_installation_keeps_its_keys(tmp_path):
     assert one.pseudonym("4711") == two.pseudonym("4711")
     assert two.unseal(one.seal(b"x")) == b"x"
     assert one.pseudonym("4711") != Keys.of(load(home=tmp_path / "other")).pseudonym("4711")
+
+
+def test_the_vault_keeps_former_names_and_numbers_and_no_more_than_it_needs(tmp_path, keys):
+    vault = Vault(tmp_path / "identities.db", keys)
+    who = {"patient_id": "P1", "name": "Altmannq Karin", "other_ids": "P1 OLD12345", "birth_date": "19630517"}
+    vault.remember("PT-1", "hl7", who, "A1")
+    vault.remember("PT-1", "hl7", who, "A2")
+    assert vault.recall("PT-1") == {"hl7": who}  # told again, nothing is former
+    for n in range(100):
+        vault.remember("PT-1", "hl7", {**who, "name": f"Neuq{n} Karin", "other_ids": "P1"}, "A1")
+    told = vault.recall("PT-1")["hl7"]
+    assert told["name"] == "Neuq99 Karin" and told["former_numbers"] == "OLD12345"
+    assert len(told["former_names"].split("\n")) == 32 and "Neuq98 Karin" in told["former_names"]
+    again = Vault(tmp_path / "identities.db", keys)  # another process, that knows nothing yet
+    again.remember("PT-1", "hl7", {**who, "name": "Neuq99 Karin", "other_ids": "P1"}, "A3")
+    assert again.recall("PT-1")["hl7"] == told
+    assert [again.names_in(t) != [] for t in ("Altmannq, Karin", "Karin Neuq5", "Karin Neuq500")] == [True, True, False]
+
+
+def test_a_vault_of_other_forms_of_letters_is_marked_anew(tmp_path, keys):
+    path = tmp_path / "identities.db"
+    Vault(path, keys).remember("PT-1", "hl7", {"patient_id": "P1", "name": "張 偉國"}, "A1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DELETE FROM name")
+        db.execute("PRAGMA user_version = 2")
+    assert Vault(path, keys).names_in("张伟国 来了") == [(0, 3)]
