@@ -12,6 +12,7 @@ from spark_jobs.qc.result import Measure
 from spark_jobs.reading import read
 
 VOXEL = (5.0, 5.3, 5.3)
+DAY_TAKEN = "RadiopharmaceuticalStartTime has no day: the last such time before the scan was taken"
 
 
 def read_of(**given):
@@ -24,7 +25,7 @@ def read_of(**given):
 def test_a_patient_is_told_and_measured_from_dicom():
     files = pet(pet_volume())
     (result,) = measure_series(files)
-    assert (result.procedure, result.status, result.warnings) == ("pet_patient", "measured", ())
+    assert (result.procedure, result.status, result.warnings) == ("pet_patient", "measured", (DAY_TAKEN,))
     # what was made: a liver of SUV 2.2 with 10 % noise, 280 MBq in 70 kg, an hour between injection and scan, T²/P of the counts
     assert result.value("liver_suv_mean") == pytest.approx(2.2, rel=0.03)
     assert result.value("liver_snr") == pytest.approx(10, rel=0.2)
@@ -141,7 +142,7 @@ def test_a_body_holds_no_more_than_was_injected_and_weighs_what_it_shows(times, 
     names = {m.name for m in result.measures}
     assert result.status == "measured" and ("body_suv_mean" in names) == (reason is None)
     if reason is None:
-        assert result.warnings == () and result.value("activity_mbq_per_kg") > 0
+        assert result.warnings == (DAY_TAKEN,) and result.value("activity_mbq_per_kg") > 0
     else:
         assert any(reason in w for w in result.warnings) and not names & {"liver_suv_mean", "activity_mbq_per_kg"}
 
@@ -201,4 +202,4 @@ def test_the_time_to_a_scan_over_midnight_is_that_of_its_first_slice():
         instance.dataset.AcquisitionTime = "000500" if k < 60 else "235000"
         instance.dataset.RadiopharmaceuticalInformationSequence = [given]
     timing, notes = clinical_pet._uptake(series)
-    assert [m.value for m in timing] == [60.0] and notes == ()
+    assert [m.value for m in timing] == [60.0] and notes == (DAY_TAKEN,)
