@@ -18,10 +18,23 @@ from messages import because
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["SERIES", "About", "NoDocument", "about", "looks_like_document", "nameless", "parsed", "utc_of"]
+__all__ = [
+    "DAYS",
+    "PERSONAL",
+    "SERIES",
+    "About",
+    "NoDocument",
+    "about",
+    "looks_like_document",
+    "nameless",
+    "parsed",
+    "shown_key",
+    "utc_of",
+]
 
 LARGEST_BYTES = 32_000_000
 DEEPEST = 100  # levels: a report has six, a bomb of brackets has thousands
+KEY = re.compile(r"[a-z][a-z0-9]{0,20}(_[a-z0-9]{1,20}){0,4}")
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 DAYS = ("acquired_on", "measured_at", "date")  # keys of a sheet that date it, in the order of preference
 SERIES = ("series_uid", "study_uid", "accession_number")  # keys by which a sheet names the images that it tells of
@@ -178,7 +191,7 @@ def _xml(data: bytes) -> Element:
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
+        sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once)
         _text(sheet)  # lone surrogates and numbers beyond all bounds could not be kept
     except json.JSONDecodeError as exc:
         raise NoDocument(because("document.no_json", line=exc.lineno, column=exc.colno)) from None
@@ -196,6 +209,21 @@ def _json(data: bytes) -> dict[str, Any]:
 
 def _text(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def shown_key(key: str) -> str:
+    """Return a key as a reason may show it: what looks like one; anybody may have typed anything."""
+    return key if KEY.fullmatch(key) and not PERSONAL.search(key) else "?"
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys all differ: of two values of one key it is not known which is meant."""
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise NoDocument(because("document.key_doubled", key=shown_key(key)))
+        out[key] = value
+    return out
 
 
 def _no_number(text: str) -> float:

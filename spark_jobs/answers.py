@@ -208,7 +208,7 @@ def _facts(found: Found, device: str) -> dict[str, str]:
         "model 型号": model or "–",
         "serial, station 序列号": ", ".join(x for x in (found.device_serial, found.station_name) if x) or "–",
         "acquired 采集日期": found.acquired_on or "unknown 未知",
-        "image 图像": _image(found.images[0], len(inputs)) if found.images else "–",
+        "image 图像": _image(found.images[0], len(found.images)) if found.images else "–",
         "file 文件": os.fsencode(name).decode(errors="replace"),
         "digest of files 校验": _digest(inputs)[:16],
     }

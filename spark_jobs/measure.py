@@ -18,7 +18,7 @@ from spark_jobs.procedures import CODES, LOOK_OF_WINDOWS, MODULES, PROCEDURES, S
 from spark_jobs.procedures.combined.artefacts import beside
 from spark_jobs.procedures.combined.registration import Head, registrations
 from spark_jobs.procedures.heads import field_absurd
-from spark_jobs.procedures.sheets import tells_of
+from spark_jobs.procedures.sheets import tells_of, unread
 from spark_jobs.qc.combined.registration import PROCEDURE as PAIRED
 from spark_jobs.qc.looks import Look
 from spark_jobs.qc.numerics.cut_off import are_cut_off
@@ -109,8 +109,9 @@ def measure_heap(heap: Heap) -> Iterator[Found]:
         near = sheets_for(group, series, heap.documents)
         sheets = list(near.values())
         for found in _heads([series[j] for j in group], lambda images: measure_instances(images, sheets=sheets)):  # noqa: B023
-            used.update(_told(found, near))
-            yield found
+            told = list(_told(found, near))
+            used.update(told)
+            yield replace(found, inputs=(*found.inputs, *(heap.documents[n].source for n in told)))
     for number, d in enumerate(heap.documents):
         if number not in used:
             results = _of_documents(d, heap.documents)
@@ -362,6 +363,8 @@ def _measured(
     if choice.procedure in off:
         return [_without_numbers(choice.procedure, off[choice.procedure])]
     mine = [d for d in sheets if d.kind in procedure.sheet_kinds]
+    strange = (note for d in mine if tells_of(d.sheet, series[0]) for note in unread(d.sheet, procedure.sheet_keys))
+    told = tuple(dict.fromkeys(strange))
     out = []
     each = procedure.analysis == "phantom" and not procedure.any_window
     for one in (window, *(window.further if each else ())):
@@ -370,7 +373,7 @@ def _measured(
             results = [_without_numbers(choice.procedure, doubt)]
         else:
             results = procedure.with_sheets(one.series, mine) if procedure.with_sheets and mine else procedure.run(one.series)
-        notes = (*one.notes, *([one.doubt] if one.doubt else []))
+        notes = (*one.notes, *([one.doubt] if one.doubt else []), *told)
         weak = _weakness(one.series, choice.procedure) or one.weakness
         out += [_weakened(_noted(_of_window(r, one), notes), weak) for r in (*results, *beside(results))]
     return out
@@ -419,7 +422,8 @@ def _of_document(document: Document, others: Sequence[Document]) -> list[Result]
     same = [o for o in others if o.kind == document.kind and (o.device_serial, o.station_name) == device]
     same.sort(key=lambda o: (o.acquired_on or "", o.source or ""))
     try:
-        return refuse_no_numbers(sheet.run(document, same))
+        strange = unread(document.sheet, sheet.keys)
+        return [_noted(r, strange) for r in refuse_no_numbers(sheet.run(document, same))]
     except Unreadable as exc:
         return [_without_numbers(sheet.modules[0].PROCEDURE, str(exc))]
     except Exception as exc:  # readings may be of any type

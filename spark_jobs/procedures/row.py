@@ -36,6 +36,8 @@ class Procedure:
     # takes JSON sheets of the procedure's name, or of one in `further`, that came along with the series, too; None: there is nothing to tell it
     with_sheets: Callable[[Sequence[Instance], Sequence[Document]], list[Result]] | None = None
 
+    sheet_keys: tuple[str, ...] = ()  # what is read of those sheets, beside what all sheets may say
+
     @property
     def sheet_kinds(self) -> tuple[str, ...]:
         """Return the kinds of documents that tell of its series: JSON sheets of its own name, and of what comes along with it."""
@@ -52,6 +54,7 @@ class Sheet:
     kind: str
     modules: tuple[ModuleType, ...]
     run: Callable[[Document, Sequence[Document]], list[Result]]
+    keys: tuple[str, ...] = ()  # what is read of a JSON sheet, at any depth, beside what all sheets may say
 
 
 def refusal(module: ModuleType, reason: str, detector: str | None = None) -> Result:

@@ -1,17 +1,18 @@
 """Which sheet tells of a series: the one reader of what a sheet names its images by, for all procedures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from connectors.documents import SERIES
+from connectors.documents import DAYS, PERSONAL, SERIES, shown_key
 from messages import because
 from spark_jobs.documents import Document
 from spark_jobs.reading import Instance, Unreadable
 
-__all__ = ["names_images", "sheet_of", "tells_of"]
+__all__ = ["names_images", "sheet_of", "tells_of", "unread"]
 
 ELEMENTS = {"series_uid": "SeriesInstanceUID", "study_uid": "StudyInstanceUID", "accession_number": "AccessionNumber"}
 KIND = "procedure"
+COMMON = {KIND, "station_name", "device_serial", *DAYS, *SERIES}
 
 
 def sheet_of(series: Sequence[Instance], sheets: Sequence[Document]) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
@@ -51,6 +52,23 @@ def tells_of(sheet: Mapping[str, Any], image: Instance) -> bool:
     there = {k: str(image.dataset.get(ELEMENTS[k]) or "").strip() for k in names}
     agreeing = [k for k, name in names.items() if there[k] == name]
     return not names or (bool(agreeing) and all(k in agreeing or not there[k] for k in names))
+
+
+def unread(sheet: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
+    """Return a note that names what nobody reads of a sheet, by its key at any depth; persons and comments are none of it."""
+    strange = [k for k in _keys(sheet) if k not in COMMON and k not in keys and not PERSONAL.search(k)]
+    named = list(dict.fromkeys(shown_key(k) for k in strange))
+    return (because("sheet.keys_unread", keys=named),) if named else ()
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _keys(one)
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield key
+            yield from _keys(one)
 
 
 def _names(sheet: Mapping[str, Any]) -> dict[str, str]:

@@ -165,6 +165,13 @@ def _whole_body(instance: Instance) -> bool:
 ROWS = (
     Procedure(whole_body_bone, "PP-WBBONE", "clinical", _whole_body, Look.WHOLE_BODY, _bone),
     Procedure(
-        thyroid_static, "PP-THYROID", "clinical", partial(of_class, "PP-THYROID"), Look.LOBES, _thyroid, with_sheets=_thyroid
+        thyroid_static,
+        "PP-THYROID",
+        "clinical",
+        partial(of_class, "PP-THYROID"),
+        Look.LOBES,
+        _thyroid,
+        with_sheets=_thyroid,
+        sheet_keys=("nuclide", "full_cps", "full_at", "empty_cps", "empty_at"),
     ),
 )

@@ -153,7 +153,16 @@ def _pet(instance: Instance) -> bool:
 
 
 ROWS = (
-    Procedure(pet_nema_iq, "PP-PETIQ", "phantom", _pet, Look.PET_SPHERES, _spheres, with_sheets=_spheres),
+    Procedure(
+        pet_nema_iq,
+        "PP-PETIQ",
+        "phantom",
+        _pet,
+        Look.PET_SPHERES,
+        _spheres,
+        with_sheets=_spheres,
+        sheet_keys=("spheres_bq_per_ml", "background_bq_per_ml", "nuclide"),
+    ),
     Procedure(
         suv_calibration,
         "PP-PETCAL",
@@ -162,6 +171,7 @@ ROWS = (
         Look.PET_CYLINDER,
         _cylinder,
         with_sheets=_cylinder,
+        sheet_keys=("nuclide", "activity_mbq", "residual_mbq", "residual_measured_at", "volume_ml"),
         further=(pet_cross_calibration, pet_uniformity),
     ),
 )

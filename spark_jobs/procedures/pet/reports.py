@@ -184,5 +184,5 @@ def _efficiencies(document: Document, same: Sequence[Document]) -> list[Result]:
 ROWS: tuple[Procedure, ...] = ()  # nothing here is measured from images
 SHEETS = (
     Sheet("xml SystemQualityReport", (pet_daily_qc, pet_normalisation), _daily),
-    Sheet("json pet_normalisation", (pet_normalisation,), _efficiencies),
+    Sheet("json pet_normalisation", (pet_normalisation,), _efficiencies, ("block_efficiency", "baseline", "file_id")),
 )

@@ -173,4 +173,5 @@ def _number(value: Any, what: str, least: float | None = None) -> float:
 
 
 ROWS: tuple[Procedure, ...] = ()
-SHEETS = (Sheet("json activimeter", (activimeter,), _sheet),)
+KEYS = (*PARTS, *MOMENTS, "background_mbq", "half_life_s", "mbq", "nuclide", "readings", "readings_mbq", "reference_mbq")
+SHEETS = (Sheet("json activimeter", (activimeter,), _sheet, KEYS),)

@@ -116,3 +116,22 @@ def test_a_sheet_without_names_is_of_the_series_in_its_folder(tmp_path):
     results = [r for f in found for r in f.results if r.procedure == "pet_cross_calibration"]
     assert [r.value("calibration_bias_percent") for r in results] == pytest.approx([0, 0], abs=0.2)
     assert all(any("names no images" in w for w in r.warnings) for r in results)
+
+
+@pytest.mark.parametrize("kind", SHEETS)
+def test_a_sheet_that_was_used_is_among_the_inputs_and_its_unknown_keys_are_named(images, kind, tmp_path):
+    sheet, name = SHEETS[kind]
+    for k, data in enumerate([*images[kind], sheet(study_uid="1.2.7", activity_2=61, remark="Ada", Zhang=3)]):
+        (tmp_path / f"{k:03d}").write_bytes(data)
+    (found,) = measure_mixed([read_object(f) for f in sorted(tmp_path.iterdir())])
+    assert str(sorted(tmp_path.iterdir())[-1]) in found.inputs and len(found.inputs) == len(images[kind]) + 1
+    (result,) = [r for r in found.results if name in {m.name for m in r.measures}]
+    assert any("not read: activity_2, ?" in w for w in result.warnings), result.warnings
+    assert not any("not read" in w for w in told(images[kind], sheet(study_uid="1.2.7"))[1])
+
+
+def test_a_key_that_comes_twice_refuses_the_sheet_by_its_name():
+    twice = filling().replace(b'"activity_mbq": 60', b'"activity_mbq": 60, "activity_mbq": 72')
+    for data, word in ((twice, "activity_mbq twice"), (b'{"procedure": "activimeter", "Ada Lee": 1, "Ada Lee": 2}', "? twice")):
+        (found,) = measure_series([data])
+        assert found.status == "not_measured" and word in found.reason

@@ -195,3 +195,9 @@ def test_one_reading_of_another_unit_is_no_fault_of_the_activimeter(part):
         content[part]["readings_mbq"][2] *= 1000
     result = measured(content)
     assert result.status == "indicative" and "GBq were taken" in result.reason
+
+
+def test_readings_under_a_key_that_nobody_reads_are_named():
+    again = {"accuracy_2": sheet()["accuracy"]}
+    assert any("not read: accuracy_2" in w for w in measured({**sheet(), **again}).warnings)
+    assert not measured({**sheet(), "remark": "a", "operator": "b"}).warnings
