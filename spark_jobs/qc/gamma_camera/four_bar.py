@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from messages import because
 from spark_jobs.qc.gamma_camera.line_source import picture, reserve, spreads_of, width_measures
-from spark_jobs.qc.numerics.line_spread import Spread, Width, mean_width
+from spark_jobs.qc.numerics.line_spread import Spread, Width, is_smoothed, mean_width
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -22,7 +22,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "measure"]
 
 PROCEDURE = "four_bar"
 METHOD = "NEMA NU 1 2.1 line spread, four bars 100 mm apart"
-VERSION = "1.2.1"
+VERSION = "1.2.2"
 FORMULAE = (
     "pixel size = known separation of the two lines / fitted separation in pixels, in mm",
     "FWHM and FWTM across each line, in mm: widths of the profile at 1/2 and 1/10 of its maximum",
@@ -79,7 +79,8 @@ def measure(
         size = separation_mm / apart
         sizes.append(Measure(f"pixel_size_{axis}_mm", round(size, 5), "mm", round(size * error / apart, 5)))
     warnings = (because("four_bar.size_holds_for", distance_mm=separation_mm),)
-    few = reserve(widths) or off
+    quiet = is_smoothed(image, down) or is_smoothed(image.T, across)
+    few = reserve(widths) or off or (because("flood.too_little_noise") if quiet else None)
     return Result(
         PROCEDURE,
         INDICATIVE if few else MEASURED,

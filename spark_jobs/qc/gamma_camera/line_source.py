@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import because
-from spark_jobs.qc.numerics.line_spread import FINEST_PIXELS, LEAST_PEAK, SURE_PIXELS, Spread, Width, line_spread, mean_width
+from spark_jobs.qc.numerics.line_spread import (
+    FINEST_PIXELS,
+    LEAST_PEAK,
+    SURE_PIXELS,
+    Spread,
+    Width,
+    is_smoothed,
+    line_spread,
+    mean_width,
+)
 from spark_jobs.qc.numerics.lines import Line, Pattern, line_pattern
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
@@ -35,7 +44,7 @@ __all__ = [
 
 PROCEDURE = "line_source"
 METHOD = "NEMA NU 1 2.1 line spread"
-VERSION = "1.1.2"
+VERSION = "1.1.3"
 FORMULAE = (
     "FWHM and FWTM, in mm: widths of the profile at 1/2 and 1/10 of its maximum, mean over the strips",
     "pixel ≤ 0.2 FWHM: parabola through three points of the peak, linear interpolation at both levels, no background or slit correction",
@@ -68,6 +77,7 @@ def measure(
 
     widths: dict[str, Width] = {}
     figure: dict[str, Any] | None = None
+    quiet = False
     for image, known in zip(images, patterns or [None] * len(images), strict=True):
         pattern = known or line_pattern(image, pixel_mm)
         if pattern.kind != "line":
@@ -79,12 +89,13 @@ def measure(
         if isinstance(found, str):
             return refuse(found)
         widths[axis] = mean_width(found, pixel_mm)
+        quiet = quiet or is_smoothed(seen, lines)
         figure = figure or picture(PROCEDURE, image, pixel_mm, {axis: (lines, found)})
     wrong = absurd(widths)
     if wrong:
         return refuse(wrong)
     measures = width_measures(widths)
-    few = reserve(widths)
+    few = reserve(widths) or (because("flood.too_little_noise") if quiet else None)
     return Result(PROCEDURE, INDICATIVE if few else MEASURED, few, detector, METHOD, VERSION, measures, (), figure)
 
 

@@ -29,7 +29,7 @@ __all__ = ["METHOD", "PROCEDURE", "VERSION", "block_factor", "blocked", "measure
 
 PROCEDURE = "planar_uniformity"
 METHOD = "NEMA NU 1 2.4"
-VERSION = "1.3.0"
+VERSION = "1.3.1"
 FORMULAE = (
     "integral uniformity: IU = 100 · (max − min) / (max + min), in percent, over the smoothed pixels of the field",
     "differential uniformity: DU = the largest 100 · (max − min) / (max + min) of five neighbours of a row (X) or column (Y), in percent",

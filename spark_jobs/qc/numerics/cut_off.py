@@ -27,9 +27,13 @@ ROUNDED = 0.15  # variance of a pixel: that of rounding to whole numbers is 1/12
 # how often checkerboard differences of independent noise, so many rows and columns apart, have one sign: ½ + asin(ρ)/π, ρ = -½, 0, ¼
 LAGS = {((0, 1), (1, 0)): 1 / 3, ((0, 2), (2, 0)): 1 / 2, ((1, 1),): 0.58}
 FAR: Mapping[tuple[tuple[int, int], ...], float] = {
-    ((0, 4), (4, 0)): 1 / 2,
     ((0, 6), (6, 0)): 1 / 2,
-}  # smoothing does not reach so far, and structure goes on
+    ((0, 8), (8, 0)): 1 / 2,
+}  # smoothing, and enlarging to twice as many pixels, do not reach so far, and structure goes on
+REPEATED, OTHERWISE = (
+    0.15,
+    0.15,
+)  # of neighbouring lines are equal, and of them differ, where lines were repeated two to six times
 QUIET = 0.4  # of the variance of counts; that of halved counts is a half
 NOISY = 1.0  # variance of a pixel, ten times what rounding makes
 FEWEST_FLAT = 100  # pixels that tell the scale of the counts
@@ -139,8 +143,19 @@ def is_quiet(image: NDArray, blocks: NDArray, field: NDArray[np.bool_], n: int) 
     An image without any noise is none: what varies in it goes on over many blocks. Looked at is the middle of the field (of blocks).
     """
     pixels, blocks = _inmost(image, blocks, field, n)
+    if _is_repeated(pixels):
+        return True
     (pixel, mean, _), (block, _, checker) = _checkers(pixels), _checkers(blocks)
     return pixel < QUIET * mean and block > NOISY * n * n and _is_random(checker, np.ones(checker.shape, bool), FAR)
+
+
+def _is_repeated(part: NDArray) -> bool:
+    """Return whether lines of noisy pixels equal their neighbours by turns: pixels were repeated. Lines that were drawn differ hardly."""
+    for lines in (part, part.T):
+        differ = (lines[1:] != lines[:-1]).mean(1)
+        if (differ == 0).mean() >= REPEATED and (differ > 0.5).mean() >= OTHERWISE:
+            return True
+    return False
 
 
 def _inmost(image: NDArray, blocks: NDArray[np.float64], field: NDArray[np.bool_], n: int) -> tuple[NDArray, NDArray[np.float64]]:

@@ -19,7 +19,17 @@ from messages import because
 from spark_jobs.qc.numerics.gaussian import FWHM
 from spark_jobs.qc.numerics.lines import Line, half_maxima
 
-__all__ = ["FINEST_PIXELS", "LEAST_PEAK", "SURE_PIXELS", "Spread", "Width", "line_spread", "mean_width", "sampling_mm"]
+__all__ = [
+    "FINEST_PIXELS",
+    "LEAST_PEAK",
+    "SURE_PIXELS",
+    "Spread",
+    "Width",
+    "is_smoothed",
+    "line_spread",
+    "mean_width",
+    "sampling_mm",
+]
 
 TENTH = 4.2919 / FWHM  # FWTM of a Gaussian over its FWHM
 STRIP_MM = 30.0  # NU 1
@@ -30,6 +40,11 @@ LEAST_PEAK = 1_000  # counts in the peak of a strip's profile (B)
 DENT = 0.04  # of the peak: a profile that rises again by more has lost counts in between
 UNLIKE = 0.15  # of the peak: a column that is farther from the fitted profile has lost counts, or others have
 DENTED = "line.dent"
+QUIET, OF_ROUNDING, FEWEST_FIVES = (
+    0.4,
+    5.0,
+    60,
+)  # of the variance of counts; fourth differences that rounding makes, and how many tell
 FINE = 4  # samples a pixel of the profile that is interpolated
 STEEPEST_DEG = 5.0
 
@@ -86,6 +101,28 @@ def line_spread(image: NDArray, line: Line, pixel_mm: float, clear_of: Sequence[
         if found is not None:
             out.append(found)
     return out or because("line.too_short")
+
+
+def is_smoothed(image: NDArray, lines: Sequence[Line]) -> bool:
+    """Return whether pixels vary less along lines that run down an image than their counts let them: smoothed, enlarged or divided.
+
+    The fourth difference, a - 4b + 6c - 4d + e, holds noise and hardly any slope or bend; its square is on average
+    a + 16b + 36c + 16d + e for counts of Poisson. Whole numbers that were made of a drawn line without noise differ by a few.
+    """
+    squares, expected = [], []
+    for line in lines:
+        rows = np.arange(max(0, math.ceil(line.first + line.width)), min(len(image) - 1, math.floor(line.last - line.width)) + 1)
+        middle = np.rint(np.interp(rows, line.rows, line.columns)).astype(np.int64)
+        for aside in range(-int(line.width / 4), int(line.width / 4) + 1):
+            columns = np.clip(middle[2:-2] + aside, 0, image.shape[1] - 1)
+            five = [image[rows[k : len(rows) - 4 + k], columns].astype(np.float64) for k in range(5)]
+            squares.append(sum(w * v for w, v in zip((1, -4, 6, -4, 1), five, strict=True)) ** 2)
+            expected.append(sum(w * w * v for w, v in zip((1, -4, 6, -4, 1), five, strict=True)))
+    seen, counts = (np.concatenate(v) if v else np.zeros(0) for v in (squares, expected))
+    if seen.size < FEWEST_FIVES or counts.sum() <= 0:
+        return False
+    middle_square = float(np.median(seen))  # of normal noise 0.455 of the mean
+    return OF_ROUNDING**2 < middle_square < 0.455 * QUIET * float(counts.mean())
 
 
 def mean_width(spreads: Sequence[Spread], pixel_mm: float) -> Width:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from line_images import TENTH, down, noisy, slits, square
 from qc_images import DATA, body, code, dicom, lit
+from scipy.ndimage import gaussian_filter, zoom
 
 from spark_jobs.measure import measure_series, render
 from spark_jobs.qc.gamma_camera import four_bar, line_source
@@ -181,3 +182,19 @@ def test_real_images_agree_with_the_peer():
         (result,) = measure_series([(DATA / "nm_phantoms" / f"{name}.dcm").read_bytes()])
         assert (result.procedure, result.status) == ("line_source", "measured")
         assert result.value(f"fwhm_{axis}_mm") == pytest.approx(7.4, rel=0.02)  # the same camera, in its own four-bar image 7.5
+
+
+@pytest.mark.req("TST-04", "ANA-05")
+@pytest.mark.parametrize("order", [0, 1])
+def test_enlarged_and_smoothed_lines_have_no_verdict(order):
+    coarse = noisy(down(8.0, pixel_mm=4.0, shape=(100, 100), length_mm=300, peak=20_000))
+    fine = noisy(down(8.0, shape=(400, 400), length_mm=300, peak=20_000))
+    large = np.maximum(np.rint(zoom(coarse.astype(float), 4, order=order, grid_mode=True, mode="nearest")), 0)
+    for image in (large, np.rint(gaussian_filter(fine.astype(float), 1.5))):
+        for seen in (image, image.T):
+            result = line_source.measure([seen], 1.0)
+            assert result.status != "measured", result.measures
+    assert "smoothed, enlarged" in line_source.measure([image], 1.0).reason
+    for peak in (60.0, 500.0, 20_000.0):
+        result = line_source.measure([noisy(down(8.0, shape=(400, 400), length_mm=300, peak=peak, tilt_deg=2.5))], 1.0)
+        assert result.status == "measured", result.reason

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from qc_images import grid, lit, tube
+from scipy.ndimage import zoom
 
 from spark_jobs.qc.gamma_camera import planar_uniformity as method
 
@@ -209,3 +210,15 @@ def test_a_hexagon_that_is_turned_has_no_dead_corners():
     apothem = 520 * np.sqrt(3) / 4
     inside = (abs(v) <= apothem) & (abs(v) / 2 + abs(u) * np.sqrt(3) / 2 <= apothem)
     assert method.measure(np.random.default_rng(5).poisson(3000.0 * inside), 2.4).value("ufov_iu_percent") < 2
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize(("way", "factor"), [("repeated", 1), ("repeated", 4), (1, 1), (3, 1)])
+def test_a_flood_enlarged_from_pixels_that_cannot_be_blocked_has_no_verdict(way, factor):
+    coarse = np.random.default_rng(5).poisson(lit("RECTANGLE", (540.0, 400.0), 9.6, 64) * 48_000.0) / factor
+    if way == "repeated":
+        image = np.rint(np.kron(coarse, np.ones((2, 2))))
+    else:
+        image = np.maximum(np.rint(zoom(coarse, 2, order=way, grid_mode=True, mode="nearest")), 0)
+    result = method.measure(image.astype(int), 4.8, field_shape="RECTANGLE", field_mm=(540.0, 400.0))
+    assert result.status == "indicative" and "enlarged" in result.reason
