@@ -19,7 +19,7 @@ ESCAPE = re.compile(rb"\x1b[\x20-\x2f]*[\x30-\x7e]")
 SEVERAL = ("utf-8", "gb18030", "big5", "cp932", "cp949", "euc_jp")
 SEVEN_BITS = ("iso2022_jp_2", "iso2022_kr", "hz")
 SINGLE = "iso-8859-1"
-SINGLES = ("cp1251", "koi8_r", "iso-8859-5", "iso-8859-7", "iso-8859-2", "iso-8859-9", "tis_620")
+SINGLES = ("cp1251", "koi8_r", "iso-8859-5", "iso-8859-7", "iso-8859-2", "iso-8859-9", "tis_620", "cp850")
 # letters and the marks on them; of a set of one byte a symbol beside one of its letters, or beside another symbol, is no text
 WITHOUT_CAPITALS = ("8859-6", "8859-8", "8859-11", "cp1255", "cp1256", "tis-620")
 OTHER_SCRIPTS = (*WITHOUT_CAPITALS, "8859-5", "8859-7", "cp1251", "cp1253")

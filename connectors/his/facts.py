@@ -223,6 +223,10 @@ class _Said:
     def clean(self, segment: Segment | None, text: str) -> str | None:
         return self.who.cleaned(text, segment.codec if segment else "utf-8")
 
+    def term(self, text: str) -> str:
+        """Return a code or identifier, which may be made of the patient's number, without the patient's whole name."""
+        return self.who.secrets.in_terms().only_names().blotted(text) if text else text
+
     def fact(
         self,
         type_: str,
@@ -432,7 +436,7 @@ def _order(said: _Said, group: _Group) -> Fact:
         "placer": said.clean(orc or obr, _placer(group)) if said.who.patient_id else None,
         "prescribed_activity_mbq": activity, "weight_kg": weight,
         **({"scheduled_precision": planned.precision} if planned and planned.precision == "day" else {}),
-        **({"deleted": deleted} if deleted else {}), **_step(group),
+        **({"deleted": deleted} if deleted else {}), **_step(said, group),
         **{k: v for k, v in person.items() if v is not None},
     }, doubts, planned)  # fmt: skip
 
@@ -453,18 +457,18 @@ def _differ(one: Told, other: Told) -> bool:
     return (then.at - first.at).total_seconds() >= max(PRECISION_S[first.precision], 1)
 
 
-def _step(group: _Group) -> dict[str, Any]:
+def _step(said: _Said, group: _Group) -> dict[str, Any]:
     """Return what an order says for a scanner's worklist, as far as it says it (IPC of OMI; OBR-19, OBR-20 and ZDS of ORM after IHE)."""
     orc, obr, ipc = group.orc, group.obr, group.ipc
     uid = (ipc.get(3) if ipc else "") or (group.zds.get(1) if group.zds else "")
-    said = {
-        "order_status": orc.get(5).upper() if orc else "",
-        "stations": [ae[:MAX_TEXT] for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
-        "procedure_id": (ipc.get(2) if ipc else "") or (obr.get(19) if obr else ""),
-        "step_id": (ipc.get(4) if ipc else "") or (obr.get(20) if obr else ""),
+    found = {
+        "order_status": said.term(orc.get(5).upper()) if orc else "",
+        "stations": [said.term(ae[:MAX_TEXT]) for ae in ipc.repetitions(9) if ae][:16] if ipc else [],
+        "procedure_id": said.term((ipc.get(2) if ipc else "") or (obr.get(19) if obr else "")),
+        "step_id": said.term((ipc.get(4) if ipc else "") or (obr.get(20) if obr else "")),
         "study_uid": uid if UID.fullmatch(uid) else "",
     }
-    return {k: v for k, v in said.items() if v and (not k.endswith("_id") or len(v) <= 16)}
+    return {k: v for k, v in found.items() if v and (not k.endswith("_id") or len(v) <= 16)}
 
 
 def _results(said: _Said, group: _Group) -> Fact:

@@ -96,6 +96,8 @@ def test_no_name_stands_in_journal_lake_objects_or_logs(tmp_path: Path, caplog: 
                 (b"ORU^R01", b"OBR|1||A1|X\rOBX|1|NM|%b^%b||%b|%b|%b\rOBX|2|TX|A||x %b~%b"),
                 (b"%b^X", b"ORC|%b%b%b%b%b%b"), (b"ORM^O01", b"ORC|NW||A1\rOBR|1|||B\rOBX|1|NM|WEIGHT_KG||%b%b%b%b%b%b%b"),
                 (b"ADT^A04", b"EVN|A04|%b\rPV1|1|O|%b^%b%b%b%b%b"),
+                (b"ORM^O01", b"ORC|NW||A1||ZHUGE KONGMING\rOBR|1|||B" + b"|" * 15 + b"ZHUGE.KONG MING|ZHUGE KONGMING\r"
+                 b"IPC|A1|P1|1.2|S1|||||ZHUGE KONGMING"),
             )):  # fmt: skip
                 filled = (kind + b"\0" + body).replace(b"%b", text.replace(b"^", b" ")).split(b"\0")
                 head = f"MSH|^~\\&|HIS|H|PP|M|20261201080000||\0|Z{n}-{own}-{k} \1|P|2.5.1\r".encode()

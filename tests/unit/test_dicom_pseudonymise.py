@@ -186,3 +186,9 @@ def test_what_is_looked_for_is_made_ready_once_a_series():
     for _ in range(20):
         copy("P0001", "ZQ^SF", known, StudyDescription="骨扫描", SeriesDescription="WB ant", ProtocolName="Bone")
     assert process_time() - start < 20 * 0.02
+
+
+@pytest.mark.req("DC-11")
+@pytest.mark.parametrize(("written", "codec"), [("Müllerq Jörg", "cp437"), ("Jörg Müllerq", "cp850")])
+def test_a_name_in_the_sets_of_old_systems_is_the_same_name(written, codec):
+    assert not copy("P0001", "Müllerq^Jörg", StudyDescription=written.encode(codec)).StudyDescription
