@@ -325,12 +325,20 @@ def test_a_full_flood_is_none_that_overflowed(counts):
     assert image.max() < 65_535 and (result.procedure, result.status) == ("planar_uniformity", "measured"), result.reason
 
 
-@pytest.mark.parametrize(("counts", "gain"), [(45_000, 1.5), (40_000, 1.7), (30_000, 2.3), (30_000, 2.6)])
+@pytest.mark.parametrize(
+    ("counts", "gain"), [(45_000, 1.5), (40_000, 1.7), (30_000, 2.3), (30_000, 2.6), (42_900, 1.98), (31_900, 2.46)]
+)
 def test_an_area_that_overflowed_with_sharp_edges_has_no_numbers(counts, gain):
     image = np.random.default_rng(6).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * tube(4.8, 128, 60, 0, gain) * counts)
     assert is_wrapped(image[None] % 65_536, 16) and not is_wrapped(image[None] // 2, 16)
     dead = np.random.default_rng(6).poisson(lit("RECTANGLE", (533.0, 387.0), 4.8, 128) * tube(4.8, 128, 60, 0, 0.06) * counts)
     assert not is_wrapped(dead[None], 16), "a dead photomultiplier is as noisy as its counts"
+
+
+@pytest.mark.parametrize("left", [0.02, 0.3, 0.6])
+def test_a_dead_photomultiplier_in_a_full_flood_did_not_overflow(left):
+    image = np.random.default_rng(8).poisson(lit("ROUND", (400.0,), 4.8, 128) * tube(4.8, 128, 60, 0, left) * 60_000)
+    assert image.max() < 65_536 and not is_wrapped(image[None], 16)
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(10, "indicative"), (50, "indicative"), (70, "measured"), (180, "measured")])

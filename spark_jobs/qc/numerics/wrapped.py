@@ -20,8 +20,10 @@ FEWEST_COURSES, MOST_OF_THEM = 3, 0.5
 NARROW = 25  # pixels above a tenth of the largest: a source of some 2.5 pixels FWHM has no flank whose course could be followed
 DARK = 0.02  # of the range: what lies around a field
 AREA_TOP = 0.3  # of the range: a field beside an area that overflowed
-FEWEST_QUADS, LIKE = 30, 1.5  # squares of four pixels that tell a variance, and how near to that of counts it is
-LEAST_AREA = 1 / 256  # of the range: lower ones are the dark around a field
+FEWEST_QUADS, LIKE = 12, 1.5  # squares of four pixels that tell a variance, and how near to that of counts it is
+LEAST_AREA, MOST_AREA = 1 / 256, 0.7  # of the range: lower ones are the dark around a field, higher ones the field
+LEVEL = 4.0  # standard deviations of counts that would be larger by the range
+NARROW_BIN = 0.75  # values from here to 1 of the upper one are looked at together
 NEARER = 3.0  # times nearer to each other than they seem, when the low one is taken as overflowed
 
 
@@ -73,23 +75,22 @@ def _falls_inside(frame: NDArray[np.float64], low: NDArray[np.bool_], size: floa
 
 def _has_wrapped_area(frame: NDArray[np.float64], size: float) -> bool:
     """Return whether an area of low values is as noisy as if its counts were larger by the range, where brighter ones are as counts are."""
-    part = frame[:-1, :-1] + frame[1:, :-1] + frame[:-1, 1:] + frame[1:, 1:]
-    mean = part.ravel() / 4
-    checker = (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:]).ravel() ** 2 / 0.455 / 4
-    top = BOTTOM * size
+    mean = (frame[:-1, :-1] + frame[1:, :-1] + frame[:-1, 1:] + frame[1:, 1:]) / 4
+    checker = (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:]) ** 2 / 0.455 / 4
     bright = mean > AREA_TOP * size
     if int(bright.sum()) < FEWEST_QUADS or not 1 / LIKE < median(checker[bright]) / median(mean[bright]) < LIKE:
         return False
-    along = [
-        (frame[:-1, :-1] - f).ravel() ** 2 / 0.455 / 2 for f in (frame[1:, :-1], frame[:-1, 1:])
-    ]  # large on the rim of a source
+    inner, level = np.s_[2:-2], np.ones(mean.shape, bool)  # neither rims nor slopes
+    for axis in (0, 1):
+        for step in (-2, 2):
+            level &= np.abs(mean - np.roll(mean, step, axis)) < LEVEL * np.sqrt((mean + size) / 2)
+    mean, checker = mean[inner, inner][level[inner, inner]], checker[inner, inner][level[inner, inner]]
+    top = MOST_AREA * size
     while top >= LEAST_AREA * size:
-        there = (mean >= top / 2) & (mean < top)
-        if int(there.sum()) >= FEWEST_QUADS:
-            counted = median(mean[there]) + size
-            if median(checker[there]) > counted / LIKE and max(median(v[there]) for v in (checker, *along)) < LIKE * counted:
-                return True
-        top /= 2
+        there = (mean >= NARROW_BIN * top) & (mean < top)
+        if int(there.sum()) >= FEWEST_QUADS and 1 / LIKE < median(checker[there]) / (median(mean[there]) + size) < LIKE:
+            return True
+        top *= NARROW_BIN
     return False
 
 
@@ -128,7 +129,7 @@ def _is_steep_source(frames: NDArray, size: float) -> bool:
                 & (top > middle)
                 & (top >= FLANK_TOP * size)
                 & (after < FALLS * top)
-                & (foot < FALLS * top)
+                & (foot < FALLS * middle)
             )
             ahead.append((top[rises] / middle[rises]) ** 3 * foot[rises])
             seen.append(after[rises])
@@ -136,11 +137,7 @@ def _is_steep_source(frames: NDArray, size: float) -> bool:
             foot, beside, below, after = view[:-1, :-1], view[:-1, 1:], view[1:, :-1], view[1:, 1:]
             near, far = np.maximum(beside, below), np.minimum(beside, below)
             rises = (
-                (foot >= FLANK_COUNTS)
-                & (far > foot)
-                & (near >= FLANK_TOP * size)
-                & (after < FALLS * near)
-                & (foot < FALLS * near)
+                (foot >= FLANK_COUNTS) & (far > foot) & (near >= FLANK_TOP * size) & (after < FALLS * near) & (foot < FALLS * far)
             )
             ahead.append(beside[rises] * below[rises] / foot[rises])
             seen.append(after[rises])
