@@ -16,7 +16,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, clock_doubts, text
+from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, clock_doubts, text, words
 from connectors.dicom.storage.pseudonymise import identity_of, pseudonymised
 from connectors.dicom.storage.texts import doubts_of
 from connectors.dicom.wire.structure import Malformed, check_structure
@@ -132,7 +132,7 @@ class Intake:
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
         doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone, at)
-        known = self._known(self._keys.pseudonym(patient), text(dataset, "AccessionNumber"))
+        known = self._known(self._keys.pseudonym(patient), words(dataset, "AccessionNumber"))
         try:
             copy = pseudonymised(dataset, patient, self._keys, known)
         except Exception as exc:  # pydicom and its codecs raise many kinds
