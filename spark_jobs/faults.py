@@ -5,6 +5,7 @@ the standard's dictionary (PS3.6), and numbers.
 """
 
 import errno
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -103,13 +104,15 @@ def of_image(exc: BaseException, datasets: Sequence[Any]) -> str:
 
 
 def of_method(exc: BaseException, datasets: Sequence[Any]) -> str:
-    """Return why a method gave nothing: the element of the header that is no value, or the line that had not foreseen the image."""
+    """Return why a method gave nothing: the element of the header that is no value, or that it had not foreseen the image, whose place is logged."""
     if isinstance(exc, OSError) and exc.errno is not None:
         return of_file(exc)
     if isinstance(exc, MemoryError):
         return because("series.memory")
     found = next((f for ds in datasets if (f := element_at_fault(ds)) is not None), None)
-    return found or because("series.unforeseen", place=_place(exc))
+    if found is None:
+        logging.getLogger(__name__).warning("%s at %s", type(exc).__name__, _place(exc))
+    return found or because("series.not_foreseen")
 
 
 def refuse_no_numbers(results: Sequence[Result]) -> list[Result]:

@@ -13,7 +13,7 @@ from spark_jobs.procedures.clinical.header import DYNAMIC, completeness, of_clas
 from spark_jobs.procedures.frame_time import frame_times
 from spark_jobs.procedures.heads import ANTERIOR, POSTERIOR, facing
 from spark_jobs.procedures.row import Procedure, refusal
-from spark_jobs.qc.clinical import dynamic, hepatobiliary_dynamic, renal_dynamic
+from spark_jobs.qc.clinical import aspects, dynamic, hepatobiliary_dynamic, renal_dynamic
 from spark_jobs.qc.clinical.dynamic import FrameTimes
 from spark_jobs.qc.looks import Look
 from spark_jobs.qc.result import Result
@@ -45,9 +45,19 @@ def _look(frames: NDArray, times: FrameTimes, pixel_mm: float) -> Look | None:
         filling = _fills(frames, times, kidneys[0] | kidneys[1])
         return Look.KIDNEYS if filling and lasting >= SHORTEST_RENAL_S else None
     liver = hepatobiliary_dynamic.liver_of(dynamic.between(frames, times, *hepatobiliary_dynamic.SEEN_S), pixel_mm)
-    if liver is None or lasting < SHORTEST_BILIARY_S or liver.sum() * pixel_mm**2 < SMALLEST_LIVER_MM2:
+    if liver is None or liver.sum() * pixel_mm**2 < SMALLEST_LIVER_MM2:
+        return Look.KIDNEYS if lasting >= SHORTEST_RENAL_S and _is_one_kidney(frames, times, pixel_mm) else None
+    if lasting < SHORTEST_BILIARY_S:
         return None
     return Look.LIVER if _fills(frames, times, liver) and _moves_on(frames, liver) else None
+
+
+def _is_one_kidney(frames: NDArray, times: FrameTimes, pixel_mm: float) -> bool:
+    """Return whether one organ of the size of a kidney, beside the middle of the body, takes tracer up."""
+    early = dynamic.between(frames, times, *renal_dynamic.SEEN_S)
+    body = aspects.body_of(frames.sum(0, dtype=np.float64))
+    found = renal_dynamic.single_kidney(early, body, pixel_mm)
+    return any(k.sum() * pixel_mm**2 < SMALLEST_LIVER_MM2 and _fills(frames, times, k) for k in found.values())
 
 
 def _fills(frames: NDArray, times: FrameTimes, organ: NDArray[np.bool_]) -> bool:

@@ -74,7 +74,7 @@ def few_counts(frames: NDArray, motion_se_px: float) -> str | None:
     if usual < FEWEST_COUNTS:
         return because("dynamic.too_few_counts", counts=usual, least=FEWEST_COUNTS)
     if motion_se_px > UNSURE_PX:
-        return because("dynamic.motion_unsure", se_px=motion_se_px, most_px=UNSURE_PX)
+        return because("dynamic.shifts_scatter", se_px=motion_se_px, most_px=UNSURE_PX)
     return None
 
 

@@ -20,7 +20,7 @@ from spark_jobs.qc.numerics.order import median
 from spark_jobs.qc.numerics.shape import likeness
 from spark_jobs.qc.result import INDICATIVE, MEASURED, NOT_MEASURED, Measure, Result
 
-__all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure"]
+__all__ = ["METHOD", "PROCEDURE", "VERSION", "kidneys_of", "measure", "single_kidney"]
 
 PROCEDURE = "renal_dynamic"
 METHOD = "frame table, gamma variate, neighbour shifts"
@@ -60,7 +60,7 @@ def measure(
         return Result(PROCEDURE, NOT_MEASURED, dynamic.NO_CURVE, None, METHOD, VERSION)
     early = dynamic.between(frames, times, *SEEN_S)
     body = aspects.body_of(frames.sum(0, dtype=np.float64))
-    sides = dict(zip(SIDES, kidneys_of(early, pixel_mm) or [], strict=False)) or _single(early, body, pixel_mm)
+    sides = dict(zip(SIDES, kidneys_of(early, pixel_mm) or [], strict=False)) or single_kidney(early, body, pixel_mm)
     kidneys = list(sides.values())
     organs, curves, boxes = dynamic.organ_aspects(frames, times, pixel_mm, early, SEEN_S, sides, "kidney_kcts")
     measures = [*dynamic.faults_of(frames, times), *timing, *dynamic.counts_of(frames, times, body), *organs]
@@ -125,7 +125,7 @@ def kidneys_of(image: NDArray[np.float64], pixel_mm: float) -> list[NDArray[np.b
     return None if best is None else [ndimage.binary_fill_holes(best[1]), ndimage.binary_fill_holes(best[2])]
 
 
-def _single(image: NDArray[np.float64], body: NDArray[np.bool_], pixel_mm: float) -> dict[str, NDArray[np.bool_]]:
+def single_kidney(image: NDArray[np.float64], body: NDArray[np.bool_], pixel_mm: float) -> dict[str, NDArray[np.bool_]]:
     """Return the one kidney of somebody who shows no pair, by the side of the body it lies on; nothing when none stands out."""
     from scipy import ndimage
 
