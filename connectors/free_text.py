@@ -163,7 +163,10 @@ class Secrets:
         if len(found) < length:
             return False
         if found in self._numbers and (length >= LONG or at[n + length - 1] - at[n] == length - 1):
-            return True
+            # digits alone stand for a number only by themselves: A26033006 is another number than P26033006
+            return not found.isdigit() or not (
+                _touches(letters, at, n - 1, n) or _touches(letters, at, n + length - 1, n + length)
+            )
         return found in self._names and (not found.isascii() or length >= SURE or _is_word(letters, at, n, length))
 
 
@@ -345,6 +348,11 @@ def _forms_of(number: str) -> set[str]:
 
 def _begins_word(letters: str, at: list[int], n: int) -> bool:
     return n == 0 or at[n - 1] < at[n] - 1 or not (letters[n - 1].isascii() and letters[n - 1].isalpha())
+
+
+def _touches(letters: str, at: list[int], one: int, other: int) -> bool:
+    """Return whether a letter or digit stands right beside another in the text."""
+    return one >= 0 and other < len(letters) and at[other] == at[one] + 1 and letters[one].isascii() and letters[other].isascii()
 
 
 def _least_begun(name: str) -> int:

@@ -49,12 +49,15 @@ class Keys:
         """Return the keys of this installation, made at the first call."""
         return cls(settings.site_id, bytes.fromhex(settings.secret("pseudonym")), bytes.fromhex(settings.secret("seal")))
 
-    def pseudonym(self, patient_id: str) -> str:
-        """Return `PT-` and 32 hex digits of HMAC-SHA256 over site and patient id; phantoms and empty ids stay as they are."""
+    def pseudonym(self, patient_id: str, issuer: str = "") -> str:
+        """Return `PT-` and 32 hex digits of HMAC-SHA256 over site, patient id and who gave it out; phantoms and empty ids stay as they are.
+
+        Without an issuer it is the pseudonym of the number alone, by which two mentions of one number are seen to be of one number.
+        """
         patient_id = patient_id.strip(" \0")
         if not patient_id or is_phantom(patient_id):
             return patient_id
-        said = canonical([self._site, patient_id])
+        said = canonical([self._site, patient_id, *([issuer] if issuer else [])])
         return f"PT-{hmac.new(self._pseudonym, said, hashlib.sha256).hexdigest()[:32]}"
 
     def mark(self, content: bytes) -> str:

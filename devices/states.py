@@ -23,7 +23,7 @@ from connectors.stores.lake.lock import locked
 from connectors.stores.lake.write import place
 from judgement import reference
 from judgement.days import INSTANT, local, local_day, present_day
-from judgement.devices import DeviceTest, device_of, due_tests, has_opened, newest_failures, span_days, state_of
+from judgement.devices import DeviceTest, device_of, due_tests, has_opened, named, newest_failures, span_days, state_of
 from judgement.phantoms import Declarations, Word
 from judgement.rows import Device, Limit, OpeningHours, Phantom, Scheduled
 from judgement.verdicts import judged, reason_of, summary
@@ -86,11 +86,12 @@ def states(settings: Settings, now: datetime, seeds: Path | None = None) -> dict
     due = due_tests(reference.read(Scheduled, seeds), today)
     known = _released(settings, today)
     tests = [*known.verdicts, *_tests(settings, seeds, sorted(_days(settings, span_days(due), today, known.until)))]
-    failed = newest_failures(_checks_of(settings, today))
+    registered = reference.read(Device, seeds)
+    failed = newest_failures((named(d, registered) or d, name, at, result) for d, name, at, result in _checks_of(settings, today))
     hours, clock = reference.read(OpeningHours, seeds), local(now - INSTANT, settings.zone)
     out = {}
     codes = {name: p.code for name, p in PROCEDURES.items()}
-    for one in (d for d in reference.read(Device, seeds) if d.site_id == settings.site_id):
+    for one in (d for d in registered if d.site_id == settings.site_id):
         device = one.device_id
         opened = has_opened(device, hours, settings.site_id, clock)
         first = date.fromisoformat(one.commissioned_on) if one.commissioned_on else known.first_days.get(device)
@@ -108,7 +109,10 @@ def _tests(settings: Settings, seeds: Path | None, days: list[date]) -> list[Dev
     limits, devices, phantoms = reference.read(Limit, seeds), reference.read(Device, seeds), reference.read(Phantom, seeds)
     zone = settings.zone
     declared = Declarations(settings.site_id, zone)
-    declared.add(Word(c["id"], c["recorded"], c["device_id"], c["name"], c["at"], c["note"]) for c in _checks(settings, days))
+    declared.add(
+        Word(c["id"], c["recorded"], named(c["device_id"], devices) or c["device_id"], c["name"], c["at"], c["note"])
+        for c in _checks(settings, days)
+    )
     runs: dict[str, tuple[tuple, list[Row]]] = {}
     grouped = defaultdict(list)
     for row in _ask(MEASURES, files=files, site=settings.site_id):

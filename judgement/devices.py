@@ -10,9 +10,10 @@ from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
+from judgement.linkage.numbers import is_placeholder, loose, plain
 from judgement.rows import Component, Device, OpeningHours, Scheduled
 from judgement.validity import in_force, newest
-from messages import because, joined
+from messages import Message, because, joined
 
 __all__ = [
     "UNREGISTERED",
@@ -20,6 +21,8 @@ __all__ = [
     "device_of",
     "due_tests",
     "has_opened",
+    "identified",
+    "named",
     "newest_failures",
     "span_days",
     "state_of",
@@ -45,12 +48,34 @@ class DeviceTest:
 
 def device_of(serial: str | None, station: str | None, devices: Iterable[Device]) -> str:
     """Return the registered device of an image by its serial number, by its station name when it has none, or UNREGISTERED."""
-    for d in devices:
-        if serial and d.device_serial == serial:
-            return d.device_id
-        if not serial and station and d.station_name == station:
-            return d.device_id
-    return UNREGISTERED
+    return identified(serial, station, devices)[0]
+
+
+def identified(serial: str | None, station: str | None, devices: Iterable[Device]) -> tuple[str, Message | None]:
+    """Return the registered device of an image, or UNREGISTERED, and what makes that doubtful.
+
+    The serial number decides, in whatever writing; one that only fills the field (0000) is none, and then the station name decides, if it is
+    of one device alone. One that is not registered under the name of a registered device is a replaced or an upgraded scanner that
+    nobody has registered: it is told, and never silently the old one.
+    """
+    known = list(devices)
+    named = [d for d in known if station and plain(d.station_name) == plain(station)]
+    if not is_placeholder(serial):
+        for writing in (plain, loose):
+            found = [d for d in known if d.device_serial and writing(d.device_serial) == writing(serial)]
+            if len(found) == 1:
+                return found[0].device_id, None
+        names = {"serial": serial, "station": station}
+        return UNREGISTERED, because("device.other_serial", device=named[0].device_id, **names) if named else None
+    if len(named) == 1:
+        return named[0].device_id, None
+    several = [d.device_id for d in named]
+    return UNREGISTERED, because("device.station_shared", station=station, devices=several) if several else None
+
+
+def named(device: str | None, devices: Iterable[Device]) -> str | None:
+    """Return the id of the registered device that somebody wrote, whatever the case and the blanks; None: nobody registered it."""
+    return next((d.device_id for d in devices if plain(device) and plain(d.device_id) == plain(device)), None)
 
 
 def due_tests(schedule: Iterable[Scheduled], day: date) -> list[Scheduled]:

@@ -6,7 +6,7 @@ The models `int_requirement__*` judge the same afterwards, by the same rows and 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from judgement.rows import Drug, Form, LaboratoryUnit, PhysicalRange, Plan, Prep
 from judgement.validity import in_force, newest
 from messages import because
 
-__all__ = ["Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness"]
+__all__ = ["Clue", "Fact", "Readiness", "Requirements", "next_step", "readiness", "undecided", "worst"]
 
 DAY_S = 86_400.0
 Row = Form | Preparation | Drug
@@ -120,6 +120,33 @@ def readiness(
     else:
         found = [*_forms(told, required, code, step, at, day), *_preparation(told, required, code, step, at, day)]
         found += _drugs(told, required, code, step, at, day)
+    return _answered(accession, code, step, at, found, required, day)
+
+
+def undecided(accession: str, required: Requirements, at: datetime, zone: tzinfo, step: str, why: str) -> Readiness:
+    """Return the answer where nobody can tell which examination is meant, and why."""
+    found = _Shortfall("ORDER_IN_FORCE", None, "order", "block", False, why)
+    return _answered(accession, None, step, at, [found], required, local_day(at, zone))
+
+
+def worst(answers: Sequence[Readiness]) -> Readiness:
+    """Return one answer for several procedures that are done together: what any of them forbids is forbidden."""
+    first, *more = answers
+    if not more:
+        return first
+    permitted = [a.permitted for a in answers]
+    return replace(
+        first,
+        permitted=False if False in permitted else None if None in permitted else True,
+        blocks=tuple(dict.fromkeys(c for a in answers for c in a.blocks)),
+        warnings=tuple(dict.fromkeys(c for a in answers for c in a.warnings)),
+    )
+
+
+def _answered(
+    accession: str, code: str | None, step: str, at: datetime, found: Iterable[_Shortfall], required: Requirements, day: date
+) -> Readiness:
+    found = list(found)
     rules = newest(in_force(required.rules, day), lambda r: r.rule_id)
     blocks = tuple(_clue(f, rules[f.rule_id]) for f in found if f.rule_id in rules and f.effect == "block")
     warnings = tuple(_clue(f, rules[f.rule_id]) for f in found if f.rule_id in rules and f.effect == "warn")

@@ -211,6 +211,28 @@ def rebuild() -> None:
 
 
 @app.command()
+def why(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Accession number, Series or Study Instance UID, or record (journal/offset). 检查号、序列或检查实例 UID、记录。"
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Tell who said what of an examination, and why it was joined or not; pseudonyms only. 说明数据为何归入或未归入某项检查。"""
+    from photopeak import why as verb
+
+    try:
+        rows = verb.why(load(), name)
+    except verb.NotBuilt as exc:
+        print(both(str(exc)), file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    print(verb.to_json(rows) if as_json else verb.table(rows) or both(because("why.nothing", name=name)))
+    raise typer.Exit(DONE if rows else FAILED)
+
+
+@app.command()
 def requirements(as_json: Json = False) -> None:
     """List the requirement ids, their tests, and the result of each in the last `make test`. 列出各需求的测试结果。"""
     from photopeak import requirements as verb

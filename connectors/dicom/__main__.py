@@ -34,7 +34,7 @@ def _work(settings: Settings, stop: threading.Event) -> None:
         hl7, door = (SqliteJournal(settings.journals / f"{name}.db", read_only=True) for name in ("hl7", "events"))
         holds = Holds(settings, stores.journal, door, _now)
         blocks = Blocks(settings, Examinations(settings), stores.journal, _now)
-        worklist = Worklist(settings, Orders(hl7, door), holds, blocks, stores.vault)
+        worklist = Worklist(settings, Orders(hl7, door, settings.site_id), holds, blocks, stores.vault)
         try:
             server = serve(settings, intake, watch, worklist, _now)
         except OSError as exc:

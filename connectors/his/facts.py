@@ -14,17 +14,19 @@ from connectors.free_text import BLOT, Secrets, births_of, without_numbers
 from connectors.his.message import InvalidMessage, Message, Segment
 from connectors.his.quantities import KG, MBQ, plain, quantity
 from connectors.his.times import Told, Unreadable, read_time, zone_of
+from judgement.linkage.numbers import plain as plain_number
 from judgement.newest import PRECISION_S
 from judgement.order_states import CONTROLS, STATUSES, WHOLE, order_state
 from messages import because
 
-__all__ = ["PID_FIELDS", "Fact", "Patient", "facts", "named_orders", "nobody", "patient", "said_at"]
+__all__ = ["PID_FIELDS", "Fact", "Patient", "facts", "merges", "named_orders", "nobody", "patient", "said_at"]
 
 ORDERS = {("ORM", "O01"), ("OMI", "O23"), ("OMG", "O19")}
 PLAIN = ("NM", "SN", "DT", "TM", "TS", "DTM")  # numbers and times
 NUMBERS = ("NM", "SN", "ST", "")
 SEALED = ("ED", "RP", "PN", "XPN", "XCN", "CX", "XAD", "XTN")  # documents, and who somebody is: stay in the sealed bytes alone
 UID = re.compile(r"[0-9][0-9.]{0,63}")
+MERGES = ("A18", "A30", "A34", "A36", "A40", "A43", "A46", "A47")  # HL7 v2 chapter 3: numbers of one person
 KIND = re.compile(r"[A-Z]{3}\^([A-Z][0-9A-Z]{2})?")  # what else stands in MSH-9 is not repeated
 FIRST_BIRTH = 1890  # of the oldest living person, with room
 BODY_KG = (0.3, 650.0)  # from the smallest newborn to the heaviest person on record, with room
@@ -72,6 +74,7 @@ class Patient:
     """Whom a message is about; `identity` is for the vault, `secrets` are the texts that no event may hold."""
 
     patient_id: str
+    issuer: str  # the assigning authority of the number (CX.4), plain; empty: not told
     identity: dict[str, str | None]
     secrets: Secrets
 
@@ -111,6 +114,7 @@ def patient(message: Message) -> Patient:
     patient_id = numbers.get("MR") or numbers.get("PI") or next(filter(None, pid.repetitions(3)), "")
     if not patient_id:
         raise InvalidMessage(because("hl7.no_patient_id"), error="101")
+    issuer = _issuer(pid, patient_id)
     identity = {
         "patient_id": patient_id, "name": pid.text(5), "birth_date": _born(pid) or pid.get(7), "sex": _sex(pid),
         "address": pid.text(11), "person_name": _person_name(pid), "phone": pid.text(13), "account": pid.get(18),
@@ -127,7 +131,7 @@ def patient(message: Message) -> Patient:
     secrets = Secrets.of(identity) | Secrets((*names, *meant), numbers_too, (written,))
     told = {k: v or None for k, v in identity.items()}
     told |= {name: "" for name, field in PID_FIELDS.items() if pid.is_deleted(field)}
-    return Patient(patient_id, told, secrets)
+    return Patient(patient_id, issuer, told, secrets)
 
 
 def _names(pid: Segment, field: int) -> list[str]:
@@ -137,7 +141,34 @@ def _names(pid: Segment, field: int) -> list[str]:
 
 def nobody() -> Patient:
     """Return the patient of a message that names none: it may end an order that is known, and tells nothing else."""
-    return Patient("", {}, Secrets((), (), ()))
+    return Patient("", "", {}, Secrets((), (), ()))
+
+
+def _issuer(segment: Segment, number: str, field: int = 3) -> str:
+    """Return who gave out a number of a CX field: the namespace of its assigning authority (CX.4), else its universal id; empty: not told."""
+    for value, repetition in zip(segment.repetitions(field), segment.raw(field).split(segment.marks[2]), strict=True):
+        if value == number:
+            parts = repetition.split(segment.marks[1])
+            names = parts[3].split(segment.marks[4]) if len(parts) > 3 else []
+            return plain_number(next(filter(None, (n.strip('" ') for n in names)), ""))[:64]
+    return ""
+
+
+def merges(message: Message) -> list[tuple[str, str, bool]]:
+    """Return what an ADT message says about the person of PID: (number, issuer, whether it is of that person too) of each other number.
+
+    A18, A34, A36, A40, A43, A47: MRG-1 is another number of the patient of PID-3; A24 and A37 link and unlink the patients of two PID segments.
+    """
+    code, trigger = message.kind
+    if code != "ADT":
+        return []
+    if trigger in ("A24", "A37"):
+        others = [s for s in message.segments if s.name == "PID"][1:2]
+        return [(n, _issuer(s, n), trigger == "A24") for s in others for n in s.repetitions(3) if n]
+    if trigger in MERGES:
+        found = [s for s in message.segments if s.name == "MRG"]
+        return [(n, _issuer(s, n, 1), True) for s in found for n in s.repetitions(1) if n]
+    return []
 
 
 def _birth(pid: Segment) -> Told | None:
@@ -177,8 +208,12 @@ def _nothing(_: str, __: str) -> str | None:
     return None
 
 
-def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Find = _nothing) -> list[Fact]:
+def facts(
+    message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Find = _nothing, number: str | None = None
+) -> list[Fact]:
     """Return what the message says, at least one fact; raise InvalidMessage with the reason when it may not enter.
+
+    `pseudonym` is of the patient number and its issuer, `number` of the number alone ("": it is a placeholder; None: the same).
 
     `find` returns the accession number of the order of this patient that ORC-3 or ORC-2 name, None where none is known; asked for a message
     that names no examination.
@@ -187,7 +222,12 @@ def facts(message: Message, pseudonym: str, who: Patient, zone: tzinfo, find: Fi
     can do without (weight, activity) is left out and stands among the `doubts` of its event, as what was read in another character set.
     """
     code, trigger = message.kind
-    said = _Said(message, pseudonym, who, _zone(message, zone), said_at(message, zone), find)
+    whose = {
+        "patient_pseudonym": pseudonym,
+        "patient_number": pseudonym if number is None else number,
+        "patient_issuer": who.issuer,
+    }
+    said = _Said(message, whose, who, _zone(message, zone), said_at(message, zone), find)
     if code == "ADT":
         found = [_visit(said)]
     elif (code, trigger) in ORDERS:
@@ -214,7 +254,7 @@ class _Said:
     """What the facts of one message share."""
 
     message: Message
-    pseudonym: str
+    whose: dict[str, str]
     who: Patient
     zone: tzinfo
     sent: Told
@@ -305,8 +345,8 @@ def _visit(said: _Said) -> Fact:
     location = "^".join(filter(None, (pv1.get(3, n) for n in range(1, 5)))) if pv1 else ""
     told = _first(_time(evn, 6, said.zone), _time(evn, 2, said.zone))
     doubts = _person_doubts(said)
-    return said.fact("his.patient", said.pseudonym, told, {
-        "message_type": "ADT", "trigger": trigger, "patient_pseudonym": said.pseudonym, "sex": _sex(pid),
+    return said.fact("his.patient", said.whose["patient_pseudonym"], told, {
+        "message_type": "ADT", "trigger": trigger, **said.whose, "sex": _sex(pid),
         "birth_year": born,
         "visit_number": said.clean(pv1, pv1.get(19)) if pv1 else None, "location": said.clean(pv1, location),
     }, doubts)  # fmt: skip
@@ -354,7 +394,7 @@ def _cancelled(said: _Said, group: _Group) -> Fact | None:
     doubts: list[dict[str, str]] = []
     return said.fact("his.order", accession, _first(_time(obr, 22, said.zone), _ordered_at(said, orc, True, doubts)), {
         "message_type": "ORU", "trigger": "R01", "order_control": orc.get(1).upper() if orc and orc.get(1).upper() in CONTROLS else "SC",
-        "order_status": "CA", "accession_number": accession, "patient_pseudonym": said.pseudonym, "exam_code": None, "exam_name": None,
+        "order_status": "CA", "accession_number": accession, **said.whose, "exam_code": None, "exam_name": None,
         "indication": None, "scheduled_at_utc": None, "placer": None, "prescribed_activity_mbq": None,
     }, doubts)  # fmt: skip
 
@@ -429,14 +469,13 @@ def _order(said: _Said, group: _Group) -> Fact:
     ]
     return said.fact("his.order", accession, told, {
         "message_type": code, "trigger": trigger, "order_control": control, "accession_number": accession,
-        "patient_pseudonym": said.pseudonym, "exam_code": said.clean(obr, exam) or exam or None,
+        **said.whose, "exam_code": said.clean(obr, exam) or exam or None,
         "exam_name": said.clean(obr, obr.get(4, 2)) if obr else None,
         "indication": said.clean(obr, obr.get(31, 2) or obr.get(31) or obr.text(13)) if obr else None,
         "scheduled_at_utc": utc_text(planned.at) if planned else None,
-        "placer": said.clean(orc or obr, _placer(group)) if said.who.patient_id else None,
         "prescribed_activity_mbq": activity, "weight_kg": weight,
         **({"scheduled_precision": planned.precision} if planned and planned.precision == "day" else {}),
-        **({"deleted": deleted} if deleted else {}), **_step(said, group),
+        **({"deleted": deleted} if deleted else {}), **_step(said, group), **_numbers(said, group),
         **{k: v for k, v in person.items() if v is not None},
     }, doubts, planned)  # fmt: skip
 
@@ -479,8 +518,9 @@ def _results(said: _Said, group: _Group) -> Fact:
         if not obx.get(3):
             raise InvalidMessage(because("hl7.no_observation_code"), error="101")
         observations.append(_observation(said, obx, doubts))
-    return said.fact("his.observation", accession or said.pseudonym, _time(obr, 22, said.zone), {
-        "message_type": "ORU", "trigger": "R01", "accession_number": accession, "patient_pseudonym": said.pseudonym,
+    return said.fact("his.observation", accession or said.whose["patient_pseudonym"], _time(obr, 22, said.zone), {
+        "message_type": "ORU", "trigger": "R01", "accession_number": accession, **said.whose, **_numbers(said, group),
+        "result_status": (obr.get(25).upper()[:4] or None) if obr else None,
         "observed_at_utc": utc_text(observed.at) if observed else None,
         **({"observed_precision": observed.precision} if observed else {}), "observations": observations,
     }, doubts, observed)  # fmt: skip
@@ -520,9 +560,26 @@ def _groups(message: Message) -> Iterator[_Group]:
         yield group
 
 
+def _numbers(said: _Said, group: _Group) -> dict[str, Any]:
+    """Return placer and filler number of an order (EI), each with its namespace."""
+    orc, obr = group.orc, group.obr
+    out: dict[str, Any] = {"placer": None, "filler": None}
+    if not said.who.patient_id:  # nobody is told whose names could stand in them
+        return out
+    for name, at, beside in (("placer", 2, 2), ("filler", 3, 3)):
+        segment, field = (orc, at) if orc and orc.get(at) else (obr, beside)
+        number = segment.get(field) if segment else ""
+        space = plain_number(segment.get(field, 2))[:64] if segment and number else ""
+        out[name] = said.clean(segment, number[:MAX_TEXT]) if number else None
+        out |= {f"{name}_issuer": space} if space else {}
+    return out
+
+
 def _accession(group: _Group) -> str | None:
     orc, obr, ipc = group.orc, group.obr, group.ipc
-    found = (orc.get(3) if orc else "") or (obr.get(18) or obr.get(3) if obr else "") or (ipc.get(1) if ipc else "")
+    found = (
+        (ipc.get(1) if ipc else "") or (obr.get(18) if obr else "") or (orc.get(3) if orc else "") or (obr.get(3) if obr else "")
+    )
     return _clip(found)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from connectors.events import Event, InvalidEvent, intake_outcome, validate
 from connectors.free_text import Secrets
 from connectors.his.acknowledge import acknowledgement
-from connectors.his.facts import PID_FIELDS, Fact, Patient, facts, named_orders, nobody, patient, said_at
+from connectors.his.facts import PID_FIELDS, Fact, Patient, facts, merges, named_orders, nobody, patient, said_at
 from connectors.his.framing import Frame
 from connectors.his.message import InvalidMessage, Message, parse
 from connectors.identity import Keys, Vault
@@ -20,6 +20,7 @@ from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
 from judgement import reference
 from judgement.days import present_day
+from judgement.linkage.numbers import is_placeholder
 from judgement.order_states import History, order_state
 from messages import because
 
@@ -109,6 +110,9 @@ class Intake:
         for event in events:
             if who:
                 self._vault.remember(event.data["patient_pseudonym"], "hl7", who, event.data.get("accession_number"))
+                number, issuer = event.data["patient_number"], event.data["patient_issuer"]
+                if number and number != event.data["patient_pseudonym"]:  # an image may tell the number without its issuer
+                    self._vault.remember(number, f"hl7@{issuer}", who)
         return answer
 
     def _read(self, message: Message, digest: str, now: datetime) -> tuple[list[Event], dict[str, str | None]]:
@@ -118,16 +122,18 @@ class Intake:
         said_at(message, self._settings.zone)
         try:
             who = patient(message)
-            pseudonym = self._keys.pseudonym(who.patient_id)
+            stands_for_nobody = is_placeholder(who.patient_id)  # whoever comes under it is another person
+            pseudonym = self._keys.pseudonym(who.patient_id, f"?{digest}" if stands_for_nobody else who.issuer)
+            number = "" if stands_for_nobody else self._keys.pseudonym(who.patient_id)
         except InvalidMessage:  # the orders that it ends say whose they are
-            pseudonym = self._of_orders(message, now) or ""
+            pseudonym, number = self._of_orders(message, now) or "", ""
             if not pseudonym:
                 raise
             who = nobody()
         who = self._known(who, pseudonym)
         find = partial(self._ordered, pseudonym, now - PLACED)
-        found = facts(message, pseudonym, who, self._settings.zone, find)
-        found = [self._offered(f, now) for f in found]
+        found = facts(message, pseudonym, who, self._settings.zone, find, number)
+        found = [self._offered(self._merged(f, message), now) for f in found]
         source = f"urn:photopeak:hl7:{self._named(_sender(message), who)}"
         control_id = self._named(control_id, who)
         events = [
@@ -183,6 +189,15 @@ class Intake:
         empty = [name for name in PID_FIELDS if told and told[name] is None]
         known = self._vault.recall(pseudonym).get("hl7", {}) if empty else {}
         return told | {name: known.get(name) for name in empty}
+
+    def _merged(self, fact: Fact, message: Message) -> Fact:
+        """Return a fact with the other numbers that its message says are, or are not any more, of its person."""
+        others = [
+            {"patient_number": self._keys.pseudonym(n), "patient_issuer": issuer, "is_joined": joined}
+            for n, issuer, joined in merges(message)
+            if not is_placeholder(n)
+        ]
+        return replace(fact, data={**fact.data, "merges": others[:16]}) if others else fact
 
     def _ordered(self, pseudonym: str, since: datetime, filler: str, placer: str) -> str | None:
         """Return the accession number of the one order of a patient that a filler or else a placer number names, None where none is known."""

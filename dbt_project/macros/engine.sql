@@ -9,6 +9,12 @@
   {%- else -%} json_extract_string({{ column }}, '{{ path }}') {%- endif -%}
 {%- endmacro %}
 
+{# A name as it is compared: whatever the case, without blanks (`judgement.linkage.numbers.plain` also folds compatibility characters). #}
+{% macro plain(expression) -%}
+  {%- if target.type == 'spark' -%} regexp_replace(upper({{ expression }}), '\\\\s', '')
+  {%- else -%} regexp_replace(upper({{ expression }}), '\s', '', 'g') {%- endif -%}
+{%- endmacro %}
+
 {# Letters and digits of a text alone, in lower case: how the reference data write the names of nuclides. #}
 {% macro letters_and_digits(expression) -%}
   {%- if target.type == 'spark' -%} regexp_replace(lower({{ expression }}), '[^a-z0-9]', '')

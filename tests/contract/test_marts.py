@@ -102,6 +102,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
         ("INTAKE_DUPLICATE", "info", "HIS/M1"),
         ("INTAKE_QUARANTINED", "warn", "HIS/M2"),
         ("INTAKE_QUARANTINED", "warn", "LIS/M2"),
+        ("LINK_ORPHAN", "warn", "bone.bad"),
         ("PHANTOM_LIMIT", "fail", "flood.GC1.0"),
         ("PHANTOM_LIMIT", "warn", "water.PETCT1.2"),
         ("PHANTOM_MISSING", "fail", "GC1/2026-03-09"),
@@ -120,7 +121,7 @@ def test_each_broken_rule_is_found_once_and_nothing_else(house: House) -> None:
     prose = {"pixels cannot be blocked", "clipped pixels"}  # as old data hold it
     assert {t["reason"] for t in told if t["reason_code"] is None} <= prose
     assert all(re.search("[\u4e00-\u9fff]", t["reason_zh"]) for t in told if t["reason"] not in prose)
-    assert ranks == [("fail",)] * 11 + [("warn",)] * 7 + [("info",)]
+    assert ranks == [("fail",)] * 11 + [("warn",)] * 8 + [("info",)]
     columns = "value, unit, limit_text, clause, device_id, room_id, picture_href, rule_version"
     assert house.rows(f"SELECT {columns} FROM marts.fct_finding WHERE subject_id = 'flood.GC1.0'") == [
         (7.5, "%", "≤ 5.0 %", "NEMA NU 1 2.4", "GC1", "ROOM-GC1", "pictures/run-flood.GC1.0.png", 1)
@@ -182,7 +183,7 @@ def test_device_days_and_months(house: House) -> None:
         "fit"
     ] * 4  # a good flood stands beside the one that could not be measured
     columns = "examinations, phantom_tests, phantom_fails, image_quality_mean, image_quality_n, days_fit"
-    assert house.rows(f"SELECT {columns} FROM marts.mart_device_month WHERE device_id = 'SPCT1'") == [(4, 9, 0, 50.0, 2, 4)]
+    assert house.rows(f"SELECT {columns} FROM marts.mart_device_month WHERE device_id = 'SPCT1'") == [(5, 9, 0, 50.0, 2, 4)]
 
 
 @pytest.mark.req("SYS-18")

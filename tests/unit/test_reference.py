@@ -125,6 +125,8 @@ def test_nothing_else_opens_a_table_of_reference_data() -> None:
 def test_the_room_does_no_io_beside_its_reader() -> None:
     may = {
         "bisect",
+        "hashlib",
+        "unicodedata",
         "re",
         "collections",
         "dataclasses",

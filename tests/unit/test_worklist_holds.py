@@ -120,6 +120,8 @@ class House:
             signed.append(Event("examination.preparation", "urn:t", "p", "MAIN", accession, NOW, NOW, data))
         return [*(e for e in (*self.hl7.events, *self.door.events) if e.data.get("accession_number") == accession), *signed]
 
+    of = events
+
     def states(self, day: str = DAY, **of: State) -> None:
         self.settings.worklist.mkdir(exist_ok=True)
         devices = {d: {"state": s.state, "reason": s.reason, "tests": list(s.tests)} for d, s in of.items()}

@@ -26,6 +26,7 @@ TIMES = (
     ("SeriesDate", "SeriesTime"),
     ("StudyDate", "StudyTime"),
 )
+NO_DAY = ("00010101", "00000000")  # what programs write where no date is known
 CODES = (
     "PerformedProtocolCodeSequence",
     "ScheduledProtocolCodeSequence",
@@ -97,7 +98,7 @@ def _acquired(dataset: Dataset, zone: tzinfo) -> tuple[datetime | None, str, lis
     if text(dataset, "TimezoneOffsetFromUTC") and stated is None:
         doubt("TimezoneOffsetFromUTC", "unreadable")
     candidates = [("AcquisitionDateTime", "AcquisitionDateTime", text(dataset, "AcquisitionDateTime") or "")]
-    candidates += [(d, t, f"{day}{text(dataset, t) or ''}") for d, t in TIMES if (day := text(dataset, d))]
+    candidates += [(d, t, f"{day}{text(dataset, t) or ''}") for d, t in TIMES if (day := text(dataset, d)) and day not in NO_DAY]
     day_alone: tuple[datetime, str] | None = None
     for date, keyword, candidate in candidates:
         match = STAMP.fullmatch(candidate)
@@ -174,7 +175,7 @@ def series_facts(dataset: Dataset, zone: tzinfo) -> dict[str, Any]:
     """Return what a `dicom.series` event says besides its instances; read from the pseudonymised copy of the first instance."""
     acquired = acquired_at(dataset, zone)
     patient = text(dataset, "PatientID")
-    codes, frame = _protocol_codes(dataset), text(dataset, "FrameOfReferenceUID")
+    codes, frame, requests = _protocol_codes(dataset), text(dataset, "FrameOfReferenceUID"), _requests(dataset)
     return {
         "study_uid": text(dataset, "StudyInstanceUID"),
         "series_uid": text(dataset, "SeriesInstanceUID"),
@@ -192,6 +193,7 @@ def series_facts(dataset: Dataset, zone: tzinfo) -> dict[str, Any]:
         "protocol_name": words(dataset, "ProtocolName"),
         **({"protocol_codes": codes} if codes else {}),
         **({"frame_of_reference_uid": frame} if frame else {}),
+        **({"requests": requests} if requests else {}),
         "acquired_at_utc": utc_text(acquired) if acquired else None,
     }
 
@@ -208,6 +210,17 @@ def _protocol_codes(dataset: Dataset) -> list[str]:
     except Exception:  # pydicom raises many kinds over values that break their VR
         return []
     return sorted(code for code in found if code)
+
+
+def _requests(dataset: Dataset) -> list[dict[str, str | None]]:
+    """Return which requests an acquisition serves (Request Attributes Sequence, PS3.3 C.7.3.1); a damaged sequence says nothing."""
+    names = {"accession_number": "AccessionNumber", "procedure_id": "RequestedProcedureID", "step_id": "ScheduledProcedureStepID"}
+    try:
+        items = list(dataset.get("RequestAttributesSequence") or [])[:16]
+        found = [{name: text(item, keyword, 16) for name, keyword in names.items()} for item in items]
+    except Exception:  # pydicom raises many kinds over values that break their VR
+        return []
+    return [f for f in found if any(f.values())]
 
 
 def _has_other_pixels(dataset: Dataset) -> bool:

@@ -17,7 +17,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from connectors.dicom.storage.facts import UID_TEXT, acquired_at, check_pixels, clock_doubts, text, words
-from connectors.dicom.storage.pseudonymise import identity_of, pseudonymised
+from connectors.dicom.storage.pseudonymise import identity_of, pseudonymised, told_issuer
 from connectors.dicom.storage.texts import doubts_of
 from connectors.dicom.wire.structure import Malformed, check_structure
 from connectors.events import Event, intake_outcome
@@ -26,6 +26,7 @@ from connectors.settings import Settings
 from connectors.stores.journal.port import Journal
 from connectors.stores.object_store.port import Blob, ObjectStore
 from connectors.stores.space import require_space
+from judgement.linkage.numbers import is_placeholder
 from messages import because
 
 __all__ = ["SOURCE", "Answer", "Intake", "Received"]
@@ -132,14 +133,19 @@ class Intake:
         about = {"study_uid": text(dataset, "StudyInstanceUID"), "series_uid": text(dataset, "SeriesInstanceUID")}
         modality, patient, identity = text(dataset, "Modality") or "OT", text(dataset, "PatientID") or "", identity_of(dataset)
         doubts = doubts_of(dataset) + clock_doubts(dataset, self._settings.zone, at)
-        known = self._known(self._keys.pseudonym(patient), words(dataset, "AccessionNumber"))
+        issuer = told_issuer(dataset, patient)
+        whose = {
+            "patient_number": "" if is_placeholder(patient) else self._keys.pseudonym(patient),
+            "patient_issuer": "" if issuer.startswith("?") else issuer,
+        }
+        known = self._known(self._keys.pseudonym(patient, issuer), words(dataset, "AccessionNumber"))
         try:
             copy = pseudonymised(dataset, patient, self._keys, known)
         except Exception as exc:  # pydicom and its codecs raise many kinds
             raise Refused(CANNOT_UNDERSTAND, because("dicom.no_clear_copy", kind=type(exc).__name__)) from exc
-        self._vault.remember(self._keys.pseudonym(patient), "dicom", identity, text(dataset, "AccessionNumber"))
+        self._vault.remember(self._keys.pseudonym(patient, issuer), "dicom", identity, text(dataset, "AccessionNumber"))
         data = {
-            **about, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
+            **about, **whose, "sop_instance_uid": received.sop_instance, "sop_class_uid": received.sop_class, "modality": modality,
             "transfer_syntax_uid": received.transfer_syntax, "object_key": self._clear.put(copy),
             "sealed_key": self._sealed.put(file), "sha256": file.sha256, "size_bytes": len(file),
             "calling_ae": received.calling_ae or None, **({"doubts": doubts} if doubts else {}),

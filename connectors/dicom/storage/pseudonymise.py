@@ -26,8 +26,9 @@ from connectors.dicom.storage.texts import codecs_of, raw_of, text_of
 from connectors.events import canonical
 from connectors.free_text import Secrets, without_numbers
 from connectors.identity import Keys, is_phantom
+from judgement.linkage.numbers import is_placeholder, plain
 
-__all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised"]
+__all__ = ["EMPTIED", "REMOVED", "identity_of", "pseudonymised", "told_issuer"]
 
 # Type 2 in the modules of an image, so an empty value must stay; every other element of VR PN is emptied too
 EMPTIED = frozenset({"PatientName", "PatientBirthDate", "ReferringPhysicianName"})
@@ -141,11 +142,12 @@ def pseudonymised(dataset: Dataset, patient_id: str, keys: Keys, known: Iterable
     A phantom keeps its id and name; who is named beside the patient (physicians, operators) is not in its copy either.
     """
     phantom = is_phantom(patient_id)
+    issuer = told_issuer(dataset, patient_id)  # told beside the number, and removed with who it names
     search = None if phantom else _search(*_names(dataset), patient_id, canonical([identity_of(dataset), *map(dict, known)]))
     _strip(dataset, phantom)
     if search is not None:
         _blot(dataset, search, codecs_of(dataset))
-        _replace(dataset, keys)
+        _replace(dataset, keys, issuer)
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = METHOD
     out = BytesIO()
@@ -279,11 +281,21 @@ def _holds(dataset: Dataset, tag: BaseTag, form: re.Pattern[str]) -> bool:
     return any(c.isdigit() for c in text) and form.fullmatch(text.strip(" \0")) is not None
 
 
-def _replace(dataset: Dataset, keys: Keys) -> None:
-    """Put pseudonyms for patient ids, at any depth."""
+def told_issuer(dataset: Dataset, patient_id: str) -> str:
+    """Return who gave out the patient id (0010,0021), plain; empty: not told. A placeholder is another person in each study."""
+    if is_placeholder(patient_id):
+        return f"?{dataset.get('StudyInstanceUID') or ''}"
+    try:
+        return plain(str(dataset.get("IssuerOfPatientID") or ""))[:64]
+    except Exception:  # a value that breaks its VR is in the sealed original
+        return ""
+
+
+def _replace(dataset: Dataset, keys: Keys, issuer: str = "") -> None:
+    """Put pseudonyms for patient ids, at any depth; `issuer` gave out those of the data set itself."""
     for tag in list(dataset.keys()):
         if tag == PATIENT_ID:
-            dataset[tag] = DataElement(tag, "LO", keys.pseudonym(str(dataset[tag].value or "")))
+            dataset[tag] = DataElement(tag, "LO", keys.pseudonym(str(dataset[tag].value or ""), issuer))
         elif _vr(dataset, tag) == "SQ":
             for item in dataset[tag].value:
                 _replace(item, keys)

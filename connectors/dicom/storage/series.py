@@ -127,7 +127,8 @@ def series_event(settings: Settings, journal: Journal, clear: ObjectStore, serie
     facts = series_facts(header, settings.zone)
     told = [d for e in stored for d in e.data.get("doubts", ())]
     doubts = {"doubts": [{"field": f, "doubt": d} for f, d in sorted({(t["field"], t["doubt"]) for t in told})]} if told else {}
-    data = {**facts, **doubts, "series_uid": series, "instances": [{n: e.data[n] for n in names} for e in stored]}
+    whose = {name: first.data[name] for name in ("patient_number", "patient_issuer") if name in first.data}
+    data = {**facts, **whose, **doubts, "series_uid": series, "instances": [{n: e.data[n] for n in names} for e in stored]}
     digest = hashlib.sha256("\n".join(sorted(e.data["sha256"] for e in stored)).encode()).hexdigest()
     occurred = datetime.fromisoformat(facts["acquired_at_utc"]) if facts["acquired_at_utc"] else first.recorded_at
     return Event("dicom.series", SOURCE, f"{series}/{digest}", settings.site_id, series, occurred, at, data)

@@ -21,6 +21,7 @@ from connectors.dicom.worklist.orders import Order, Orders
 from connectors.identity import Vault
 from connectors.settings import Settings
 from judgement.days import day_start, local, local_day
+from judgement.linkage.examinations import given_study_uid
 from judgement.worklist import Decision, State, Station, Stations
 from messages import Message, because
 
@@ -75,10 +76,9 @@ class Worklist:
             yield _failure(NOT_REGISTERED, because("worklist.station_unknown", ae_title=calling_ae)), None
             return
         wanted = _read(keys)
-        found = [e for e in self._entries(wanted, station, reference, decisions, states) if matches(wanted, e)]
-        numbers = [e.AccessionNumber for e in found if e.AccessionNumber]
-        blocked = self._blocks.held(numbers, reference.policies, self._holds.now())
-        found = [e for e in found if e.AccessionNumber not in blocked]
+        every = [(o, e) for o, e in self._entries(wanted, station, reference, decisions, states) if matches(wanted, e)]
+        blocked = self._blocks.held([o for o, _ in every if o], reference.policies, self._holds.now())
+        found = [e for o, e in every if o is None or o.label not in blocked]
         here = decisions[station.device_id]
         held = " (held)" if here.action == "held" else ""
         LOG.info("worklist: %s asked, %d entries, %d blocked%s", calling_ae, len(found), len(blocked), held)
@@ -99,12 +99,12 @@ class Worklist:
         reference: Stations,
         decisions: dict[str, Decision],
         states: dict[str, State] | str,
-    ) -> Iterator[Dataset]:
+    ) -> Iterator[tuple[Order | None, Dataset]]:
         """Yield what a station may be offered: its phantoms always, patients for devices that are not held unless it is held itself."""
         now = self._holds.now()
         if not isinstance(states, str) and asking.device_id in states:
             for test in states[asking.device_id].tests:
-                yield self._phantom(asking, test, decisions[asking.device_id], now)
+                yield None, self._phantom(asking, test, decisions[asking.device_id], now)
         if decisions[asking.device_id].action == "held":
             return
         free = [s for s in reference.stations.values() if decisions[s.device_id].action != "held"]
@@ -119,12 +119,12 @@ class Worklist:
             named = [s for s in free if _does(s, order, reference)]
             entry = self._patient(order, sorted(named, key=lambda s: (s is not asking, s.ae_title))) if named else None
             if isinstance(entry, Dataset):
-                yield entry
+                yield order, entry
             if named:
-                looked_at[order.accession_number] = None if isinstance(entry, Dataset) else entry
+                looked_at[order.label] = None if isinstance(entry, Dataset) else entry
         unclear = self._orders.unclear(now)
         looked_at |= dict.fromkeys(unclear, because("order.state_unknown"))
-        self._holds.leave_out(looked_at, {o.accession_number for o in wanting} | unclear)
+        self._holds.leave_out(looked_at, {o.label for o in wanting} | unclear)
 
     def _dated(self, order: Order, now: datetime) -> Order:
         """Return an order that names no time as one of today, from when it was given on: its patient may come on any day."""
@@ -146,7 +146,7 @@ class Worklist:
         if not order.is_timed:
             step.ScheduledProcedureStepDescription = f"{NO_TIME}{order.exam_name}"[:64]
         entry.RequestedProcedureID, step.ScheduledProcedureStepID = order.procedure_id, order.step_id
-        entry.StudyInstanceUID = order.study_uid or entry.StudyInstanceUID
+        entry.StudyInstanceUID = order.study_uid or given_study_uid(self._settings.site_id, order.examination)
         entry.PatientID = who["patient_id"]
         entry.PatientName = who.get("person_name") or (who.get("name") or "").partition("\n")[0].replace(" ", "^", 1)
         entry.PatientBirthDate = _born(who.get("birth_date") or "", local(self._holds.now(), self._settings.zone))

@@ -5,11 +5,12 @@ The decision is `judgement.readiness`, asked when a scanner asks; each change of
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from connectors.dicom.worklist.orders import Order
 from connectors.events import Event
 from connectors.examinations import Examinations
 from connectors.settings import Settings
@@ -34,16 +35,16 @@ class Blocks:
         self._settings, self._examinations, self._journal, self._clock = settings, examinations, journal, clock
         self._lock, self._told = threading.Lock(), dict[str, tuple[str, str]]()
 
-    def held(self, numbers: list[str], policies: tuple[Policy, ...], now: datetime) -> set[str]:
-        """Return the accession numbers of these that are not offered now; raise OSError when nobody can tell.
+    def held(self, orders: Sequence[Order], policies: tuple[Policy, ...], now: datetime) -> set[str]:
+        """Return the numbers (labels) of these orders that are not offered now; raise OSError when nobody can tell.
 
         Asked is for the injection until it is done, then for the acquisition. What is not known forbids nothing.
         """
-        if not numbers:
+        if not orders:
             return set()
         required, out, said_now = reference.requirements(), set[str](), list[dict[str, Any]]()
-        for number in numbers:
-            events = self._examinations.events(number)
+        for order in orders:
+            number, events = order.label, self._examinations.of(order.examination)
             step = next_step(events)
             said = readiness(number, events, required, now, self._settings.zone, step)
             action, policy = decide_examination(((c.rule_id, c.known) for c in said.blocks), policies)

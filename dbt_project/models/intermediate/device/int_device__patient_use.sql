@@ -6,9 +6,9 @@ with used as (
 
     union all
 
-    select site_id, device_id, accession_number, acquired_at_utc as used_at_utc
+    select site_id, device_id, coalesce(accession_number, study_uid) as accession_number, acquired_at_utc as used_at_utc
     from {{ ref('int_series__current') }}
-    where is_examination and device_id <> 'UNREGISTERED' and acquired_at_utc is not null
+    where not is_phantom and device_id <> 'UNREGISTERED' and acquired_at_utc is not null
 )
 
 select

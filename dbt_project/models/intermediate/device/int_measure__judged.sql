@@ -6,10 +6,10 @@ with registered as (
         {{ local_day('m.acquired_at_utc', 's.time_zone') }} as acquired_day
     from {{ ref('stg_analysis__measure') }} as m
     inner join {{ ref('sites') }} as s on m.site_id = s.site_id
-    left join {{ ref('devices') }} as d
+    left join {{ ref('int_device__identity') }} as d
         on
-            m.site_id = d.site_id
-            and (m.device_serial = d.device_serial or (nullif(m.device_serial, '') is null and m.station_name = d.station_name))
+            m.site_id = d.site_id and m.device_serial is not distinct from d.device_serial
+            and m.station_name is not distinct from d.station_name
 ),
 
 runs as (

@@ -5,7 +5,7 @@ with numbered as (
             partition by site_id, accession_number order by administered_at_utc desc, recorded_at_utc desc, journal_offset desc
         ) as newest_first,
         count(*) over (partition by site_id, accession_number) as records
-    from {{ ref('stg_door__dose') }}
+    from ({{ linked('stg_door__dose') }}) as d
 ),
 
 told as (

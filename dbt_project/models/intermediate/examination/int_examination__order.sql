@@ -1,5 +1,9 @@
-with placed as (
-    {{ as_told(ref('stg_his__order'), ['site_id', 'accession_number'], 'happened_at_utc') }}
+with linked as (
+    {{ linked('stg_his__order') }}
+),
+
+placed as (
+    {{ as_told('linked', ['site_id', 'accession_number'], 'happened_at_utc') }}
 ),
 
 numbered as (

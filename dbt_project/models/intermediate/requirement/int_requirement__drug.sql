@@ -6,7 +6,7 @@ with asked as (
             partition by m.site_id, m.accession_number, m.step order by a.asked_at_utc desc, a.recorded_at_utc desc, a.journal_offset desc
         ) as newest_first
     from {{ ref('int_requirement__moment') }} as m
-    inner join {{ ref('stg_door__answer') }} as a
+    inner join ({{ linked('stg_door__answer') }}) as a
         on m.site_id = a.site_id and m.accession_number = a.accession_number and a.item = 'medication' and a.asked_at_utc <= m.at_utc
 ),
 

@@ -35,7 +35,7 @@ signed as (
             order by s.signed_at_utc desc, s.recorded_at_utc desc, s.journal_offset desc
         ) as newest_first
     from concerned as c
-    inner join {{ ref('stg_door__form') }} as s
+    inner join ({{ linked('stg_door__form') }}) as s
         on c.site_id = s.site_id and c.accession_number = s.accession_number and c.form = s.form and s.signed_at_utc <= c.at_utc
 ),
 

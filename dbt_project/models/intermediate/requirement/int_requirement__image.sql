@@ -7,9 +7,9 @@ with shown as (
             when contains(upper(s.image_type), 'WHOLE BODY') then 'WHOLE BODY'
             else nullif(trim(split_part(upper(s.image_type), '\', 3)), '')
         end as image_class
-    from {{ ref('int_series__current') }} as s
+    from {{ ref('int_examination__series') }} as s
     inner join {{ ref('int_examination__known') }} as e on s.site_id = e.site_id and s.accession_number = e.accession_number
-    where s.is_examination and s.modality in ('NM', 'PT', 'CT') and not coalesce(s.image_type, '') like 'DERIVED%'
+    where s.modality in ('NM', 'PT', 'CT') and not coalesce(s.image_type, '') like 'DERIVED%'
 ),
 
 measured as (

@@ -19,7 +19,7 @@ answered as (
             order by a.asked_at_utc desc, a.recorded_at_utc desc, a.journal_offset desc
         ) as newest_first
     from required as r
-    inner join {{ ref('stg_door__answer') }} as a
+    inner join ({{ linked('stg_door__answer') }}) as a
         on r.site_id = a.site_id and r.accession_number = a.accession_number and r.item = a.item and a.asked_at_utc <= r.at_utc
     where r.newest_first = 1
 ),
@@ -42,7 +42,7 @@ measured as (
         r.block_low, r.block_high, r.warn_low, r.warn_high,
         case when o.value like '<%' then '<' when o.value like '>%' then '>' else '=' end as relation
     from required as r
-    inner join {{ ref('stg_his__observation') }} as o
+    inner join ({{ linked('stg_his__observation') }}) as o
         on
             r.site_id = o.site_id and r.accession_number = o.accession_number
             and (o.value is not null or coalesce(o.status, '') not in ('I', 'N', 'O')) -- awaited is no result

@@ -3,8 +3,15 @@ with steps as (
         site_id, accession_number,
         min(started_at_utc) as started_at_utc,
         max(case when step = 'acquisition' and state in ('done', 'out_of_order') then ended_at_utc end) as ended_at_utc,
-        max(case when step in ('positioning', 'acquisition') then device_id end) as device_id,
-        max(case when step in ('positioning', 'acquisition') then room_id end) as room_id,
+        -- where it was done, else where it was begun
+        coalesce(
+            max(case when step = 'acquisition' and state in ('done', 'out_of_order') then device_id end),
+            max(case when step in ('positioning', 'acquisition') then device_id end)
+        ) as device_id,
+        coalesce(
+            max(case when step = 'acquisition' and state in ('done', 'out_of_order') then room_id end),
+            max(case when step in ('positioning', 'acquisition') then room_id end)
+        ) as room_id,
         count(distinct case when mandatory then step end) as steps_expected,
         count(distinct case when state in ('done', 'out_of_order') then step end) as steps_done,
         sum(case when state = 'missing' then 1 else 0 end) as steps_missing,
@@ -16,8 +23,7 @@ with steps as (
 
 series as (
     select site_id, accession_number, count(*) as series_count, max(case when device_id <> 'UNREGISTERED' then device_id end) as device_id
-    from {{ ref('int_series__current') }}
-    where is_examination
+    from {{ ref('int_examination__series') }}
     group by site_id, accession_number
 ),
 

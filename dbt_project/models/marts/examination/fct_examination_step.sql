@@ -13,8 +13,16 @@ covered as (
     group by s.site_id, s.accession_number, s.step, s.occurrence
 ),
 
-roles as (
-    select site_id, staff_id, max(role) as role from {{ ref('int_credential__period') }} group by site_id, staff_id
+-- a staff number may be given out again: the role is that of the moment, else the last one that was held
+held as (
+    select
+        s.site_id, s.accession_number, s.step, s.occurrence, c.role,
+        row_number() over (
+            partition by s.site_id, s.accession_number, s.step, s.occurrence
+            order by case when c.valid_from_utc <= s.started_at_utc and s.started_at_utc < c.valid_until_utc then 0 else 1 end, c.valid_from_utc desc, c.role
+        ) as best_first
+    from {{ ref('int_examination__step') }} as s
+    inner join {{ ref('int_credential__period') }} as c on s.site_id = c.site_id and s.staff_id = c.staff_id
 ),
 
 final as (
@@ -34,7 +42,10 @@ final as (
         end as reason
     from {{ ref('int_examination__step') }} as s
     left join {{ ref('staff') }} as m on s.site_id = m.site_id and s.staff_id = m.staff_id
-    left join roles as r on s.site_id = r.site_id and s.staff_id = r.staff_id
+    left join held as r
+        on
+            s.site_id = r.site_id and s.accession_number = r.accession_number and s.step = r.step and s.occurrence = r.occurrence
+            and r.best_first = 1
     left join credential_known as k on s.site_id = k.site_id and s.staff_id = k.staff_id
     left join covered as c
         on s.site_id = c.site_id and s.accession_number = c.accession_number and s.step = c.step and s.occurrence = c.occurrence

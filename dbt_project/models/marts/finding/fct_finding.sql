@@ -6,6 +6,8 @@ with found as (
     select * from {{ ref('int_finding__device') }}
     union all
     select * from {{ ref('int_finding__place') }}
+    union all
+    select * from {{ ref('int_finding__linkage') }}
 ),
 
 dated as (

@@ -1,6 +1,7 @@
 select
     site_id,
     event_id,
+    record_id,
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,

@@ -1,6 +1,7 @@
 select
     site_id,
     event_id,
+    record_id,
     recorded_at_utc,
     journal_offset,
     {{ json_text('data', '$.event_number') }} as event_number,

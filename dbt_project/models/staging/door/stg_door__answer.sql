@@ -3,6 +3,7 @@ with told as (
     select
         site_id,
         event_id,
+        record_id,
         recorded_at_utc,
         journal_offset,
         {{ json_text('data', '$.accession_number') }} as accession_number,
@@ -40,5 +41,5 @@ each_one as (
     where medication is not null
 )
 
-select site_id, event_id, item, accession_number, asked_at_utc, staff_id, since_utc, value, drugs, recorded_at_utc, journal_offset
+select site_id, event_id, record_id, item, accession_number, asked_at_utc, staff_id, since_utc, value, drugs, recorded_at_utc, journal_offset
 from each_one

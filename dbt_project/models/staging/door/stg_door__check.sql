@@ -4,7 +4,7 @@ select
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
-    {{ json_text('data', '$.device_id') }} as device_id,
+    {{ device_named(json_text('data', '$.device_id')) }} as device_id,
     {{ json_text('data', '$.check') }} as check_name,
     {{ told_moment('$.performed_at_utc') }} as performed_at_utc,
     {{ json_text('data', '$.staff_id') }} as staff_id,

@@ -2,6 +2,7 @@
 select
     site_id,
     event_id,
+    record_id,
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
@@ -11,7 +12,7 @@ select
     {{ by_arrival('$.started_at_utc', happened) }} as started_at_utc,
     {{ by_arrival('$.ended_at_utc', happened) }} as ended_at_utc,
     {{ json_text('data', '$.staff_id') }} as staff_id,
-    {{ json_text('data', '$.device_id') }} as device_id,
+    {{ device_named(json_text('data', '$.device_id')) }} as device_id,
     {{ json_text('data', '$.room_id') }} as room_id,
     {{ json_text('data', '$.result') }} as result,
     {{ json_text('data', '$.note') }} as note

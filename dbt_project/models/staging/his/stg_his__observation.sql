@@ -1,5 +1,5 @@
 with messages as (
-    select site_id, event_id, occurred_at_utc, recorded_at_utc, journal_offset, data
+    select site_id, event_id, record_id, occurred_at_utc, recorded_at_utc, journal_offset, data
     from {{ ref('stg_lake__event') }}
     where type = 'his.observation'
 ),
@@ -12,6 +12,7 @@ each_one as (
 select
     site_id,
     event_id,
+    record_id,
     occurred_at_utc,
     recorded_at_utc,
     journal_offset,
@@ -28,5 +29,6 @@ select
     {{ json_text('observation', '$.value') }} as value,
     {{ json_text('observation', '$.unit') }} as unit,
     {{ json_text('observation', '$.reference_range') }} as reference_range,
-    {{ json_text('observation', '$.status') }} as status
+    {{ json_text('observation', '$.status') }} as status,
+    {{ json_text('data', '$.result_status') }} as result_status
 from each_one

@@ -1,6 +1,7 @@
 select
     site_id,
     event_id,
+    record_id,
     occurred_at_utc,
     -- a sender's clock that is fast tells nothing of the future
     least(occurred_at_utc, recorded_at_utc) as happened_at_utc,

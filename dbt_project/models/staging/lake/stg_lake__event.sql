@@ -10,6 +10,7 @@ select
     site_id,
     source,
     event_id,
+    journal || '/' || {{ text('journal_offset') }} as record_id,
     type,
     subject,
     {{ utc('occurred_at_utc') }} as occurred_at_utc,
