@@ -191,7 +191,11 @@ def _xml(data: bytes) -> Element:
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        sheet = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once)
+        text = data.decode("utf-8-sig")
+    except UnicodeError:
+        raise NoDocument(because("document.not_utf8")) from None
+    try:
+        sheet = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
         _text(sheet)  # lone surrogates and numbers beyond all bounds could not be kept
     except json.JSONDecodeError as exc:
         raise NoDocument(because("document.no_json", line=exc.lineno, column=exc.colno)) from None

@@ -33,6 +33,8 @@ def decode(ds: Any) -> NDArray:
     from pydicom.pixels import pixel_array
 
     rows, columns, frames, allocated = _shape(ds)
+    if not ds.get("PhotometricInterpretation") and int(ds.get("SamplesPerPixel") or 1) == 1:
+        raise Unreadable(because("header.empty", keyword="PhotometricInterpretation"))
     if int(ds.get("SamplesPerPixel") or 1) != 1 or not str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME"):
         raise Unreadable(because("image.colour_picture"))
     if (syntax := _syntax(ds)).is_private or not syntax.is_transfer_syntax:

@@ -349,6 +349,8 @@ def _measured(
     codes = {c for i in series for c in i.codes}
     by_pixels |= {CODES[c] for c in codes if c in CODES and seen in PROCEDURES[CODES[c]].also}
     choice = choose(codes, CODES, votes, by_pixels, seen)
+    if choice.procedure is None and any(i.is_counting and i.pixels.min() < 0 for i in series):
+        return [refused(because("image.negative_counts"))]
     if choice.procedure is None:
         return [refused(choice.reason or because("series.no_procedure"))]
     procedure = PROCEDURES[choice.procedure]

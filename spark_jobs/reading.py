@@ -364,6 +364,8 @@ def _instance(ds: Any, source: str | None) -> Instance:
         if not sop_class:
             raise Unreadable(because("image.unknown_object"))
         raise Unreadable(because("image.no_pixels"))
+    if not ds.get("Modality") and is_image(sop_class) and not sop_class.startswith(SECONDARY_CAPTURE):
+        raise Unreadable(because("header.empty", keyword="Modality"))
     if not ds.get("Rows") or not ds.get("Columns"):
         raise Unreadable(because("image.no_size"))
     reason = no_numbers(ds)

@@ -61,6 +61,8 @@ def foreign(head: bytes) -> str:
         return because("file.empty")
     if head[257:262] == TAR:
         return because("file.tar")
+    if head.lstrip().startswith(b"["):
+        return because("document.no_sheet")
     found = next((words for start, words in SIGNATURES if head.startswith(start)), None)
     return because("image.no_dicom") if found is None else because("file.other", what=found)
 

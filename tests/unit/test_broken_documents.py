@@ -10,7 +10,7 @@ from spark_jobs.measure import measure_series
 
 @pytest.mark.parametrize(
     "data, place",
-    [(b'{"procedure":\n "activimeter",, }', (2, 16)), (b"<Report><a></Report>", (1, 14)), (b'{"a": "\xff"}', (None, None))],
+    [(b'{"procedure":\n "activimeter",, }', (2, 16)), (b"<Report><a></Report>", (1, 14)), (b'{"a": "\\ud800"}', (None, None))],
 )
 def test_the_place_of_a_fault_is_numbers_and_no_english_stands_in_chinese(data, place):
     (result,) = measure_series([data])

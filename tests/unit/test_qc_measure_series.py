@@ -250,3 +250,21 @@ def test_objects_of_one_series_that_speak_of_the_same_detector_stay_apart():
 
 def test_the_digest_names_all_methods():
     assert len(methods_digest()) == 64 and set(methods_digest()) <= set("0123456789abcdef")
+
+
+MISLED = {
+    "signed counts": (dicom(np.where(flood() * 20 > 32767, flood() * 20 - 65536, flood() * 20), signed=True), "negative"),
+    "no modality": (dicom(flood(), Modality=None, SOPClassUID="1.2.840.10008.5.1.4.1.1.20"), "Modality is empty"),
+    "no photometric interpretation": (dicom(flood(), PhotometricInterpretation=None), "PhotometricInterpretation is empty"),
+    "a list": (b'[{"procedure": "activimeter"}]' + b" " * 200, "`procedure`"),
+    "a sheet in GBK": ('{"procedure": "activimeter", "备注": "水"}'.encode("gbk"), "UTF-8"),
+    "a sheet in UTF-16": ('{"procedure": "activimeter"}'.encode("utf-16"), "UTF-8"),
+}
+
+
+@pytest.mark.req("ANA-05")
+@pytest.mark.parametrize("name", MISLED)
+def test_the_reason_says_what_is_wrong_and_not_what_it_looks_like(name):
+    data, word = MISLED[name]
+    (result,) = measure_series([data])
+    assert result.status == "not_measured" and word in result.reason, result.reason
