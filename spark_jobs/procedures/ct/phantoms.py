@@ -76,7 +76,7 @@ def look(series: Sequence[Instance]) -> Look | str | None:
         if int((np.abs(away) > DIFFERENT_HU / 2).sum()) == 1:
             number = sorted(series, key=lambda i: i.position_mm).index(looked[worst]) + 1
             return because("ct.slice_shifted", slice=number, slices=len(series), hu=float(away[worst]))
-        return Look.CT_INSERTS
+        return _doubt(series) or Look.CT_INSERTS
     return Look.CT_CYLINDER
 
 
@@ -169,7 +169,8 @@ def _with_extremes(series: Sequence[Instance], water: NDArray[np.float64]) -> tu
     away = water - np.median(water[cut : len(water) - cut])
     alike = np.flatnonzero(np.abs(away) <= LIKE_HU)
     first, last = (min(cut, alike[0]), max(len(water) - cut - 1, alike[-1])) if alike.size else (cut, len(water) - cut - 1)
-    ends = [k for k in range(len(water)) if not first <= k <= last and abs(away[k]) < END_HU]
+    level = np.ptp(away[first : last + 1]) <= 2 * LIKE_HU  # where the slices within differ, nothing tells an end from them
+    ends = [k for k in range(len(water)) if level and not first <= k <= last and abs(away[k]) < END_HU]
     notes = [because("ct.end_slices_differ", slices=[k + 1 for k in ends])] if ends else []
     inside = np.arange(first, last + 1)
     extremes = {int(inside[away[inside].argmin()]), int(inside[away[inside].argmax()])}

@@ -157,3 +157,11 @@ def test_even_slices_keep_their_mean_and_the_end_of_the_water_is_left_out_and_na
     plate = of(one(WATER, 12, 15, lambda i: i > -500))
     assert plate.status == "measured" and plate.value("water_hu") == pytest.approx(0, abs=0.3)
     assert any("at the end" in w and "(13)" in w for w in plate.warnings), plate.warnings
+
+
+def test_intercepts_that_differ_from_slice_to_slice_are_named():
+    files = [
+        series([i + 24 * (k % 2)], [PLACES[k]], RescaleIntercept="-1000" if k % 2 else "-1024")[0] for k, i in enumerate(WATER)
+    ]
+    (result,) = measure_series(files)
+    assert result.status == "not_measured" and "RescaleIntercept" in result.reason, result.reason
