@@ -184,7 +184,7 @@ def test_a_source_that_only_decays_is_no_patient(name, frames):
     assert all(r.procedure not in ("renal_dynamic", "hepatobiliary_dynamic") for r in results)
 
 
-def test_a_wrong_code_is_a_refusal_and_a_single_kidney_is_known_with_and_without_a_right_one():
+def test_a_wrong_code_is_refused_and_a_single_kidney_is_known_with_and_without_one():
     wrong = one(dynamic(renal(), PerformedProtocolCodeSequence=code("PP-HEPATO")))
     assert wrong.status == "not_measured" and not wrong.measures
     one_kidney = renal()
