@@ -163,9 +163,12 @@ class Secrets:
         if len(found) < length:
             return False
         if found in self._numbers and (length >= LONG or at[n + length - 1] - at[n] == length - 1):
-            # digits alone stand for a number only by themselves: A26033006 is another number than P26033006
+            # digits alone stand for a number only by themselves: A26033006 is another number than P26033006; 0026033006 is the same one
+            first = n
+            while found.isdigit() and first and letters[first - 1] == "0" and _touches(letters, at, first - 1, first):
+                first -= 1
             return not found.isdigit() or not (
-                _touches(letters, at, n - 1, n) or _touches(letters, at, n + length - 1, n + length)
+                _touches(letters, at, first - 1, first) or _touches(letters, at, n + length - 1, n + length)
             )
         return found in self._names and (not found.isascii() or length >= SURE or _is_word(letters, at, n, length))
 

@@ -170,7 +170,7 @@ def outstanding(settings: Settings) -> dict[str, int]:
             # the poller goes on for as long as the platform runs: what it adds meanwhile is nothing to wait for
             events += max(0, head - committed.get(journal, 0)) if journal != "modbus" or not committed else 0
     measured = {a: len(waiting(settings, a)) for a in ("phantom", "clinical")} if not events else {}
-    left = {
+    left: dict[str, int] = {
         because("demo.events"): events,
         because("demo.open_series"): open_series(settings),
         because("demo.series_to_measure"): sum(measured.values()),

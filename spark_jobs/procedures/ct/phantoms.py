@@ -7,7 +7,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from messages import because
+from messages import Message, because
 from spark_jobs.procedures.ct.slice_order import is_placed, order_of, same_pixels, shifted_slice
 from spark_jobs.procedures.row import Procedure, middle, refusal
 from spark_jobs.qc.ct import catphan, ct_water
@@ -155,7 +155,7 @@ def _water(series: Sequence[Instance]) -> list[Result]:
     return [_reserved(result, order.reserved)]
 
 
-def _with_extremes(series: Sequence[Instance], water: NDArray[np.float64]) -> tuple[list[Instance], list[str]]:
+def _with_extremes(series: Sequence[Instance], water: NDArray[np.float64]) -> tuple[list[Instance], list[Message]]:
     """Return the slices of the middle and those within the water that read most and least, and notes.
 
     `water` is what the middle of each slice reads, HU. Slices of the outer fifths are within the water where a slice farther out reads
