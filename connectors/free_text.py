@@ -163,13 +163,7 @@ class Secrets:
         if len(found) < length:
             return False
         if found in self._numbers and (length >= LONG or at[n + length - 1] - at[n] == length - 1):
-            # digits alone stand for a number only by themselves: A26033006 is another number than P26033006; 0026033006 is the same one
-            first = n
-            while found.isdigit() and first and letters[first - 1] == "0" and _touches(letters, at, first - 1, first):
-                first -= 1
-            return not found.isdigit() or not (
-                _touches(letters, at, first - 1, first) or _touches(letters, at, n + length - 1, n + length)
-            )
+            return not found.isdigit() or _is_number(letters, at, n, n + length)
         return found in self._names and (not found.isascii() or length >= SURE or _is_word(letters, at, n, length))
 
 
@@ -351,6 +345,17 @@ def _forms_of(number: str) -> set[str]:
 
 def _begins_word(letters: str, at: list[int], n: int) -> bool:
     return n == 0 or at[n - 1] < at[n] - 1 or not (letters[n - 1].isascii() and letters[n - 1].isalpha())
+
+
+def _is_number(letters: str, at: list[int], first: int, end: int) -> bool:
+    """Return whether digits stand by themselves, zeros or a word before them: A26033006 is another number, 0026033006 and MRN26033006 are not."""
+    while first and letters[first - 1] == "0" and _touches(letters, at, first - 1, first):
+        first -= 1
+    word = first
+    while word and letters[word - 1].isalpha() and _touches(letters, at, word - 1, word):
+        word -= 1
+    alone = first - word > 1 or not _touches(letters, at, first - 1, first)
+    return alone and not _touches(letters, at, end - 1, end)
 
 
 def _touches(letters: str, at: list[int], one: int, other: int) -> bool:

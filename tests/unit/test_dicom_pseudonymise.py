@@ -136,6 +136,8 @@ def test_what_another_channel_knows_of_the_patient_is_looked_for_too(told):
         ({}, "P0012345678"),
         ({}, "12345678 bone"),
         ({}, "0012345678"),
+        ({}, "MRN12345678"),
+        ({}, "MRN0012345678, late"),
     ],
 )
 def test_other_numbers_of_the_header_are_looked_for_too(tags, told):
