@@ -83,6 +83,8 @@ def _is_tied(frames: NDArray) -> bool:
 
 def _shows_noise(frame: NDArray, top: int, step: int) -> bool:
     """Return whether pixels below the largest value vary by chance: what was drawn is smooth, or repeats its values."""
+    if _repeats(frame, top):
+        return False
     at_top = frame == top
     flank = (frame > top / 8) & ~at_top
     values = frame.astype(np.float64)
@@ -108,6 +110,16 @@ def _shows_noise(frame: NDArray, top: int, step: int) -> bool:
         beside[b] |= at_top[a]
     drop = top - values[beside & ~at_top]
     return len(set(rim.tolist())) > DIFFERENT * rim.size and drop.size > 0 and median(drop) > STEEP * step
+
+
+def _repeats(frame: NDArray, top: int) -> bool:
+    """Return whether a bright row or column is that of another place: chance makes none twice, but what is drawn is even or symmetric."""
+    for lines in (frame, frame.T):
+        bright = [tuple(line.tolist()) for line in lines if line.max() > top / 2]
+        told = [line for line in bright if len(set(line)) >= FEWEST_DIFFERENT]
+        if len(set(told)) < len(told):
+            return True
+    return False
 
 
 def _is_piled(image: NDArray) -> bool:
