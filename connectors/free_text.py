@@ -71,7 +71,10 @@ class Secrets:
         self._names = {f for n in names for f in names_of(n)}
         self._whole = {f for n in names for f in names_of(n, alone=False)}
         self._begun = {w[:k] for w in self._whole for k in range(_least_begun(w), len(w))}
+        numbers = tuple(numbers)
+        whole = {letters_of(n) for n in numbers}
         self._numbers = {f for n in numbers for f in _forms_of(n) if MIN_SECRET <= len(f) <= LONGEST}
+        self._bare = self._numbers - whole  # digits of a number that is written with a letter before them
         self._index()
 
     def _index(self) -> None:
@@ -92,6 +95,7 @@ class Secrets:
         both = Secrets()
         both._names, both._whole, both._begun = self._names | other._names, self._whole | other._whole, self._begun | other._begun
         both._numbers, both._written = self._numbers | other._numbers, self._written | other._written
+        both._bare = (self._bare | other._bare) - (self._numbers - self._bare) - (other._numbers - other._bare)
         both._index()
         return both
 
@@ -163,7 +167,7 @@ class Secrets:
         if len(found) < length:
             return False
         if found in self._numbers and (length >= LONG or at[n + length - 1] - at[n] == length - 1):
-            return not found.isdigit() or _is_number(letters, at, n, n + length)
+            return found not in self._bare or _is_number(letters, at, n, n + length)
         return found in self._names and (not found.isascii() or length >= SURE or _is_word(letters, at, n, length))
 
 

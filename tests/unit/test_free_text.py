@@ -514,3 +514,10 @@ def test_no_element_attribute_or_text_of_a_report_names_a_known_patient(house):
     kept = hand_in.clear.get(event.data["object_key"])
     assert parsed(kept).find("removed").text == "3.5" and parsed(kept).find("List/Item").text == "880012"
     assert not Secrets(["Wang^Xiaoming=王^小明"], ["M0047110"]).stand_in(kept.decode())
+
+
+def test_digits_of_a_number_stand_for_it_by_themselves_and_the_number_itself_anywhere() -> None:
+    lettered, digits = Secrets((), ("P26033006",)), Secrets((), ("26033006",))
+    assert not lettered.stand_in("A26033006-ORM") and lettered.stand_in("26033006") and lettered.stand_in("P26033006-1")
+    assert digits.stand_in("A26033006-ORM") and digits.stand_in("P26033006") and digits.stand_in("26033006A")
+    assert (lettered | digits).stand_in("A26033006-ORM"), "of two patients each counts as it is written"

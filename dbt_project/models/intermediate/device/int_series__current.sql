@@ -13,6 +13,7 @@ select
     n.modality,
     n.image_type,
     n.accession_number,
+    n.told_number,
     coalesce(n.is_phantom, false) as is_phantom,
     -- a patient's series: it belongs to an examination that the hospital knows
     not coalesce(n.is_phantom, false) and e.accession_number is not null as is_examination,

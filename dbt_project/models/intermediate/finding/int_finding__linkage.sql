@@ -1,15 +1,28 @@
 -- Findings about whose and which an input is: what contradicts the examination that it names, fits several, or belongs to none.
-with told as (
+with phantoms as (
+    select distinct site_id, series_uid
+    from {{ ref('int_measure__judged') }}
+    where analysis = 'phantom' and status in ('measured', 'indicative')
+),
+
+told as (
     select
         l.site_id, l.record_id, l.kind, l.state, l.accession_number, l.reason, l.against, e.occurred_at_utc,
         coalesce(s.series_uid, l.accession_number, l.record_id) as named
     from {{ ref('int_record_link') }} as l
     inner join {{ ref('stg_lake__event') }} as e on l.site_id = e.site_id and l.record_id = e.record_id
     left join {{ ref('int_series__current') }} as s on l.site_id = s.site_id and l.record_id = s.record_id
+    left join phantoms as p on s.site_id = p.site_id and s.series_uid = p.series_uid
     -- the number of a laboratory's request is its own, and a hold is our own word; of a series the newest state counts
     where l.kind not in ('laboratory', 'hold') and (l.kind <> 'series' or s.record_id is not null) and l.reason is not null
-    -- images of a device that nobody registered may be of another hospital
-    and not (l.state = 'orphan' and coalesce(s.device_id, '') = 'UNREGISTERED')
+    -- images of a device that nobody registered may be of another hospital, those that a phantom procedure could measure a phantom's
+    and not (
+        l.state = 'orphan' and l.kind = 'series'
+        and (
+            s.device_id = 'UNREGISTERED' or coalesce(s.modality, '') not in ('NM', 'PT', 'CT') or coalesce(s.image_type, '') like 'DERIVED%'
+            or (s.told_number is null and p.series_uid is not null)
+        )
+    )
 )
 
 select
