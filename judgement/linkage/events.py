@@ -12,7 +12,7 @@ __all__ = ["RECORDS", "REPORT_CODES", "moment", "order_of", "record_of", "words_
 
 RECORDS: Mapping[str, Kind] = {
     "dicom.series": "series", "examination.step": "step", "examination.dose": "dose", "examination.preparation": "preparation",
-    "form.signed": "form", "his.observation": "report", "examination.hold": "hold", "adverse.event": "adverse",
+    "form.signed": "form", "his.observation": "report", "adverse.event": "adverse",
 }  # fmt: skip
 MOMENTS = ("acquired_at_utc", "started_at_utc", "administered_at_utc", "asked_at_utc", "signed_at_utc", "observed_at_utc")
 ENDS = {"end_asked": "ended"}
@@ -38,7 +38,7 @@ def record_of(record: str, kind: str, data: Mapping[str, Any], occurred: datetim
     what = RECORDS[kind]
     if what == "report" and not any(str(o.get("code")).upper() in REPORT_CODES for o in data.get("observations") or ()):
         what = "laboratory"
-    if kind in ("adverse.event", "examination.hold") and not data.get("accession_number"):
+    if kind == "adverse.event" and not data.get("accession_number"):
         return None
     at = next((m for name in MOMENTS if (m := moment(data.get(name))) is not None), occurred)
     requests = tuple((str(r.get("accession_number") or ""), str(r.get("procedure_id") or "")) for r in data.get("requests") or ())

@@ -9,7 +9,7 @@ from judgement.linkage.persons import PersonNumber
 
 __all__ = ["Kind", "OrderSaid", "Record", "State", "person_of"]
 
-Kind = Literal["series", "step", "dose", "preparation", "form", "report", "laboratory", "hold", "adverse"]
+Kind = Literal["series", "step", "dose", "preparation", "form", "report", "laboratory", "adverse"]
 State = Literal["joined", "ambiguous", "contradicted", "orphan"]
 
 

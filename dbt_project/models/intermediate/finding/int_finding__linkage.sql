@@ -13,8 +13,8 @@ told as (
     inner join {{ ref('stg_lake__event') }} as e on l.site_id = e.site_id and l.record_id = e.record_id
     left join {{ ref('int_series__current') }} as s on l.site_id = s.site_id and l.record_id = s.record_id
     left join phantoms as p on s.site_id = p.site_id and s.series_uid = p.series_uid
-    -- the number of a laboratory's request is its own, and a hold is our own word; of a series the newest state counts
-    where l.kind not in ('laboratory', 'hold') and (l.kind <> 'series' or s.record_id is not null) and l.reason is not null
+    -- the number of a laboratory's request is its own; of a series the newest state counts
+    where l.kind <> 'laboratory' and (l.kind <> 'series' or s.record_id is not null) and l.reason is not null
     -- images of a device that nobody registered may be of another hospital, those that a phantom procedure could measure a phantom's
     and not (
         l.state = 'orphan' and l.kind = 'series'

@@ -61,16 +61,26 @@ matched as (
     group by
         s.site_id, s.accession_number, s.series_uid, s.exam_code, s.device_id, s.modality, s.image_class, s.acquired_at_utc, s.recorded_at_utc,
         m.procedure
+),
+
+judged as (
+    select
+        site_id, accession_number, series_uid, exam_code, device_id, acquired_at_utc, recorded_at_utc, procedure, modality, image_class, wants > 0 as is_planned,
+        case
+            when wants = 0 then null
+            when procedure_fits = 1 then true
+            when clinical_procedure is not null then false
+            when image_class is null and modality = 'NM' then null
+            else class_fits = 1
+        end as fits,
+        is_required = 1 and (clinical_procedure is null or procedure_fits = 1) as is_required
+    from matched
 )
 
+-- an image that serves several examinations is judged by the one that it fits best
 select
-    site_id, accession_number, series_uid, exam_code, device_id, acquired_at_utc, recorded_at_utc, procedure, modality, image_class, wants > 0 as is_planned,
-    case
-        when wants = 0 then null
-        when procedure_fits = 1 then true
-        when clinical_procedure is not null then false
-        when image_class is null and modality = 'NM' then null
-        else class_fits = 1
-    end as fits,
-    is_required = 1 and (clinical_procedure is null or procedure_fits = 1) as is_required
-from matched
+    *,
+    row_number() over (
+        partition by site_id, series_uid order by case when fits then 0 when fits is null then 1 else 2 end, accession_number
+    ) as best_first
+from judged

@@ -10,7 +10,7 @@ with told as (
         site_id, event_id, {{ null_text() }} as device_id, accession_number, 'examination' as kind, action,
         case when action <> 'offered' then 'blocked' end as state, reason, policy_id, policy_version, approver, {{ null_text() }} as override_id,
         {{ null_text() }} as staff_id, {{ null_text() }} as override_reason, cast(null as timestamp) as until_utc, occurred_at_utc, recorded_at_utc
-    from ({{ linked('stg_dicom__examination_hold', only_joined=false) }}) as h
+    from {{ ref('stg_dicom__examination_hold') }} -- the node tells the number of one examination
 
     union all
 

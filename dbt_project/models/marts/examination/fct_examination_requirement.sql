@@ -90,6 +90,7 @@ every as (
         end,
         coalesce(acquired_at_utc, recorded_at_utc), device_id, null, null
     from {{ ref('int_requirement__image') }} as i
+    where best_first = 1
 
     union all
 
