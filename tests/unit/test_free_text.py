@@ -516,7 +516,7 @@ def test_no_element_attribute_or_text_of_a_report_names_a_known_patient(house):
     assert not Secrets(["Wang^Xiaoming=王^小明"], ["M0047110"]).stand_in(kept.decode())
 
 
-def test_digits_of_a_number_stand_for_it_by_themselves_and_the_number_itself_anywhere() -> None:
+def test_digits_of_a_number_count_by_themselves_and_the_number_itself_anywhere() -> None:
     lettered, digits = Secrets((), ("P26033006",)), Secrets((), ("26033006",))
     assert not lettered.stand_in("A26033006-ORM") and lettered.stand_in("26033006") and lettered.stand_in("P26033006-1")
     assert digits.stand_in("A26033006-ORM") and digits.stand_in("P26033006") and digits.stand_in("26033006A")
